@@ -1,0 +1,92 @@
+#include <hotindex/vector_index.hpp>
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+namespace hotindex {
+
+std::string_view name_of(Metric metric) noexcept {
+    switch (metric) {
+    case Metric::cosine:
+        return "cosine";
+    case Metric::inner_product:
+        return "inner_product";
+    case Metric::squared_euclidean:
+        return "squared_euclidean";
+    }
+    return "unknown";
+}
+
+std::string_view name_of(Tier tier) noexcept {
+    switch (tier) {
+    case Tier::hot:
+        return "hot";
+    case Tier::warm:
+        return "warm";
+    case Tier::cold:
+        return "cold";
+    }
+    return "unknown";
+}
+
+namespace check {
+
+void options(const IndexOptions& options) {
+    if (options.dimension == 0 || options.dimension > max_dimension)
+        throw InvalidArgument(fmt::format("IndexOptions.dimension is {}; give the number of floats in a vector, 1 to {}",
+                                          options.dimension, max_dimension));
+    if (options.tiers.hot_within.count() < 0 || options.tiers.cold_after.count() < 0 ||
+        options.tiers.manage_every.count() < 0)
+        throw InvalidArgument(fmt::format(
+            "IndexOptions.tiers has a negative time (hot_within {} ms, cold_after {} ms, manage_every {} ms); give times of "
+            "0 ms or more",
+            options.tiers.hot_within.count(), options.tiers.cold_after.count(), options.tiers.manage_every.count()));
+    if (options.tiers.hot_within > options.tiers.cold_after)
+        throw InvalidArgument(fmt::format(
+            "IndexOptions.tiers.hot_within ({} ms) is longer than cold_after ({} ms), so a vector could be both; make "
+            "hot_within the shorter one",
+            options.tiers.hot_within.count(), options.tiers.cold_after.count()));
+}
+
+void id(std::string_view id) {
+    if (id.empty())
+        throw InvalidArgument("the id is empty (\"\"); give every vector a non-empty id");
+}
+
+namespace {
+void row(std::span<const float> vector, const IndexOptions& options, const std::string& where) {
+    float squares = 0;
+    for (std::size_t i = 0; i != vector.size(); ++i) {
+        if (!std::isfinite(vector[i]))
+            throw InvalidArgument(
+                fmt::format("{} has {} at position {}; give finite numbers only", where, vector[i], i));
+        squares += vector[i] * vector[i];
+    }
+    // The kernels divide by this norm, so what counts is the norm in float arithmetic, not the exact one.
+    if (options.metric == Metric::cosine && !(squares >= smallest_squared_norm && std::isfinite(squares)))
+        throw InvalidArgument(fmt::format("{} has squared norm {} in float arithmetic, so it has no cosine similarity; scale it "
+                                          "(the squared norm must be at least {:g} and finite), or use another metric",
+                                          where, squares, smallest_squared_norm));
+}
+} // namespace
+
+void vector(std::span<const float> vector, const IndexOptions& options, std::string_view what) {
+    if (vector.empty())
+        throw InvalidArgument(fmt::format("the {} is empty; this index holds vectors of {} floats", what, options.dimension));
+    if (vector.size() != options.dimension)
+        throw InvalidArgument(fmt::format("the {} has {} floats; this index holds vectors of {}", what, vector.size(),
+                                          options.dimension));
+    row(vector, options, fmt::format("the {}", what));
+}
+
+void batch(std::span<const float> queries, const IndexOptions& options) {
+    if (queries.size() % options.dimension != 0)
+        throw InvalidArgument(fmt::format("the batch has {} floats, which is not a multiple of the dimension {}; give whole rows",
+                                          queries.size(), options.dimension));
+    for (std::size_t i = 0; i != queries.size() / options.dimension; ++i)
+        row(queries.subspan(i * options.dimension, options.dimension), options, fmt::format("query {} of the batch", i));
+}
+
+} // namespace check
+} // namespace hotindex

@@ -1,0 +1,164 @@
+// The contract of every index: what a vector index offers, what it promises and which arguments it refuses.
+//
+// Both indexes, HotVectorIndex (traditional, behind a lock) and LockFreeHotVectorIndex, satisfy the concept
+// VectorIndex below and pass the same tests. Vectors are rows of `dimension` floats; ids are non-empty strings.
+#pragma once
+
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hotindex {
+
+/// How two vectors are compared.
+enum class Metric : std::uint8_t {
+    cosine,            ///< score = a.b / (|a| |b|), in [-1, 1] up to rounding; higher is better. Zero vectors are refused.
+    inner_product,     ///< score = a.b; higher is better
+    squared_euclidean, ///< score = |a - b|^2, >= 0; lower is better
+};
+
+/// Name of a metric as used in messages, benchmark names and files: "cosine", "inner_product", "squared_euclidean".
+[[nodiscard]] std::string_view name_of(Metric metric) noexcept;
+
+/// One search result. Results are ordered best score first; equal scores are ordered by ascending id.
+struct Match {
+    std::string id;
+    float score = 0;
+    friend bool operator==(const Match&, const Match&) = default;
+};
+
+/// What add_vector did.
+enum class AddOutcome : std::uint8_t { inserted, replaced };
+
+/// How accesses (search results, get_vector, access) are counted per vector.
+enum class Tracking : std::uint8_t {
+    off,     ///< nothing is counted
+    sampled, ///< about one access in Traits::tracking_sample_period is counted, with that weight (unbiased)
+    exact,   ///< every access is counted; totals are exact when no operation is running
+};
+
+/// Temperature of a vector, from hottest to coldest.
+enum class Tier : std::uint8_t { hot, warm, cold };
+
+/// Name of a tier: "hot", "warm", "cold".
+[[nodiscard]] std::string_view name_of(Tier tier) noexcept;
+
+/// When a vector counts as hot or cold. Times are durations before "now".
+struct TierThresholds {
+    std::uint64_t hot_accesses = 100;                      ///< at least so many accesses ...
+    std::chrono::milliseconds hot_within{60'000};          ///< ... and the last one not longer ago than this: hot
+    std::chrono::milliseconds cold_after{600'000};         ///< last access (or creation) longer ago than this: cold
+    std::chrono::milliseconds manage_every{1'000};         ///< automatic tier management at most this often; 0: only by hand
+};
+
+/// What is known of one vector's accesses. Survives replacement of the vector, ends with its removal.
+struct AccessStats {
+    std::uint64_t count = 0;                                   ///< accesses (exact or estimated, see Tracking)
+    std::chrono::system_clock::time_point created;             ///< first add_vector of this id
+    std::optional<std::chrono::system_clock::time_point> last; ///< last counted access, millisecond resolution
+    Tier tier = Tier::warm;                                    ///< last assigned tier; a new vector is warm
+};
+
+/// Totals since construction or reset_stats(). Exact when no operation is running, otherwise a total that includes
+/// every operation which had returned before the call.
+struct IndexStats {
+    std::uint64_t vectors = 0;                     ///< vectors in the index now (not reset)
+    std::uint64_t queries = 0;                     ///< queries answered; a batch of n counts n
+    std::chrono::nanoseconds query_time{0};        ///< summed wall time inside search, over all threads
+    std::uint64_t similarity_computations = 0;     ///< rows scored by those queries
+    std::uint64_t promotions = 0;                  ///< tier changes towards hot
+    std::uint64_t demotions = 0;                   ///< tier changes towards cold
+};
+
+/// Everything an index is told at construction.
+struct IndexOptions {
+    std::size_t dimension = 0;              ///< floats in a vector, 1 to max_dimension; required
+    Metric metric = Metric::cosine;
+    std::size_t expected_vectors = 0;       ///< room reserved in advance; a hint, never a limit
+    Tracking tracking = Tracking::off;
+    bool stats = true;                      ///< count queries, time and similarity computations
+    TierThresholds tiers{};
+};
+
+inline constexpr std::size_t max_dimension = 1u << 20;
+/// Under cosine a vector's squared norm must be a normal float with room for its inverse.
+inline constexpr float smallest_squared_norm = 1e-30F;
+
+/// A refused argument. The message names the argument, the offending value and the remedy; the index is unchanged.
+class InvalidArgument : public std::invalid_argument {
+  public:
+    using std::invalid_argument::invalid_argument;
+};
+
+/// Tells a search which ids may be answered. Called once for each candidate id, possibly for ids that lose later; it
+/// must not call back into the index. What it throws leaves search unchanged.
+using IdPredicate = std::function<bool(std::string_view id)>;
+
+/// Argument checks shared by all indexes; each throws InvalidArgument.
+namespace check {
+/// dimension in [1, max_dimension], thresholds consistent.
+void options(const IndexOptions& options);
+/// not empty
+void id(std::string_view id);
+/// `what` is "vector" or "query". Refuses: empty, size != options.dimension, NaN or infinity (names the position), and,
+/// under cosine, a vector whose norm is 0 or not finite in float arithmetic.
+void vector(std::span<const float> vector, const IndexOptions& options, std::string_view what);
+/// a batch: size must be a multiple of the dimension (an empty batch is fine); each row as `vector`, naming the row
+void batch(std::span<const float> queries, const IndexOptions& options);
+} // namespace check
+
+/// The contract.
+///
+/// | argument                                  | outcome                                                       |
+/// |-------------------------------------------|---------------------------------------------------------------|
+/// | empty id in add_vector                    | InvalidArgument                                               |
+/// | empty id in contains, get, remove, access | "not there": false or nullopt                                 |
+/// | empty vector, wrong dimension             | InvalidArgument (also for a query)                            |
+/// | NaN or infinity                           | InvalidArgument naming the position                           |
+/// | zero vector under cosine                  | InvalidArgument (also for a query)                            |
+/// | k == 0                                    | empty result                                                  |
+/// | k > size                                  | all vectors, ordered                                          |
+/// | memory exhausted                          | std::bad_alloc; the index is as before the call (strong)      |
+///
+/// Thread-safety: every member may be called from any number of threads at once; construction and destruction may not
+/// overlap with anything.
+template <class I>
+concept VectorIndex = std::constructible_from<I, IndexOptions> &&
+    requires(I& index, const I& reader, std::string_view id, std::span<const float> vector, std::size_t k,
+             const IdPredicate& allowed) {
+        /// Insert or replace; says which. O(dimension).
+        { index.add_vector(id, vector) } -> std::same_as<AddOutcome>;
+        /// true if the id was there.
+        { index.remove_vector(id) } -> std::same_as<bool>;
+        { reader.contains(id) } -> std::same_as<bool>;
+        /// A copy of the vector as it was added, or nullopt. Counts as an access.
+        { reader.get_vector(id) } -> std::same_as<std::optional<std::vector<float>>>;
+        /// The k best, best first, ties by id. O(size * dimension).
+        { reader.search(vector, k) } -> std::same_as<std::vector<Match>>;
+        { reader.search(vector, k, allowed) } -> std::same_as<std::vector<Match>>;
+        /// Rows of `dimension` floats one after the other; result i answers row i. One consistent state for all rows.
+        { reader.search_batch(vector, k) } -> std::same_as<std::vector<std::vector<Match>>>;
+        /// Count an access without reading; false if the id is not there.
+        { reader.access(id) } -> std::same_as<bool>;
+        { reader.access_stats(id) } -> std::same_as<std::optional<AccessStats>>;
+        /// Set the tier by hand one step up or down; false if absent or already at the end. Counted in IndexStats.
+        { reader.promote(id) } -> std::same_as<bool>;
+        { reader.demote(id) } -> std::same_as<bool>;
+        /// Reassign every vector's tier from the thresholds now; returns how many changed.
+        { reader.manage_tiers() } -> std::same_as<std::size_t>;
+        { reader.size() } -> std::same_as<std::size_t>;
+        { reader.empty() } -> std::same_as<bool>;
+        { reader.options() } -> std::same_as<const IndexOptions&>;
+        { reader.get_stats() } -> std::same_as<IndexStats>;
+        { index.reset_stats() } -> std::same_as<void>;
+    };
+
+} // namespace hotindex
