@@ -1,0 +1,59 @@
+// The seam between the algorithms and what they run on.
+//
+// Every concurrent algorithm of the library is `template <class Backend, class Traits>`. The same text compiles against
+//   ProductionBackend  std::atomic, plain data, membarrier: what ships;
+//   CountingBackend    the same, with a tally of operations by edge;
+//   the checker        (in relacy/) which explores interleavings and stale values and sees races on plain data.
+//
+// A backend B provides:
+//   B::order                     what an atomic operation takes; made by the functions below, never written literally
+//   B::relaxed()                 no edge; the caller's comment says why
+//   B::acquire(edge) B::release(edge) B::acq_rel(edge)
+//   B::atomic<T>                 load, store, exchange, fetch_add, compare_exchange_strong/_weak with std::atomic's
+//                                meaning and explicit orders
+//   B::var<T>                    plain data that threads share: get(), set(v). A race on it is an error
+//   B::array<T>                  a fixed run of plain shared T, aligned to 64 bytes: read(offset, n) -> const T*,
+//                                write(offset, n) -> T*. The checker sees each as an access to those elements
+//   B::light_fence(edge), B::heavy_fence(edge)
+//                                the two halves of an asymmetric fence: of a light and a heavy one, or two heavy ones, one
+//                                is ordered before the other as if both were sequentially consistent fences. Two light
+//                                ones order nothing
+//   B::pause()                   in a loop that waits
+//   B::make<T>(args...), B::destroy(p)     one object; make throws std::bad_alloc
+//   B::construct_at<T>(memory, args...), B::destroy_at(p)   one object in memory of the caller's
+//   B::make_array<T>(n, init), B::destroy_array(p, n)   n objects, each constructed by `init(void* at)`
+//   B::read_clock_ms()           wall clock in milliseconds since 1970 (system_clock)
+#pragma once
+
+#include <hotindex/backend/edges.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+
+namespace hotindex {
+
+template <class B>
+concept Backend = requires(typename B::template atomic<std::uint64_t>& a, typename B::template var<int>& v,
+                           typename B::order o, std::uint64_t& expected) {
+    { B::relaxed() } -> std::same_as<typename B::order>;
+    { B::acquire(edge::unnamed) } -> std::same_as<typename B::order>;
+    { B::release(edge::unnamed) } -> std::same_as<typename B::order>;
+    { B::acq_rel(edge::unnamed) } -> std::same_as<typename B::order>;
+    { a.load(o) } -> std::same_as<std::uint64_t>;
+    { a.store(expected, o) };
+    { a.exchange(expected, o) } -> std::same_as<std::uint64_t>;
+    { a.fetch_add(expected, o) } -> std::same_as<std::uint64_t>;
+    { a.compare_exchange_strong(expected, expected, o, o) } -> std::same_as<bool>;
+    { a.compare_exchange_weak(expected, expected, o, o) } -> std::same_as<bool>;
+    { v.get() } -> std::convertible_to<int>;
+    { v.set(1) };
+    { B::light_fence(edge::unnamed) };
+    { B::heavy_fence(edge::unnamed) };
+    { B::pause() };
+};
+
+/// Sizes that keep what different threads write on different cache lines (two, because of adjacent-line prefetch).
+inline constexpr std::size_t isolation = 128;
+
+} // namespace hotindex

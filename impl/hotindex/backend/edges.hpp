@@ -1,0 +1,68 @@
+// The named edges: every synchronizes-with edge of the library, listed once, with what it publishes.
+//
+// An operation asks its backend for a memory order through one of these names, for example
+// `word.load(B::acquire(edge::bucket))`. The comment above each end names the partner. The production backend turns the
+// name into a constant std::memory_order; the counting backend tallies operations by it; the checker can weaken one edge
+// at a time and so prove that it is needed. Relaxed operations carry no edge but a comment with their reason.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace hotindex {
+
+// clang-format off
+#define HOTINDEX_EDGES(X)                                                                                               \
+    X(participant_claim,    "a vacated participant record: its limbo, caches and counters, from one thread to the next") \
+    X(participant_link,     "a new participant record, initialised")                                                     \
+    X(epoch_pin,            "an unpin to the scan that sees the re-pin instead (C++20 release sequences)")               \
+    X(epoch_unpin,          "all reads made under a guard, to whoever frees what they read")                             \
+    X(epoch_advance,        "every unpin that an advance has seen, to every later pin and advance")                      \
+    X(epoch_fence,          "store-load order between a pin and the scan of an advance")                                 \
+    X(pool_batch,           "a chain of free blocks or slots, with all uses before they were freed")                     \
+    X(segment,              "a new segment of a segmented array, initialised")                                           \
+    X(bucket,               "a hash bucket's content: entries and blocks, initialised")                                  \
+    X(bucket_freeze,        "the last content of a bucket to whoever moves it to the next table")                        \
+    X(bucket_moved,         "the two new buckets to whoever sees the old one as moved")                                  \
+    X(table_next,           "a next table, initialised with untouched buckets")                                          \
+    X(table_root,           "a table whose buckets hold everything that the one before held")                            \
+    X(table_progress,       "buckets moved by others to whoever sees that all are moved")                                \
+    X(entry_current,        "a slot: row, norm, entry, predecessor; and the removal of an entry")                        \
+    X(slot_birth,           "the birth state of a version: linked, stamped")                                             \
+    X(slot_death,           "the death state of a version; ALIVE publishes VACANT and the row of a new life")            \
+    X(version_clock,        "every version stamped up to a time, to the snapshot that takes that time")                  \
+    X(access_record,        "a vector's access record, initialised for its next life")
+// clang-format on
+
+enum class edge : std::uint8_t {
+#define HOTINDEX_EDGE_ENUMERATOR(name, publishes) name,
+    HOTINDEX_EDGES(HOTINDEX_EDGE_ENUMERATOR)
+#undef HOTINDEX_EDGE_ENUMERATOR
+    unnamed ///< relaxed operations
+};
+
+inline constexpr std::size_t edge_count = static_cast<std::size_t>(edge::unnamed) + 1;
+
+/// The enumerator's name, for ledgers and tables.
+[[nodiscard]] constexpr std::string_view name_of(edge e) noexcept {
+    constexpr std::array<std::string_view, edge_count> names{
+#define HOTINDEX_EDGE_NAME(name, publishes) #name,
+        HOTINDEX_EDGES(HOTINDEX_EDGE_NAME)
+#undef HOTINDEX_EDGE_NAME
+            "unnamed"};
+    return names[static_cast<std::size_t>(e)];
+}
+
+/// What the edge publishes, in words.
+[[nodiscard]] constexpr std::string_view publishes(edge e) noexcept {
+    constexpr std::array<std::string_view, edge_count> texts{
+#define HOTINDEX_EDGE_TEXT(name, publishes) publishes,
+        HOTINDEX_EDGES(HOTINDEX_EDGE_TEXT)
+#undef HOTINDEX_EDGE_TEXT
+            "nothing"};
+    return texts[static_cast<std::size_t>(e)];
+}
+
+} // namespace hotindex

@@ -1,0 +1,138 @@
+// The backend that ships: std::atomic, plain data, and membarrier(2) for the heavy half of the asymmetric fence.
+#pragma once
+
+#include <hotindex/backend/backend.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <utility>
+
+#if defined(__x86_64__) || defined(__i386__)
+#include <immintrin.h>
+#endif
+
+namespace hotindex {
+
+/// The asymmetric fence of the running kernel: membarrier(2), private expedited, where the kernel offers it.
+class AsymmetricFence {
+  public:
+    /// true: the light half is a compiler barrier and the heavy half a membarrier. false: both are full fences.
+    static bool asymmetric() noexcept { return asymmetric_; }
+    /// Orders as described at Backend. Costs nothing but lost reordering when asymmetric().
+    static void light() noexcept {
+        if (asymmetric_) [[likely]]
+            std::atomic_signal_fence(std::memory_order_seq_cst);
+        else
+            full();
+    }
+    /// About 0.4 us when no other thread of the process runs, a few us otherwise.
+    static void heavy() noexcept;
+
+  private:
+    // A full fence that ThreadSanitizer accepts: it does not model std::atomic_thread_fence (and g++ says so). No
+    // happens-before edge of this library rests on it; it only orders a store before a later load.
+    static void full() noexcept { __sync_synchronize(); }
+    static bool detect() noexcept;
+    static const bool asymmetric_;
+};
+
+/// Alignment of every B::array: a cache line and a full AVX-512 register.
+inline constexpr std::size_t array_alignment = 64;
+
+struct ProductionBackend {
+    using order = std::memory_order;
+    static constexpr order relaxed() noexcept { return std::memory_order_relaxed; }
+    static constexpr order acquire(edge) noexcept { return std::memory_order_acquire; }
+    static constexpr order release(edge) noexcept { return std::memory_order_release; }
+    static constexpr order acq_rel(edge) noexcept { return std::memory_order_acq_rel; }
+
+    template <class T>
+    using atomic = std::atomic<T>;
+
+    /// Plain data: no cost, no synchronization.
+    template <class T>
+    class var {
+      public:
+        var() = default;
+        explicit var(T value) : value_(std::move(value)) {}
+        [[nodiscard]] const T& get() const noexcept { return value_; }
+        void set(T value) noexcept(std::is_nothrow_move_assignable_v<T>) { value_ = std::move(value); }
+
+      private:
+        T value_{};
+    };
+
+    /// A run of n plain T, uninitialised, aligned to 64 bytes. Construction throws std::bad_alloc.
+    template <class T>
+    class array {
+        static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
+
+      public:
+        explicit array(std::size_t n)
+            : data_(static_cast<T*>(::operator new(n * sizeof(T), std::align_val_t{array_alignment}))) {}
+        ~array() { ::operator delete(data_, std::align_val_t{array_alignment}); }
+        array(const array&) = delete;
+        array& operator=(const array&) = delete;
+        [[nodiscard]] const T* read(std::size_t offset, std::size_t) const noexcept { return data_ + offset; }
+        [[nodiscard]] T* write(std::size_t offset, std::size_t) noexcept { return data_ + offset; }
+
+      private:
+        T* data_;
+    };
+
+    static void light_fence(edge) noexcept { AsymmetricFence::light(); }
+    static void heavy_fence(edge) noexcept { AsymmetricFence::heavy(); }
+
+    static void pause() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+        _mm_pause();
+#elif defined(__aarch64__)
+        asm volatile("yield");
+#endif
+    }
+
+    template <class T, class... Args>
+    [[nodiscard]] static T* make(Args&&... args) {
+        return new T(std::forward<Args>(args)...);
+    }
+    template <class T>
+    static void destroy(T* object) noexcept {
+        delete object;
+    }
+    template <class T, class... Args>
+    static T* construct_at(void* memory, Args&&... args) {
+        return ::new (memory) T(std::forward<Args>(args)...);
+    }
+    template <class T>
+    static void destroy_at(T* object) noexcept {
+        std::destroy_at(object);
+    }
+    template <class T, class Init>
+    [[nodiscard]] static T* make_array(std::size_t n, Init init) {
+        constexpr auto alignment = std::align_val_t{alignof(T) > array_alignment ? alignof(T) : array_alignment};
+        if (n > std::size_t(-1) / 2 / sizeof(T))
+            throw std::bad_array_new_length();
+        void* const memory = ::operator new(n * sizeof(T), alignment);
+        for (std::size_t i = 0; i != n; ++i)
+            init(static_cast<void*>(static_cast<std::byte*>(memory) + i * sizeof(T)));
+        return static_cast<T*>(memory);
+    }
+    template <class T>
+    static void destroy_array(T* objects, std::size_t n) noexcept {
+        constexpr auto alignment = std::align_val_t{alignof(T) > array_alignment ? alignof(T) : array_alignment};
+        std::destroy_n(objects, n);
+        ::operator delete(static_cast<void*>(objects), alignment);
+    }
+
+    [[nodiscard]] static std::int64_t read_clock_ms() noexcept {
+        return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+            .count();
+    }
+};
+static_assert(Backend<ProductionBackend>);
+
+} // namespace hotindex

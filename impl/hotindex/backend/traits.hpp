@@ -1,0 +1,50 @@
+// Every tunable of the library in one place. DefaultTraits is what ships; TinyTraits makes each limit so small that a
+// model checker reaches it within a few steps.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace hotindex {
+
+struct DefaultTraits {
+    /// Retires between two attempts to advance the epoch. An attempt costs one heavy fence (about 0.4 us alone, a few us
+    /// with other threads running) and a look at every participant.
+    static constexpr std::uint32_t retires_per_advance = 64;
+    /// Free blocks or slots a thread keeps for itself; half of them move to or from the shared depot at once.
+    static constexpr std::uint32_t cache_capacity = 64;
+    /// Cells of a depot: how many threads can exchange batches without meeting.
+    static constexpr std::uint32_t depot_cells = 32;
+    /// Items in the first segment of a segmented array (a power of two); each further one doubles the total.
+    static constexpr std::uint32_t first_segment = 256;
+    /// Buckets of a new hash table (a power of two).
+    static constexpr std::size_t first_buckets = 64;
+    /// A table grows when it holds more than this many entries per 100 buckets.
+    static constexpr std::size_t load_percent = 75;
+    /// Inserts of one thread between two looks at the load (fewer in small tables).
+    static constexpr std::uint32_t inserts_per_load_check = 64;
+    /// Buckets a thread moves at once while a table grows.
+    static constexpr std::size_t buckets_per_help = 32;
+    /// Accesses gathered by a thread before they are written back to their records (a power of two).
+    static constexpr std::size_t tracked_cells = 256;
+    /// One access in so many is counted under Tracking::sampled, with that weight.
+    static constexpr std::uint32_t tracking_sample_period = 16;
+    /// Access records looked at in one automatic tier-management step.
+    static constexpr std::uint32_t tier_sweep = 256;
+};
+
+struct TinyTraits {
+    static constexpr std::uint32_t retires_per_advance = 1;
+    static constexpr std::uint32_t cache_capacity = 2;
+    static constexpr std::uint32_t depot_cells = 1;
+    static constexpr std::uint32_t first_segment = 2;
+    static constexpr std::size_t first_buckets = 1;
+    static constexpr std::size_t load_percent = 100;
+    static constexpr std::uint32_t inserts_per_load_check = 1;
+    static constexpr std::size_t buckets_per_help = 1;
+    static constexpr std::size_t tracked_cells = 2;
+    static constexpr std::uint32_t tracking_sample_period = 2;
+    static constexpr std::uint32_t tier_sweep = 2;
+};
+
+} // namespace hotindex
