@@ -15,6 +15,8 @@ struct DefaultTraits {
     static constexpr std::uint32_t cache_capacity = 64;
     /// Cells of a depot: how many threads can exchange batches without meeting.
     static constexpr std::uint32_t depot_cells = 32;
+    /// Blocks in a slab of a memory pool: what a pool grows by, and what one thread may hold unused.
+    static constexpr std::size_t slab_blocks = 256;
     /// Items in the first segment of a segmented array (a power of two); each further one doubles the total.
     static constexpr std::uint32_t first_segment = 256;
     /// Buckets of a new hash table (a power of two).
@@ -37,6 +39,7 @@ struct TinyTraits {
     static constexpr std::uint32_t retires_per_advance = 1;
     static constexpr std::uint32_t cache_capacity = 2;
     static constexpr std::uint32_t depot_cells = 1;
+    static constexpr std::size_t slab_blocks = 2;
     static constexpr std::uint32_t first_segment = 2;
     static constexpr std::size_t first_buckets = 1;
     static constexpr std::size_t load_percent = 100;
