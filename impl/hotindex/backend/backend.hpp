@@ -22,6 +22,7 @@
 //   B::make<T>(args...), B::destroy(p)     one object; make throws std::bad_alloc
 //   B::construct_at<T>(memory, args...), B::destroy_at(p)   one object in memory of the caller's
 //   B::make_array<T>(n, init), B::destroy_array(p, n)   n objects, each constructed by `init(void* at)`
+//   B::shared<T>, B::make_shared<T>(args...)   a domain outlives its structure while threads hold handles
 //   B::read_clock_ms()           wall clock in milliseconds since 1970 (system_clock)
 #pragma once
 

@@ -128,6 +128,14 @@ struct ProductionBackend {
         ::operator delete(static_cast<void*>(objects), alignment);
     }
 
+    /// Ownership by several threads' handles and the structure itself.
+    template <class T>
+    using shared = std::shared_ptr<T>;
+    template <class T, class... Args>
+    [[nodiscard]] static shared<T> make_shared(Args&&... args) {
+        return std::make_shared<T>(std::forward<Args>(args)...);
+    }
+
     [[nodiscard]] static std::int64_t read_clock_ms() noexcept {
         return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
             .count();

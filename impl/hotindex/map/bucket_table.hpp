@@ -1,0 +1,650 @@
+// BucketTable: the hash table under LockFreeHashMap and under the index's directory.
+//
+// Shape. An array of bucket words. A word describes the whole content of its bucket: nothing, one entry, or a chain of
+// immutable blocks of entry pointers. Every change builds the new content beside the old one and swings the word with one
+// CAS; so each bucket is an atomic variable that holds a set, buckets are independent of each other, and a lookup is one
+// load of the word and a walk over memory that never changes. At the usual load two thirds of the entries hang directly
+// from their word: two dependent cache misses a lookup, as in a chained table that has no concurrency at all.
+// Entries have an address for life, which the index's directory needs: its entries hold an atomic value.
+//
+// Growth. A table of twice the size is hung behind the full one. A writer that meets it first moves its own bucket, then a
+// few more, then works in the new table. Moving: freeze the old word (no CAS on it succeeds any more), fill the two new
+// words from it (each leaves the state "untouched" exactly once, so a late helper cannot bring anything back), mark the
+// old word moved. A reader that finds a frozen word looks into the new table, and back at the frozen content if the new
+// word is untouched. Nobody waits for anybody. When all buckets are moved the new table becomes the root.
+//
+// Invariants
+//   I1  blocks and the words in them never change after the CAS that published them.
+//   I2  untouched -> filled -> frozen -> moved; no word ever goes back. Only filled words change content.
+//   I3  a key is in at most one entry of the authoritative word of its bucket: the old word until it is frozen, then the
+//       new one as soon as it is filled, with the frozen content in between.
+//   I4  all words of the root are filled (or frozen, or moved).
+//   I5  an entry pointer, once out of the table, never comes back; so equal words mean equal content (no ABA).
+// Linearization: insert, replace, unlink at their successful CAS; find at the load of the word that it reads, or, where
+// it used frozen content, at the load that found the new word untouched.
+// Progress: find is wait-free but for growth (one more hop for each doubling since it read the root); insert, replace and
+// unlink are lock-free; a stopped thread costs others at most the moving of buckets that it had claimed.
+// Source: the bucket as one atomic immutable list follows ParlayHash (Anderson, Blelloch, Jayanti, 2024); growth by frozen
+// words after Click's non-blocking hash table (2007) and Maier, Sanders, Dementiev (2016).
+#pragma once
+
+#include <hotindex/backend/backend.hpp>
+#include <hotindex/reclaim/epoch_domain.hpp>
+#include <hotindex/reclaim/memory_pool.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+#include <utility>
+#include <vector>
+
+namespace hotindex {
+
+/// An element of a BucketTable: its address is stable until it is unlinked and the grace period is over.
+template <class B, class Local, class Key, class Value>
+struct alignas(16) TableEntry : Retirable<B, Local> {
+    template <class K, class... Args>
+    TableEntry(std::uint64_t h, K&& k, Args&&... args)
+        : hash(h), key(Key(std::forward<K>(k))), value(std::forward<Args>(args)...) {}
+    const typename B::template var<std::uint64_t> hash;
+    const typename B::template var<Key> key;
+    Value value;
+};
+
+namespace bucket {
+/// What a bucket word says. Bits 48 to 63 hold the top bits of a single entry's hash, so that most misses need no look at
+/// the entry; bits 4 to 47 the address; bits 0 to 3 the state.
+using Word = std::uint64_t;
+inline constexpr Word untouched = 0;
+inline constexpr Word frozen = 1;
+inline constexpr Word moved = 2;
+inline constexpr Word chained = 4; ///< the address is a Block's, otherwise an entry's or nothing
+inline constexpr Word filled = 8;
+inline constexpr Word state_bits = 15;
+inline constexpr Word address_bits = 0x0000'FFFF'FFFF'FFF0;
+inline constexpr Word tag_bits = 0xFFFF'0000'0000'0000;
+
+[[nodiscard]] inline Word pack(const void* p) {
+    const auto address = reinterpret_cast<std::uintptr_t>(p);
+    if ((address & ~address_bits) != 0) [[unlikely]]
+        std::abort(); // an address space of more than 48 bits: this layout does not fit the platform
+    return address;
+}
+
+/// Up to five entries (one cache line with its headers); more in `rest`.
+template <class B, class Local>
+struct alignas(16) Block : Retirable<B, Local> {
+    static constexpr std::size_t capacity = 5;
+    Block() : rest(nullptr) {}
+    typename B::template var<Block*> rest;
+    std::array<typename B::template var<Word>, capacity> words; ///< entry words; the first 0 ends the block
+};
+
+/// The entry words of one bucket, copied out. Holds the usual bucket without allocating.
+class Words {
+  public:
+    void push(Word w) {
+        if (size_ < inline_.size())
+            inline_[size_] = w;
+        else
+            overflow_.push_back(w);
+        ++size_;
+    }
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    [[nodiscard]] Word operator[](std::size_t i) const noexcept {
+        return i < inline_.size() ? inline_[i] : overflow_[i - inline_.size()];
+    }
+
+  private:
+    std::array<Word, 16> inline_{};
+    std::vector<Word> overflow_;
+    std::size_t size_ = 0;
+};
+} // namespace bucket
+
+/// The memory that a table's entries and blocks come from.
+template <class B, class Traits, class Local, class Key, class Value>
+struct TablePools {
+    MemoryPool<B, Traits, TableEntry<B, Local, Key, Value>> entries;
+    MemoryPool<B, Traits, bucket::Block<B, Local>> blocks;
+};
+
+/// What each participant owns of a table; the domain's Local derives from it.
+template <class B, class Traits, class Local, class Key, class Value>
+struct TableLocal {
+    using Pools = TablePools<B, Traits, Local, Key, Value>;
+    TableLocal(Pools& p, std::uint32_t hint) : pools(&p), entry_cache(hint), block_cache(hint), until_load_check(1u) {}
+    Pools* pools;
+    typename MemoryPool<B, Traits, TableEntry<B, Local, Key, Value>>::Cache entry_cache;
+    typename MemoryPool<B, Traits, bucket::Block<B, Local>>::Cache block_cache;
+    OwnedCounter<B> net_entries; ///< inserted minus unlinked by this participant, modulo 2^64
+    typename B::template var<std::uint32_t> until_load_check;
+};
+
+/// `Local` (the domain's) derives from TableLocal with the same parameters.
+template <class B, class Traits, class Local, class Key, class Value, class Equal>
+class BucketTable {
+  public:
+    using Entry = TableEntry<B, Local, Key, Value>;
+    using Domain = EpochDomain<B, Traits, Local>;
+    using Guard = typename Domain::Guard;
+    using Pools = TablePools<B, Traits, Local, Key, Value>;
+
+    /// Room for `expected` entries without growth. Throws std::bad_alloc.
+    BucketTable(Domain& domain, Pools& pools, std::size_t expected, Equal equal = Equal())
+        : domain_(domain), pools_(pools), equal_(std::move(equal)), root_(nullptr) {
+        std::size_t buckets = Traits::first_buckets;
+        while (buckets < max_buckets && buckets / 100 * Traits::load_percent < expected)
+            buckets *= 2;
+        root_.store(make_table(buckets, bucket::filled), B::relaxed()); // relaxed: construction overlaps with nothing
+    }
+    BucketTable(const BucketTable&) = delete;
+    BucketTable& operator=(const BucketTable&) = delete;
+
+    /// Destroys all entries. Nothing may be running, and the domain's limbo must have been reclaimed.
+    ~BucketTable() {
+        typename MemoryPool<B, Traits, Entry>::Cache entries(0);
+        typename MemoryPool<B, Traits, Block>::Cache blocks(0);
+        // relaxed, here and below: destruction overlaps with nothing
+        Table* const root = root_.load(B::relaxed());
+        Table* const next = root->next.load(B::relaxed());
+        for (std::size_t b = 0; b != root->size(); ++b)
+            visit_bucket(*root, b, [&](Entry& e) { pools_.entries.destroy(entries, &e); });
+        for (Table* t : {root, next}) {
+            if (t == nullptr)
+                continue;
+            for (std::size_t b = 0; b != t->size(); ++b) {
+                const Word w = t->buckets[b].load(B::relaxed());
+                if ((w & bucket::moved) != 0)
+                    continue; // its blocks were retired by the mover
+                for (Block* block = chain_of(w); block != nullptr;) {
+                    Block* const rest = block->rest.get();
+                    pools_.blocks.destroy(blocks, block);
+                    block = rest;
+                }
+            }
+            destroy_table(t);
+        }
+    }
+
+    /// A new entry that is not in the table yet. Throws std::bad_alloc or what the constructors throw.
+    template <class K, class... Args>
+    [[nodiscard]] Entry* make_entry(const Guard& guard, std::uint64_t hash, K&& key, Args&&... args) {
+        return pools_.entries.make(guard.local().entry_cache, hash, std::forward<K>(key), std::forward<Args>(args)...);
+    }
+    /// Takes back an entry that never was in the table.
+    void destroy_unpublished(const Guard& guard, Entry* entry) { pools_.entries.destroy(guard.local().entry_cache, entry); }
+    /// After a successful unlink or replace, by whoever did it: frees the entry after the grace period.
+    void retire(const Guard& guard, Entry* entry) {
+        guard.retire(
+            entry,
+            [](Retirable<B, Local>* r, Local& local) {
+                local.pools->entries.destroy(local.entry_cache, static_cast<Entry*>(r));
+            },
+            sizeof(Entry));
+    }
+
+    /// The entry with this key, or nullptr. Valid while the guard lives.
+    template <class K>
+    [[nodiscard]] Entry* find(const Guard&, std::uint64_t hash, const K& key) const {
+        return search(readable(hash), hash, key);
+    }
+
+    /// Puts `fresh` into the table unless its key is there; returns the entry that is now there for the key.
+    /// Throws std::bad_alloc; `fresh` is still the caller's then.
+    [[nodiscard]] Entry* insert(const Guard& guard, Entry* fresh) {
+        const std::uint64_t hash = fresh->hash.get();
+        for (;;) {
+            const Place place = writable(guard, hash);
+            if (Entry* const there = search(place.word, hash, fresh->key.get()))
+                return there;
+            Block* built = nullptr;    // what this attempt built
+            Block* replaced = nullptr; // and the block it stands for
+            Word next = entry_word(fresh);
+            if ((place.word & bucket::address_bits) != 0) {
+                built = prepend(guard, place.word, next, replaced);
+                next = bucket::pack(built) | bucket::chained | bucket::filled;
+            }
+            Word expected = place.word;
+            // [bucket] release-CAS; synchronizes-with the acquire-loads of bucket words; publishes: the entry and the block
+            // relaxed on failure: the word is read again
+            if (place.cell->compare_exchange_strong(expected, next, B::release(edge::bucket), B::relaxed())) {
+                if (replaced != nullptr)
+                    retire_block(guard, replaced);
+                count_insert(guard);
+                return fresh;
+            }
+            if (built != nullptr)
+                pools_.blocks.destroy(guard.local().block_cache, built);
+        }
+    }
+
+    /// Takes exactly this entry out; false if it is not in (any more). The caller who gets true retires it.
+    /// Throws std::bad_alloc, only if the bucket holds more than two entries.
+    [[nodiscard]] bool unlink(const Guard& guard, Entry* entry) {
+        const bool done = rebuild(guard, entry, nullptr);
+        if (done)
+            guard.local().net_entries.add(~std::uint64_t{0});
+        return done;
+    }
+
+    /// Puts `fresh`, which has the same key, in the place of exactly this entry; false if it is not in (any more). The
+    /// caller who gets true retires `entry`. Throws std::bad_alloc; `fresh` is still the caller's then.
+    [[nodiscard]] bool replace(const Guard& guard, Entry* entry, Entry* fresh) { return rebuild(guard, entry, fresh); }
+
+    /// Visits every entry that is in the table throughout exactly once, others at most once. Each bucket is seen at one
+    /// instant, different buckets at different ones.
+    template <class Visit>
+    void for_each(const Guard&, Visit visit) const {
+        // [table_root] acquire-load; synchronizes-with the release-CAS in promote()
+        const Table* const root = root_.load(B::acquire(edge::table_root));
+        for (std::size_t b = 0; b != root->size(); ++b)
+            visit_bucket(*root, b, visit);
+    }
+
+    /// Exact when no operation is running, otherwise off by at most the operations that are running.
+    [[nodiscard]] std::size_t size() const {
+        std::uint64_t sum = 0;
+        domain_.for_each_local([&sum](const Local& local) { sum += local.net_entries.read(); });
+        return static_cast<std::int64_t>(sum) < 0 ? 0 : static_cast<std::size_t>(sum);
+    }
+
+    /// Buckets of the root table now.
+    [[nodiscard]] std::size_t bucket_count(const Guard&) const {
+        // [table_root] acquire-load; synchronizes-with the release-CAS in promote()
+        return root_.load(B::acquire(edge::table_root))->size();
+    }
+
+    [[nodiscard]] const Equal& equal() const noexcept { return equal_; }
+
+  private:
+    using Word = bucket::Word;
+    using Block = bucket::Block<B, Local>;
+    using Cell = typename B::template atomic<Word>;
+
+    static constexpr std::size_t max_buckets = std::size_t{1} << 40;
+
+    struct Table : Retirable<B, Local> {
+        Table(Cell* cells, std::size_t n) : buckets(cells), mask(n - 1), next(nullptr), cursor(0), moved(0) {}
+        [[nodiscard]] std::size_t size() const noexcept { return mask + 1; }
+        Cell* const buckets;
+        const std::size_t mask;
+        alignas(isolation) typename B::template atomic<Table*> next;
+        alignas(isolation) typename B::template atomic<std::size_t> cursor; ///< buckets claimed for moving
+        typename B::template atomic<std::size_t> moved;                    ///< buckets marked moved
+    };
+
+    struct Place {
+        Cell* cell;
+        Word word;
+    };
+
+    // ---- words -------------------------------------------------------------------------------------------------------
+
+    static Entry* entry_of(Word w) noexcept {
+        return reinterpret_cast<Entry*>(static_cast<std::uintptr_t>(w & bucket::address_bits));
+    }
+    static Block* chain_of(Word w) noexcept {
+        return (w & bucket::chained) != 0
+                   ? reinterpret_cast<Block*>(static_cast<std::uintptr_t>(w & bucket::address_bits))
+                   : nullptr;
+    }
+    static Word entry_word(const Entry* e) {
+        return bucket::pack(e) | (e->hash.get() & bucket::tag_bits) | bucket::filled;
+    }
+
+    /// Calls use(entry word) for each entry of the content until it returns true; true then.
+    template <class Use>
+    static bool any_of(Word content, Use use) {
+        if ((content & bucket::chained) == 0)
+            return (content & bucket::address_bits) != 0 && use(content);
+        for (const Block* block = chain_of(content); block != nullptr; block = block->rest.get())
+            for (const auto& cell : block->words) {
+                const Word w = cell.get();
+                if (w == 0)
+                    break;
+                if (use(w))
+                    return true;
+            }
+        return false;
+    }
+
+    template <class K>
+    Entry* search(Word content, std::uint64_t hash, const K& key) const {
+        Entry* found = nullptr;
+        any_of(content, [&](Word w) {
+            if (((w ^ hash) & bucket::tag_bits) != 0)
+                return false;
+            Entry* const e = entry_of(w);
+            if (e->hash.get() != hash || !equal_(e->key.get(), key))
+                return false;
+            found = e;
+            return true;
+        });
+        return found;
+    }
+
+    // ---- finding the word that counts --------------------------------------------------------------------------------
+
+    /// A word with the content that counted at some instant during the call.
+    Word readable(std::uint64_t hash) const {
+        // [table_root] acquire-load; synchronizes-with the release-CAS in promote()
+        const Table* t = root_.load(B::acquire(edge::table_root));
+        // [bucket] acquire-load; synchronizes-with the release-CASes of insert(), rebuild(), fill()
+        // [bucket_freeze] acquire-load; synchronizes-with the release-CAS in move_bucket(): the next table is there
+        Word w = t->buckets[hash & t->mask].load(B::acquire(edge::bucket));
+        while ((w & bucket::frozen) != 0) [[unlikely]] {
+            // [table_next] acquire-load; synchronizes-with the release-CAS in grow()
+            t = t->next.load(B::acquire(edge::table_next));
+            // [bucket] acquire-load; synchronizes-with the release-CASes of insert(), rebuild(), fill()
+            const Word newer = t->buckets[hash & t->mask].load(B::acquire(edge::bucket));
+            if (newer == bucket::untouched)
+                return w; // I3: the frozen content counts until the new word is filled
+            w = newer;
+        }
+        return w;
+    }
+
+    /// The cell that may be changed, with its content: filled, not frozen when read. Moves what stands in the way.
+    Place writable(const Guard& guard, std::uint64_t hash) {
+        // [table_root] acquire-load; synchronizes-with the release-CAS in promote()
+        Table* t = root_.load(B::acquire(edge::table_root));
+        for (;;) {
+            // [table_next] acquire-load; synchronizes-with the release-CAS in grow()
+            Table* next = t->next.load(B::acquire(edge::table_next));
+            if (next == nullptr) [[likely]] {
+                Cell& cell = t->buckets[hash & t->mask];
+                // [bucket] acquire-load; synchronizes-with the release-CASes of insert(), rebuild(), fill()
+                // [bucket_freeze] acquire-load; synchronizes-with the release-CAS in move_bucket()
+                const Word w = cell.load(B::acquire(edge::bucket));
+                if ((w & bucket::frozen) == 0) [[likely]]
+                    return {&cell, w};
+                // [table_next] acquire-load; synchronizes-with the release-CAS in grow()
+                next = t->next.load(B::acquire(edge::table_next)); // bucket_freeze says that it is there
+            }
+            count_moved(guard, *t, *next, move_bucket(guard, *t, *next, hash & t->mask) ? 1 : 0);
+            help_move(guard, *t, *next);
+            t = next;
+        }
+    }
+
+    // ---- changing a bucket -------------------------------------------------------------------------------------------
+
+    Block* make_block(const Guard& guard) { return pools_.blocks.make(guard.local().block_cache); }
+
+    void retire_block(const Guard& guard, Block* block) {
+        guard.retire(
+            block,
+            [](Retirable<B, Local>* r, Local& local) {
+                local.pools->blocks.destroy(local.block_cache, static_cast<Block*>(r));
+            },
+            sizeof(Block));
+    }
+
+    void retire_chain(const Guard& guard, Word content) {
+        for (Block* block = chain_of(content); block != nullptr;) {
+            Block* const rest = block->rest.get();
+            retire_block(guard, block);
+            block = rest;
+        }
+    }
+
+    void destroy_chain(const Guard& guard, Word content) {
+        for (Block* block = chain_of(content); block != nullptr;) {
+            Block* const rest = block->rest.get();
+            pools_.blocks.destroy(guard.local().block_cache, block);
+            block = rest;
+        }
+    }
+
+    /// A first block that holds `added` and, as far as it has room, the content's first block, which it then replaces.
+    Block* prepend(const Guard& guard, Word content, Word added, Block*& replaced) {
+        Block* const built = make_block(guard);
+        built->words[0].set(added);
+        Block* const head = chain_of(content);
+        if (head == nullptr) {
+            built->words[1].set(content);
+        } else if (head->words[Block::capacity - 1].get() != 0) {
+            built->rest.set(head);
+        } else {
+            for (std::size_t i = 0; i + 1 != Block::capacity; ++i)
+                built->words[i + 1].set(head->words[i].get());
+            built->rest.set(head->rest.get());
+            replaced = head;
+        }
+        return built;
+    }
+
+    /// Content with exactly these entries. Throws std::bad_alloc and leaves nothing behind.
+    Word build(const Guard& guard, const bucket::Words& words) {
+        if (words.size() == 0)
+            return bucket::filled;
+        if (words.size() == 1)
+            return words[0];
+        Word content = bucket::filled;
+        try {
+            for (std::size_t i = 0; i < words.size(); i += Block::capacity) {
+                Block* const block = make_block(guard);
+                block->rest.set(chain_of(content));
+                for (std::size_t j = 0; j != Block::capacity && i + j != words.size(); ++j)
+                    block->words[j].set(words[i + j]);
+                content = bucket::pack(block) | bucket::chained | bucket::filled;
+            }
+        } catch (...) {
+            destroy_chain(guard, content);
+            throw;
+        }
+        return content;
+    }
+
+    /// unlink (fresh == nullptr) and replace.
+    bool rebuild(const Guard& guard, Entry* entry, Entry* fresh) {
+        const std::uint64_t hash = entry->hash.get();
+        for (;;) {
+            const Place place = writable(guard, hash);
+            bucket::Words words;
+            bool found = false;
+            any_of(place.word, [&](Word w) {
+                if (entry_of(w) != entry)
+                    words.push(w);
+                else
+                    found = true;
+                return false;
+            });
+            if (!found)
+                return false;
+            if (fresh != nullptr)
+                words.push(entry_word(fresh));
+            const Word next = build(guard, words);
+            Word expected = place.word;
+            // [bucket] release-CAS; synchronizes-with the acquire-loads of bucket words; publishes: the new content
+            // relaxed on failure: the word is read again
+            if (place.cell->compare_exchange_strong(expected, next, B::release(edge::bucket), B::relaxed())) {
+                retire_chain(guard, place.word);
+                return true;
+            }
+            destroy_chain(guard, next);
+        }
+    }
+
+    // ---- growth ------------------------------------------------------------------------------------------------------
+
+    void count_insert(const Guard& guard) {
+        Local& local = guard.local();
+        local.net_entries.add(1);
+        const std::uint32_t left = local.until_load_check.get() - 1;
+        local.until_load_check.set(left);
+        if (left == 0)
+            check_load(guard);
+    }
+
+    void check_load(const Guard& guard) {
+        // [table_root] acquire-load; synchronizes-with the release-CAS in promote()
+        Table* const t = root_.load(B::acquire(edge::table_root));
+        const std::size_t interval = t->size() / 16 + 1;
+        guard.local().until_load_check.set(interval < Traits::inserts_per_load_check
+                                               ? static_cast<std::uint32_t>(interval)
+                                               : Traits::inserts_per_load_check);
+        const std::size_t entries = size();
+        if (t->size() == max_buckets || entries * 100 <= t->size() * Traits::load_percent)
+            return;
+        // [table_next] acquire-load; synchronizes-with the release-CAS in grow()
+        Table* const next = t->next.load(B::acquire(edge::table_next));
+        try {
+            if (next == nullptr) {
+                grow(*t);
+            } else if (entries * 100 > next->size() * Traits::load_percent) {
+                // Somebody stopped in the middle of moving: do the rest, so that the table can grow again.
+                for (std::size_t b = 0; b != t->size(); ++b)
+                    move_bucket(guard, *t, *next, b);
+                promote(guard, *t, *next);
+            }
+        } catch (const std::bad_alloc&) {
+            // Growth makes lookups shorter and nothing else: without memory it is left to a later insert.
+        }
+    }
+
+    void grow(Table& t) {
+        Table* const fresh = make_table(t.size() * 2, bucket::untouched);
+        Table* none = nullptr;
+        // [table_next] release-CAS; synchronizes-with the acquire-loads of next; publishes: the untouched table
+        // relaxed on failure: another thread's table is found by whoever needs it
+        if (!t.next.compare_exchange_strong(none, fresh, B::release(edge::table_next), B::relaxed()))
+            destroy_table(fresh);
+    }
+
+    /// Moves bucket b of t into next, unless that is done; true for the one call that marked it moved.
+    bool move_bucket(const Guard& guard, Table& t, Table& next, std::size_t b) {
+        Cell& cell = t.buckets[b];
+        // [bucket_moved] acquire-load; synchronizes-with the release-CAS below
+        // [bucket] acquire-load; synchronizes-with the release-CASes of insert(), rebuild(), fill()
+        Word w = cell.load(B::acquire(edge::bucket_moved));
+        while ((w & bucket::frozen) == 0)
+            // [bucket_freeze] release-CAS; synchronizes-with the acquire-loads of bucket words; publishes: that there is a next
+            // table. It continues the release sequence of the content
+            // [bucket] acquire on failure: the word found is looked into
+            if (cell.compare_exchange_weak(w, w | bucket::frozen, B::release(edge::bucket_freeze), B::acquire(edge::bucket)))
+                w |= bucket::frozen;
+        if ((w & bucket::moved) != 0)
+            return false;
+        bucket::Words low;
+        bucket::Words high;
+        any_of(w, [&](Word entry) {
+            const bool upper = (entry_of(entry)->hash.get() & t.size()) != 0;
+            (upper ? high : low).push((entry & ~bucket::state_bits) | bucket::filled);
+            return false;
+        });
+        fill(guard, next.buckets[b], low);
+        fill(guard, next.buckets[b + t.size()], high);
+        Word expected = w;
+        // [bucket_moved] release-CAS; synchronizes-with the acquire-load above; publishes: both new words are filled
+        // relaxed on failure: another thread marked it
+        if (!cell.compare_exchange_strong(expected, w | bucket::moved, B::release(edge::bucket_moved), B::relaxed()))
+            return false;
+        retire_chain(guard, w);
+        return true;
+    }
+
+    void fill(const Guard& guard, Cell& cell, const bucket::Words& words) {
+        // [bucket] acquire-load; synchronizes-with the release-CAS below, by another helper: bucket_moved passes it on
+        if (cell.load(B::acquire(edge::bucket)) != bucket::untouched)
+            return;
+        const Word content = build(guard, words);
+        Word expected = bucket::untouched;
+        // [bucket] release-CAS; synchronizes-with the acquire-loads of bucket words; publishes: the content
+        // [bucket] acquire on failure: bucket_moved passes on what another helper filled in
+        if (!cell.compare_exchange_strong(expected, content, B::release(edge::bucket), B::acquire(edge::bucket)))
+            destroy_chain(guard, content);
+    }
+
+    /// Moves a few buckets that nobody has claimed. Out of memory: leaves them to later calls.
+    void help_move(const Guard& guard, Table& t, Table& next) {
+        // relaxed: only a hint that there is work left
+        if (t.cursor.load(B::relaxed()) >= t.size())
+            return;
+        // relaxed: claims are told apart by atomicity; what is moved is published by the words themselves
+        const std::size_t begin = t.cursor.fetch_add(Traits::buckets_per_help, B::relaxed());
+        std::size_t marked = 0;
+        try {
+            for (std::size_t b = begin; b < t.size() && b != begin + Traits::buckets_per_help; ++b)
+                marked += move_bucket(guard, t, next, b) ? 1 : 0;
+        } catch (const std::bad_alloc&) {
+            // The buckets left over are moved by the writers that need them, or by check_load().
+        }
+        count_moved(guard, t, next, marked);
+    }
+
+    void count_moved(const Guard& guard, Table& t, Table& next, std::size_t marked) {
+        if (marked == 0)
+            return;
+        // [table_progress] acq_rel-RMW; synchronizes-with the other calls; publishes: the words that this thread filled
+        if (t.moved.fetch_add(marked, B::acq_rel(edge::table_progress)) + marked == t.size())
+            promote(guard, t, next);
+    }
+
+    /// All buckets of t are moved: next takes its place.
+    void promote(const Guard& guard, Table& t, Table& next) {
+        Table* expected = &t;
+        // [table_root] release-CAS; synchronizes-with the acquire-loads of root_; publishes: all words of next are filled
+        // relaxed on failure: done by another thread
+        if (root_.compare_exchange_strong(expected, &next, B::release(edge::table_root), B::relaxed()))
+            guard.retire(
+                &t, [](Retirable<B, Local>* r, Local&) { destroy_table(static_cast<Table*>(r)); },
+                sizeof(Table) + t.size() * sizeof(Cell));
+    }
+
+    static Table* make_table(std::size_t buckets, Word content) {
+        Cell* const cells = B::template make_array<Cell>(buckets, [content](void* at) { B::template construct_at<Cell>(at, content); });
+        try {
+            return B::template make<Table>(cells, buckets);
+        } catch (...) {
+            B::destroy_array(cells, buckets);
+            throw;
+        }
+    }
+    static void destroy_table(Table* t) {
+        B::destroy_array(t->buckets, t->size());
+        B::destroy(t);
+    }
+
+    template <class Visit>
+    void visit_bucket(const Table& t, std::size_t b, Visit&& visit) const {
+        // [bucket] acquire-load; synchronizes-with the release-CASes of insert(), rebuild(), fill()
+        visit_content(t, b, t.buckets[b].load(B::acquire(edge::bucket)), visit);
+    }
+
+    template <class Visit>
+    void visit_content(const Table& t, std::size_t b, Word w, Visit& visit) const {
+        if ((w & bucket::frozen) == 0) {
+            any_of(w, [&visit](Word entry) {
+                visit(*entry_of(entry));
+                return false;
+            });
+            return;
+        }
+        // [table_next] acquire-load; synchronizes-with the release-CAS in grow()
+        const Table& next = *t.next.load(B::acquire(edge::table_next));
+        for (const std::size_t half : {b, b + t.size()}) {
+            // [bucket] acquire-load; synchronizes-with the release-CASes of insert(), rebuild(), fill()
+            const Word newer = next.buckets[half].load(B::acquire(edge::bucket));
+            if (newer != bucket::untouched) {
+                visit_content(next, half, newer, visit);
+                continue;
+            }
+            any_of(w, [&](Word entry) {
+                if ((entry_of(entry)->hash.get() & next.mask) == half)
+                    visit(*entry_of(entry));
+                return false;
+            });
+        }
+    }
+
+    Domain& domain_;
+    Pools& pools_;
+    [[no_unique_address]] Equal equal_;
+    alignas(isolation) typename B::template atomic<Table*> root_;
+};
+
+} // namespace hotindex

@@ -1,0 +1,243 @@
+// LockFreeHashMap: a map whose every operation is lock-free, on a BucketTable and an EpochDomain of its own.
+//
+// Values are immutable in their entries; assigning and updating put a new entry in the place of the old one. So every
+// operation on a key is one atomic step on its bucket, whatever others do to the same key.
+//
+// Each operation comes twice: with an explicit Handle (for model checkers, and for callers who manage threads themselves)
+// and without (the calling thread joins by itself, see ThisThread).
+//
+// Linearization, progress: see BucketTable. update() calls its function once for each attempt.
+// Strong guarantee: what throws (std::bad_alloc, copies of keys and values, hash, equality, functions) changes nothing.
+#pragma once
+
+#include <hotindex/backend/production.hpp>
+#include <hotindex/backend/this_thread.hpp>
+#include <hotindex/backend/traits.hpp>
+#include <hotindex/map/bucket_table.hpp>
+#include <hotindex/map/hash.hpp>
+#include <hotindex/reclaim/epoch_domain.hpp>
+
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <utility>
+
+namespace hotindex {
+
+/// Key: copyable. Value: copyable; handed out as copies. Hash: noexcept not required; `is_transparent` in Hash allows
+/// lookup by any type that Hash and Equal take, such as std::string_view. Thread-safety: all members but construction and
+/// destruction may run at the same time.
+template <class Key, class Value, class Hash = DefaultHash<Key>, class Equal = std::equal_to<>,
+          class B = ProductionBackend, class Traits = DefaultTraits>
+class LockFreeHashMap {
+    using Cell = typename B::template var<Value>; // written before its entry is published, never after
+
+    struct Local : TableLocal<B, Traits, Local, Key, Cell> {
+        using Owner = LockFreeHashMap;
+        explicit Local(Owner& owner)
+            : TableLocal<B, Traits, Local, Key, Cell>(owner.pools_, owner.next_hint()) {}
+    };
+
+  public:
+    using Domain = EpochDomain<B, Traits, Local>;
+    using Handle = typename Domain::Handle;
+
+    /// Room for `expected` entries without growth. Throws std::bad_alloc.
+    explicit LockFreeHashMap(std::size_t expected = 0, Hash hash = Hash(), Equal equal = Equal())
+        : hash_(std::move(hash)), hints_(0u), domain_(B::template make_shared<Domain>(*this)),
+          table_(*domain_, pools_, expected, std::move(equal)) {}
+    LockFreeHashMap(const LockFreeHashMap&) = delete;
+    LockFreeHashMap& operator=(const LockFreeHashMap&) = delete;
+    ~LockFreeHashMap() { domain_->unguarded_reclaim_all(); }
+
+    /// A handle for the explicit variants. Used by one thread at a time; ends before the map.
+    [[nodiscard]] Handle join() { return Handle(*domain_); }
+
+    /// Inserts if the key is absent; true if it was.
+    template <class K, class V>
+    bool insert(const Handle& me, K&& key, V&& value) {
+        const Guard guard(me);
+        const std::uint64_t h = hash_of(key);
+        if (table_.find(guard, h, key) != nullptr)
+            return false;
+        Unpublished fresh(table_, guard, h, std::forward<K>(key), std::forward<V>(value));
+        return fresh.insert() == nullptr;
+    }
+
+    /// Inserts or replaces; the value that was replaced, or nullopt.
+    template <class K, class V>
+    std::optional<Value> insert_or_assign(const Handle& me, K&& key, V&& value) {
+        const Guard guard(me);
+        const std::uint64_t h = hash_of(key);
+        Unpublished fresh(table_, guard, h, std::forward<K>(key), std::forward<V>(value));
+        for (;;) {
+            Entry* const there = fresh.insert();
+            if (there == nullptr)
+                return std::nullopt;
+            std::optional<Value> old(there->value.get()); // copied first: it may throw
+            if (fresh.replace(there))
+                return old;
+        }
+    }
+
+    /// The value, or nullopt.
+    template <class K>
+    [[nodiscard]] std::optional<Value> get(const Handle& me, const K& key) const {
+        const Guard guard(me);
+        const Entry* const e = table_.find(guard, hash_of(key), key);
+        return e == nullptr ? std::nullopt : std::optional<Value>(e->value.get());
+    }
+
+    template <class K>
+    [[nodiscard]] bool contains(const Handle& me, const K& key) const {
+        const Guard guard(me);
+        return table_.find(guard, hash_of(key), key) != nullptr;
+    }
+
+    /// Replaces the value by compute(const Value& old); false if the key is absent. Atomic: no other change of this key
+    /// comes between the value that compute saw and the one it gave. compute is called again when one would have.
+    template <class K, class Compute>
+    bool update(const Handle& me, const K& key, Compute compute) {
+        const Guard guard(me);
+        const std::uint64_t h = hash_of(key);
+        for (;;) {
+            Entry* const there = table_.find(guard, h, key);
+            if (there == nullptr)
+                return false;
+            Unpublished fresh(table_, guard, h, there->key.get(), Value(compute(std::as_const(there->value).get())));
+            if (fresh.replace(there))
+                return true;
+        }
+    }
+
+    /// true if the key was there.
+    template <class K>
+    bool erase(const Handle& me, const K& key) {
+        const Guard guard(me);
+        const std::uint64_t h = hash_of(key);
+        for (;;) {
+            Entry* const there = table_.find(guard, h, key);
+            if (there == nullptr)
+                return false;
+            if (table_.unlink(guard, there)) {
+                table_.retire(guard, there);
+                return true;
+            }
+        }
+    }
+
+    /// Calls visit(const Key&, const Value&) for every entry: exactly once for those that are there throughout, at most
+    /// once for those that come, go or change meanwhile. visit may use the map.
+    template <class Visit>
+    void for_each(const Handle& me, Visit visit) const {
+        const Guard guard(me);
+        table_.for_each(guard, [&visit](const Entry& e) { visit(e.key.get(), e.value.get()); });
+    }
+
+    /// Erases every entry that is there throughout; not atomic as a whole.
+    void clear(const Handle& me) {
+        const Guard guard(me);
+        table_.for_each(guard, [&](Entry& e) {
+            if (table_.unlink(guard, &e))
+                table_.retire(guard, &e);
+        });
+    }
+
+    // The same for the calling thread, which joins at its first call (that may throw std::bad_alloc).
+    template <class K, class V>
+    bool insert(K&& key, V&& value) {
+        return insert(self(), std::forward<K>(key), std::forward<V>(value));
+    }
+    template <class K, class V>
+    std::optional<Value> insert_or_assign(K&& key, V&& value) {
+        return insert_or_assign(self(), std::forward<K>(key), std::forward<V>(value));
+    }
+    template <class K>
+    [[nodiscard]] std::optional<Value> get(const K& key) const {
+        return get(self(), key);
+    }
+    template <class K>
+    [[nodiscard]] bool contains(const K& key) const {
+        return contains(self(), key);
+    }
+    template <class K, class Compute>
+    bool update(const K& key, Compute compute) {
+        return update(self(), key, std::move(compute));
+    }
+    template <class K>
+    bool erase(const K& key) {
+        return erase(self(), key);
+    }
+    template <class Visit>
+    void for_each(Visit visit) const {
+        for_each(self(), std::move(visit));
+    }
+    void clear() { clear(self()); }
+
+    /// Exact when no operation is running, otherwise off by at most the operations that are running. O(threads).
+    [[nodiscard]] std::size_t size() const { return table_.size(); }
+    [[nodiscard]] bool empty() const { return size() == 0; }
+    [[nodiscard]] std::size_t bucket_count() const { return table_.bucket_count(Guard(self())); }
+
+    [[nodiscard]] EpochStats epoch_stats() const { return domain_->stats(); }
+    [[nodiscard]] PoolStats pool_stats() const { return pools_.entries.stats(); }
+    /// Reclaims what can be reclaimed now; true if nothing is left in limbo. The caller holds no guard.
+    bool drain(const Handle& me) { return domain_->drain(me); }
+    bool drain() { return domain_->drain(self()); }
+
+  private:
+    using Table = BucketTable<B, Traits, Local, Key, Cell, Equal>;
+    using Entry = typename Table::Entry;
+    using Guard = typename Domain::Guard;
+
+    /// An entry that belongs to the caller until insert() or replace() has put it into the table.
+    class Unpublished {
+      public:
+        template <class K, class V>
+        Unpublished(Table& table, const Guard& guard, std::uint64_t hash, K&& key, V&& value)
+            : table_(table), guard_(guard),
+              entry_(table.make_entry(guard, hash, std::forward<K>(key), Value(std::forward<V>(value)))) {}
+        Unpublished(const Unpublished&) = delete;
+        Unpublished& operator=(const Unpublished&) = delete;
+        ~Unpublished() {
+            if (entry_ != nullptr)
+                table_.destroy_unpublished(guard_, entry_);
+        }
+        /// nullptr when inserted, else the entry that has the key.
+        [[nodiscard]] Entry* insert() {
+            Entry* const there = table_.insert(guard_, entry_);
+            if (there != entry_)
+                return there;
+            entry_ = nullptr;
+            return nullptr;
+        }
+        [[nodiscard]] bool replace(Entry* there) {
+            if (!table_.replace(guard_, there, entry_))
+                return false;
+            entry_ = nullptr;
+            table_.retire(guard_, there);
+            return true;
+        }
+
+      private:
+        Table& table_;
+        const Guard& guard_;
+        Entry* entry_;
+    };
+
+    template <class K>
+    [[nodiscard]] std::uint64_t hash_of(const K& key) const {
+        return mix(hash_(key));
+    }
+    [[nodiscard]] const Handle& self() const { return ThisThread<Domain>::handle(domain_); }
+    // relaxed: any spread of the numbers will do
+    [[nodiscard]] std::uint32_t next_hint() { return hints_.fetch_add(1, B::relaxed()); }
+
+    [[no_unique_address]] Hash hash_;
+    typename B::template atomic<std::uint32_t> hints_;
+    typename Table::Pools pools_;
+    typename B::template shared<Domain> domain_;
+    Table table_;
+};
+
+} // namespace hotindex
