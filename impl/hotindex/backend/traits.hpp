@@ -17,6 +17,9 @@ struct DefaultTraits {
     static constexpr std::uint32_t depot_cells = 32;
     /// Blocks in a slab of a memory pool: what a pool grows by, and what one thread may hold unused.
     static constexpr std::size_t slab_blocks = 256;
+    /// Fresh indices (slots, records) that a thread takes at once, so that neighbours in memory have one writer.
+    /// Divides first_segment.
+    static constexpr std::uint32_t fresh_indices = 16;
     /// Items in the first segment of a segmented array (a power of two); each further one doubles the total.
     static constexpr std::uint32_t first_segment = 256;
     /// Buckets of a new hash table (a power of two).
@@ -40,6 +43,7 @@ struct TinyTraits {
     static constexpr std::uint32_t cache_capacity = 2;
     static constexpr std::uint32_t depot_cells = 1;
     static constexpr std::size_t slab_blocks = 2;
+    static constexpr std::uint32_t fresh_indices = 1;
     static constexpr std::uint32_t first_segment = 2;
     static constexpr std::size_t first_buckets = 1;
     static constexpr std::size_t load_percent = 100;

@@ -145,37 +145,52 @@ class FreeCache {
     std::uint32_t hint_;
 };
 
-/// Indices 0 to limit - 1, handed out lowest first while none is free. `links.get/set` store a link per index + 1.
+/// Indices 0 to limit - 1: freed ones first, then fresh ones from a small range that each thread takes for itself.
+/// `links.get(i)`, `links.set(i, next)` keep a link for each index that was ever acquired.
 template <class B, class Traits>
 class IndexPool {
   public:
-    using Cache = FreeCache<B, Traits, std::uint32_t>;
-    static constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
+    struct Cache {
+        explicit Cache(std::uint32_t hint) : free(hint), fresh_begin(0u), fresh_end(0u) {}
+        FreeCache<B, Traits, std::uint32_t> free;
+        typename B::template var<std::uint32_t> fresh_begin;
+        typename B::template var<std::uint32_t> fresh_end;
+    };
 
     explicit IndexPool(std::uint32_t limit) : next_(0), limit_(limit) {}
 
-    /// A free index, or `none` when all are in use. The caller makes sure that storage for it exists.
-    template <class Links>
-    [[nodiscard]] std::uint32_t acquire(Cache& cache, Links links) {
-        if (cache.count() == 0)
-            depot_.take(std::max(1u, Traits::cache_capacity / 2), shifted(links), cache.hint(),
-                        [&cache](std::uint32_t item) { cache.push(item); });
-        if (cache.count() != 0)
-            return cache.pop() - 1;
-        // relaxed: only a guard against running past the limit for ever
-        if (next_.load(B::relaxed()) >= limit_)
-            return none;
-        // relaxed: the index is unique by atomicity; whoever learns of it from others gets it through their edges
-        const std::uint32_t fresh = next_.fetch_add(1, B::relaxed());
-        return fresh < limit_ ? fresh : none;
+    /// A free index. `prepare(index)` is called for a fresh one before it counts as acquired; when it throws, the index
+    /// stays in the thread's range. Throws std::bad_alloc when all indices are in use.
+    template <class Links, class Prepare>
+    [[nodiscard]] std::uint32_t acquire(Cache& cache, Links links, Prepare prepare) {
+        if (cache.free.count() == 0)
+            depot_.take(std::max(1u, Traits::cache_capacity / 2), shifted(links), cache.free.hint(),
+                        [&cache](std::uint32_t item) { cache.free.push(item); });
+        if (cache.free.count() != 0)
+            return cache.free.pop() - 1;
+        if (cache.fresh_begin.get() == cache.fresh_end.get()) {
+            // relaxed: only a guard against running past the limit for ever
+            if (next_.load(B::relaxed()) > limit_ - Traits::fresh_indices)
+                throw std::bad_alloc();
+            // relaxed: the range is unique by atomicity; whoever learns of an index in it does so through another edge
+            const std::uint32_t begin = next_.fetch_add(Traits::fresh_indices, B::relaxed());
+            if (begin > limit_ - Traits::fresh_indices)
+                throw std::bad_alloc();
+            cache.fresh_begin.set(begin);
+            cache.fresh_end.set(begin + Traits::fresh_indices);
+        }
+        const std::uint32_t index = cache.fresh_begin.get();
+        prepare(index);
+        cache.fresh_begin.set(index + 1);
+        return index;
     }
 
     /// Gives an index back. All uses of it happen-before the next acquire of it.
     template <class Links>
     void release(Cache& cache, std::uint32_t index, Links links) {
-        if (cache.full())
-            cache.spill(depot_, shifted(links));
-        cache.push(index + 1);
+        if (cache.free.full())
+            cache.free.spill(depot_, shifted(links));
+        cache.free.push(index + 1);
     }
 
     /// Every index that was ever acquired is below.
@@ -186,7 +201,7 @@ class IndexPool {
 
   private:
     template <class Links>
-    struct Shifted { // items are index + 1, so that 0 means none
+    struct Shifted { // depot items are index + 1, so that 0 means none
         Links links;
         std::uint32_t get(std::uint32_t item) const { return links.get(item - 1); }
         void set(std::uint32_t item, std::uint32_t next) const { links.set(item - 1, next); }

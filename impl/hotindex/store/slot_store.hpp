@@ -1,0 +1,337 @@
+// SlotStore: the rows of the lock-free index, each with the version words that make search an atomic snapshot.
+//
+// A slot holds one version of one vector: its row, its inverse norm, the directory entry it belongs to, the slot that it
+// replaced, and the two version words (see version_clock.hpp). Slots lie in segments of doubling size, each with rows,
+// norms and version words in arrays of their own, so that a scan reads them as streams.
+//
+// The protocol (multi-version snapshots by helped timestamps, after Wei, Ben-David, Blelloch, Fatourou, Ruppert and Sun,
+// "Constant-time snapshots with applications to concurrent data structures", PPoPP 2021; adapted to slots that are
+// reused and checked exhaustively under sequential consistency):
+//   open      VACANT; row, norm; ALIVE; PENDING               in this order; the slot is private
+//   publish   the owner puts the slot into its directory entry
+//   finish    link the predecessor, UNSTAMPED, stamp           anyone may help; the link only while PENDING
+//   settle    the predecessor's LINK becomes the stamp         before the slot is superseded or removed
+//   bury      DEAD_UNSTAMPED, stamp                            removal; anyone may help
+//   visible   at time t: birth <= t < death, helping what is unfinished; death is read before birth
+//
+// Invariants
+//   V1  a version is stamped before anyone acts on it having been seen: get, supersede, remove help first.
+//   V2  a predecessor is linked before its successor can be stamped; so at every time one of the two is visible.
+//   V3  a slot is reused only after a grace period that began when its death was a timestamp.
+//   V4  ALIVE publishes VACANT: whoever reads the new life's death does not read the old life's birth.
+// Linearization: an update at the clock tick that stamped it, a snapshot at its load of the clock.
+// Progress: every function here is bounded by a constant number of steps, but for open(), which may open a segment
+// (lock-free), and for the scan, which is bounded by the slots at its start: wait-free.
+#pragma once
+
+#include <hotindex/backend/backend.hpp>
+#include <hotindex/reclaim/epoch_domain.hpp>
+#include <hotindex/reclaim/memory_pool.hpp>
+#include <hotindex/store/version_clock.hpp>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace hotindex {
+
+using SlotId = std::uint32_t;
+inline constexpr SlotId no_slot = ~SlotId{0};
+
+template <class B, class Traits, class Local, class Entry>
+class SlotStore;
+
+/// What each participant owns of a slot store; the domain's Local derives from it.
+template <class B, class Traits, class Local, class Entry>
+struct SlotLocal {
+    SlotLocal(SlotStore<B, Traits, Local, Entry>& s, std::uint32_t hint) : slots(&s), slot_cache(hint) {}
+    SlotStore<B, Traits, Local, Entry>* slots;
+    typename IndexPool<B, Traits>::Cache slot_cache;
+};
+
+template <class B, class Traits, class Local, class Entry>
+class SlotStore {
+  public:
+    using Guard = typename EpochDomain<B, Traits, Local>::Guard;
+    static constexpr SlotId max_slots = SlotId{1} << 31;
+    static constexpr std::size_t block = 64; ///< slots that a scan looks at together
+
+    /// `stride`: floats from row to row.
+    explicit SlotStore(std::size_t stride) : stride_(stride), indices_(max_slots) {
+        for (auto& s : segments_)
+            s.store(nullptr, B::relaxed()); // relaxed: construction overlaps with nothing
+    }
+    SlotStore(const SlotStore&) = delete;
+    SlotStore& operator=(const SlotStore&) = delete;
+    ~SlotStore() {
+        for (auto& s : segments_) {
+            Segment* const segment = s.load(B::relaxed()); // relaxed: destruction overlaps with nothing
+            if (segment != nullptr)
+                B::destroy(segment);
+        }
+    }
+
+    /// A slot that is nobody else's, VACANT to every scan. Throws std::bad_alloc.
+    [[nodiscard]] SlotId acquire(const Guard& guard) {
+        const SlotId s = indices_.acquire(guard.local().slot_cache, FreeLinks{this}, [this](SlotId i) { need_segment(i); });
+        // relaxed: published by the store of ALIVE in open()
+        stamps(s).birth.store(version::vacant, B::relaxed());
+        return s;
+    }
+
+    /// The row to fill between acquire() and open(): `stride` floats.
+    [[nodiscard]] float* row_of_new(SlotId s) {
+        const Place p = place(s);
+        return p.segment->rows.write(p.offset * stride_, stride_);
+    }
+
+    /// The row is complete: PENDING from now on. The slot is still private.
+    void open(SlotId s, float inverse_norm) {
+        const Place p = place(s);
+        *p.segment->inverse_norms.write(p.offset, 1) = inverse_norm;
+        Stamps& v = p.segment->stamps[p.offset];
+        // [slot_death] release-store; synchronizes-with the acquire-load of death in visible(); publishes: VACANT and the row
+        v.death.store(version::alive, B::release(edge::slot_death));
+        // relaxed: whoever acts on PENDING has the slot from its entry (entry_current); a scan only skips it
+        v.birth.store(version::pending, B::relaxed());
+    }
+
+    /// Before each attempt to publish: which entry it goes into, and which slot it replaces there (or no_slot).
+    void aim(SlotId s, Entry* entry, SlotId predecessor) {
+        Rest& r = rest(s);
+        r.entry.set(entry);
+        r.predecessor.set(predecessor);
+    }
+
+    /// Returns a slot that was never published.
+    void discard(const Guard& guard, SlotId s) {
+        // relaxed: the slot was never seen by anyone but scans, which skip PENDING as they skip VACANT
+        stamps(s).birth.store(version::vacant, B::relaxed());
+        free(guard.local(), s);
+    }
+
+    /// Completes the birth of a published slot, whoever began it; afterwards it has a timestamp.
+    /// settle: also turns its predecessor's LINK into that timestamp.
+    void finish(SlotId s, bool settle) {
+        Stamps& v = stamps(s);
+        const SlotId predecessor = rest(s).predecessor.get();
+        // [slot_birth] acquire-load; synchronizes-with the acq_rel-CASes below and in VersionClock::stamp()
+        version::Word birth = v.birth.load(B::acquire(edge::slot_birth));
+        if (birth == version::pending) {
+            if (predecessor != no_slot) {
+                version::Word alive = version::alive;
+                // [slot_death] acq_rel-CAS; synchronizes-with the acquire-load of death in visible(); publishes: PENDING of s
+                // relaxed on failure: another helper linked it, nothing is read
+                stamps(predecessor)
+                    .death.compare_exchange_strong(alive, version::link(s), B::acq_rel(edge::slot_death), B::relaxed());
+            }
+            // [slot_birth] acq_rel-CAS; synchronizes-with the acquire-loads of birth; publishes: the link, entry, predecessor
+            // [slot_birth] acquire on failure: the stamp found is used
+            if (v.birth.compare_exchange_strong(birth, version::unstamped, B::acq_rel(edge::slot_birth),
+                                                B::acquire(edge::slot_birth)))
+                birth = version::unstamped;
+        }
+        if (birth == version::unstamped)
+            birth = clock_.stamp(v.birth, version::unstamped, edge::slot_birth);
+        if (settle && predecessor != no_slot) {
+            version::Word linked = version::link(s);
+            // [slot_death] acq_rel-CAS; synchronizes-with the acquire-load of death in visible(); publishes: the stamp
+            // relaxed on failure: another helper settled it, nothing is read
+            stamps(predecessor)
+                .death.compare_exchange_strong(linked, birth, B::acq_rel(edge::slot_death), B::relaxed());
+        }
+    }
+
+    /// Completes the death of a removed slot, whoever began it; afterwards it has a timestamp.
+    void bury(SlotId s) {
+        Stamps& v = stamps(s);
+        version::Word death = version::alive;
+        // [slot_death] acq_rel-CAS; synchronizes-with the acquire-load of death in visible(); publishes: the removal
+        // [slot_death] acquire on failure: the stamp found is relied upon
+        if (v.death.compare_exchange_strong(death, version::dead_unstamped, B::acq_rel(edge::slot_death),
+                                            B::acquire(edge::slot_death)))
+            death = version::dead_unstamped;
+        if (death == version::dead_unstamped)
+            clock_.stamp(v.death, version::dead_unstamped, edge::slot_death);
+    }
+
+    /// A dead slot, out of its entry, with a timestamp as its death: reused after the grace period.
+    void retire(const Guard& guard, SlotId s) {
+        guard.retire(
+            &rest(s),
+            [](Retirable<B, Local>* r, Local& local) { local.slots->free(local, static_cast<Rest*>(r)->self.get()); },
+            stride_ * sizeof(float));
+    }
+
+    /// The row of a slot that the guard keeps: `stride` floats.
+    [[nodiscard]] const float* row(const Guard&, SlotId s) const {
+        const Place p = place(s);
+        return p.segment->rows.read(p.offset * stride_, stride_);
+    }
+    /// The entry of a slot that the guard keeps.
+    [[nodiscard]] Entry* entry(const Guard&, SlotId s) const { return rest(s).entry.get(); }
+
+    [[nodiscard]] version::Word now() const { return clock_.now(); }
+    /// Every slot that is visible at a time taken before this call is below.
+    [[nodiscard]] SlotId slot_count() const { return indices_.high_water(); }
+    [[nodiscard]] std::size_t stride() const noexcept { return stride_; }
+
+    /// Calls use(first slot, rows, inverse norms, slots, mask) for each run of at most 64 slots below `count`, where bit i of
+    /// the mask says whether slot first + i is visible at `time`. Runs without a visible slot are left out.
+    template <class Use>
+    void scan(const Guard&, version::Word time, SlotId count, Use use) {
+        for (SlotId first = 0; first < count;) {
+            const Place p = place(first);
+            if (p.segment == nullptr) {
+                // Its slots were handed out, but none of them can have been stamped by `time`.
+                first += segment_size(segment_of(first));
+                continue;
+            }
+            const SlotId here = std::min(p.segment->count, count - first);
+            for (SlotId offset = 0; offset < here; offset += block) {
+                const SlotId n = std::min<SlotId>(block, here - offset);
+                const std::uint64_t mask = visible_mask(p.segment->stamps + offset, n, time);
+                if (mask != 0)
+                    use(first + offset, p.segment->rows.read(offset * stride_, n * stride_),
+                        p.segment->inverse_norms.read(offset, n), n, mask);
+            }
+            first += here;
+        }
+    }
+
+  private:
+    using Cell = typename VersionClock<B>::Cell;
+
+    struct Stamps {
+        Stamps() : birth(version::vacant), death(version::alive) {}
+        Cell birth;
+        Cell death;
+    };
+    /// What a scan does not need.
+    struct Rest : Retirable<B, Local> {
+        explicit Rest(SlotId s) : entry(nullptr), predecessor(no_slot), next_free(0u), self(s) {}
+        typename B::template var<Entry*> entry;
+        typename B::template var<SlotId> predecessor;
+        typename B::template var<std::uint32_t> next_free;
+        const typename B::template var<SlotId> self;
+    };
+    struct Segment {
+        Segment(SlotId first, SlotId n, std::size_t stride)
+            : count(n), rows(n * stride), inverse_norms(n),
+              stamps(B::template make_array<Stamps>(n, [](void* at) { B::template construct_at<Stamps>(at); })) {
+            try {
+                rests = B::template make_array<Rest>(n, [&first](void* at) { B::template construct_at<Rest>(at, first++); });
+            } catch (...) {
+                B::destroy_array(stamps, n);
+                throw;
+            }
+        }
+        Segment(const Segment&) = delete;
+        Segment& operator=(const Segment&) = delete;
+        ~Segment() {
+            B::destroy_array(stamps, count);
+            B::destroy_array(rests, count);
+        }
+        const SlotId count;
+        typename B::template array<float> rows;
+        typename B::template array<float> inverse_norms;
+        Stamps* stamps;
+        Rest* rests = nullptr;
+    };
+    struct Place {
+        Segment* segment;
+        SlotId offset;
+    };
+    struct FreeLinks {
+        SlotStore* store;
+        std::uint32_t get(SlotId s) const { return store->rest(s).next_free.get(); }
+        void set(SlotId s, std::uint32_t next) const { store->rest(s).next_free.set(next); }
+    };
+
+    static_assert(std::has_single_bit(Traits::first_segment));
+    static constexpr SlotId segment_of(SlotId s) noexcept {
+        return static_cast<SlotId>(std::bit_width(s / Traits::first_segment));
+    }
+    static constexpr SlotId segment_begin(SlotId segment) noexcept {
+        return segment == 0 ? 0 : Traits::first_segment << (segment - 1);
+    }
+    static constexpr SlotId segment_size(SlotId segment) noexcept {
+        return segment == 0 ? Traits::first_segment : Traits::first_segment << (segment - 1);
+    }
+    static constexpr SlotId segment_count = segment_of(max_slots - 1) + 1;
+
+    Place place(SlotId s) const {
+        const SlotId segment = segment_of(s);
+        // [segment] acquire-load; synchronizes-with the release-CAS in need_segment()
+        return {segments_[segment].load(B::acquire(edge::segment)), s - segment_begin(segment)};
+    }
+    Stamps& stamps(SlotId s) const {
+        const Place p = place(s);
+        return p.segment->stamps[p.offset];
+    }
+    Rest& rest(SlotId s) const {
+        const Place p = place(s);
+        return p.segment->rests[p.offset];
+    }
+
+    void need_segment(SlotId s) {
+        auto& cell = segments_[segment_of(s)];
+        // [segment] acquire-load; synchronizes-with the release-CAS below
+        if (cell.load(B::acquire(edge::segment)) != nullptr)
+            return;
+        Segment* const fresh = B::template make<Segment>(segment_begin(segment_of(s)), segment_size(segment_of(s)), stride_);
+        Segment* none = nullptr;
+        // [segment] release-CAS; synchronizes-with the acquire-loads of segments_; publishes: the segment
+        // relaxed on failure: the other thread's segment is read through the cell again
+        if (!cell.compare_exchange_strong(none, fresh, B::release(edge::segment), B::relaxed()))
+            B::destroy(fresh);
+    }
+
+    void free(Local& local, SlotId s) { indices_.release(local.slot_cache, s, FreeLinks{this}); }
+
+    /// Bit i: slot i of the run is visible at `time`.
+    std::uint64_t visible_mask(Stamps* run, SlotId n, version::Word time) {
+        std::uint64_t mask = 0;
+        for (SlotId i = 0; i != n; ++i) {
+            // V4: death before birth.
+            // [slot_death] acquire-load; synchronizes-with the release-store in open() and the CASes on death
+            const version::Word death = run[i].death.load(B::acquire(edge::slot_death));
+            // [slot_birth] acquire-load; synchronizes-with the CASes on birth
+            const version::Word birth = run[i].birth.load(B::acquire(edge::slot_birth));
+            const bool plain = death == version::alive && birth <= time;
+            if (plain || visible(run[i], birth, death, time))
+                mask |= std::uint64_t{1} << i;
+        }
+        return mask;
+    }
+
+    /// The cases that are not "alive and old enough".
+    bool visible(Stamps& v, version::Word birth, version::Word death, version::Word time) {
+        if (birth == version::unstamped)
+            birth = clock_.stamp(v.birth, version::unstamped, edge::slot_birth);
+        if (birth > time)
+            return false; // VACANT and PENDING too: such a version will be stamped after `time`
+        if (death == version::alive)
+            return true;
+        if (version::is_timestamp(death))
+            return time < death;
+        if (death == version::dead_unstamped)
+            return time < clock_.stamp(v.death, version::dead_unstamped, edge::slot_death);
+        Stamps& successor = stamps(version::successor_of(death));
+        // [slot_birth] acquire-load; synchronizes-with the CASes on birth
+        version::Word next = successor.birth.load(B::acquire(edge::slot_birth));
+        if (next == version::unstamped)
+            next = clock_.stamp(successor.birth, version::unstamped, edge::slot_birth);
+        return time < next; // PENDING is larger than any time: the successor will be stamped after `time`
+    }
+
+    const std::size_t stride_;
+    IndexPool<B, Traits> indices_;
+    VersionClock<B> clock_;
+    std::array<typename B::template atomic<Segment*>, segment_count> segments_;
+};
+
+} // namespace hotindex

@@ -1,0 +1,63 @@
+// The version clock, and what the two version words of a slot can say.
+//
+// Each slot holds one version of one vector. Its life is [birth, death) on a global clock that every update ticks. Both
+// words pass through states before they become timestamps; whoever meets an unfinished state can finish it.
+//
+//   birth: VACANT -> PENDING -> UNSTAMPED -> timestamp            (-> VACANT when the slot is used again)
+//   death: ALIVE -> LINK(successor) -> the successor's birth      replaced
+//          ALIVE -> DEAD_UNSTAMPED -> timestamp                   removed
+//
+// The special states are the largest numbers, so that `birth <= t` and `t < death` are false and true for them: the usual
+// visibility check is two comparisons.
+#pragma once
+
+#include <hotindex/backend/backend.hpp>
+
+#include <cstdint>
+
+namespace hotindex {
+
+namespace version {
+using Word = std::uint64_t;
+inline constexpr Word first_special = Word{1} << 63;
+// birth
+inline constexpr Word vacant = ~Word{0};
+inline constexpr Word pending = ~Word{0} - 1;
+inline constexpr Word unstamped = ~Word{0} - 2;
+// death
+inline constexpr Word alive = ~Word{0};
+inline constexpr Word dead_unstamped = ~Word{0} - 1;
+[[nodiscard]] constexpr Word link(std::uint32_t successor) noexcept { return first_special | successor; }
+[[nodiscard]] constexpr bool is_link(Word w) noexcept { return w >= first_special && w < first_special + (Word{1} << 32); }
+[[nodiscard]] constexpr std::uint32_t successor_of(Word w) noexcept { return static_cast<std::uint32_t>(w); }
+[[nodiscard]] constexpr bool is_timestamp(Word w) noexcept { return w < first_special; }
+} // namespace version
+
+template <class B>
+class VersionClock {
+  public:
+    using Cell = typename B::template atomic<version::Word>;
+
+    VersionClock() : now_(0) {}
+
+    /// A snapshot time: every version stamped up to it is visible to whoever holds it.
+    [[nodiscard]] version::Word now() const {
+        // [version_clock] acquire-load; synchronizes-with the acq_rel-RMW in stamp()
+        return now_.load(B::acquire(edge::version_clock));
+    }
+
+    /// Replaces `from` in the word by a new time, unless another thread has; returns the time that is in it now.
+    /// Linearization point of the update that the word belongs to: the fetch_add whose value got in.
+    version::Word stamp(Cell& word, version::Word from, edge e) {
+        // [version_clock] acq_rel-RMW; synchronizes-with now(); publishes: every version stamped so far
+        const version::Word t = now_.fetch_add(1, B::acq_rel(edge::version_clock)) + 1;
+        // [slot_birth] [slot_death] acq_rel-CAS; synchronizes-with the acquire-loads of the word; publishes: the stamp
+        // [slot_birth] [slot_death] acquire on failure: the other thread's stamp is used
+        return word.compare_exchange_strong(from, t, B::acq_rel(e), B::acquire(e)) ? t : from;
+    }
+
+  private:
+    alignas(isolation) Cell now_;
+};
+
+} // namespace hotindex
