@@ -31,6 +31,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <utility>
 
 namespace hotindex {
@@ -107,6 +108,12 @@ class EpochDomain {
                 domain_->participants_.release(*record_);
         }
         [[nodiscard]] Local& local() const noexcept { return record_->local.local; }
+        /// Does the address lie in this participant's own record? (For checks of what an operation writes.)
+        [[nodiscard]] bool owns(const void* address) const noexcept {
+            const auto* const p = static_cast<const std::byte*>(address);
+            const auto* const begin = reinterpret_cast<const std::byte*>(record_);
+            return !std::less<>()(p, begin) && std::less<>()(p, begin + sizeof(Record));
+        }
         /// Small and dense: 0, 1, 2, ...
         [[nodiscard]] std::uint32_t index() const { return record_->index.get(); }
 
