@@ -1,0 +1,326 @@
+// Participants, the epoch domain, free lists and pools.
+#include "catch.hpp"
+
+#include <hotindex/backend/counting.hpp>
+#include <hotindex/backend/production.hpp>
+#include <hotindex/backend/this_thread.hpp>
+#include <hotindex/backend/traits.hpp>
+#include <hotindex/reclaim/epoch_domain.hpp>
+#include <hotindex/reclaim/memory_pool.hpp>
+#include <hotindex/reclaim/participants.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <set>
+#include <thread>
+#include <vector>
+
+namespace {
+using namespace hotindex;
+
+struct Freed { // what the domain's participants own: a counter of what they reclaimed
+    struct Owner {
+        std::atomic<int> reclaimed{0};
+    };
+    explicit Freed(Owner& o) : owner(&o) {}
+    Owner* owner;
+};
+using Domain = EpochDomain<ProductionBackend, TinyTraits, Freed>;
+using LazyDomain = EpochDomain<ProductionBackend, DefaultTraits, Freed>;
+
+template <class D>
+struct Object : D::Retired {
+    std::atomic<std::uint64_t> alive{0x600D};
+    static void reclaim(typename D::Retired* r, Freed& local) {
+        auto* const o = static_cast<Object*>(r);
+        o->alive = 0xDEAD;
+        ++local.owner->reclaimed;
+        delete o;
+    }
+};
+
+template <class D>
+void retire_one(const typename D::Handle& handle) {
+    const typename D::Guard guard(handle);
+    guard.retire(new Object<D>, Object<D>::reclaim, sizeof(Object<D>));
+}
+} // namespace
+
+TEST_CASE("a retired object outlives the guard that could see it", "[reclaim]") {
+    Freed::Owner owner;
+    Domain domain(owner);
+    Domain::Handle reader(domain);
+    Domain::Handle writer(domain);
+    {
+        const Domain::Guard guard(reader);
+        retire_one<Domain>(writer);
+        for (int i = 0; i != 10; ++i)
+            CHECK_FALSE(domain.drain(writer));
+        CHECK(owner.reclaimed == 0);
+        CHECK(domain.stats().pinned == 1);
+        CHECK(domain.stats().limbo_objects == 1);
+        CHECK(domain.stats().limbo_bytes == sizeof(Object<Domain>));
+    }
+    CHECK(domain.drain(writer));
+    CHECK(owner.reclaimed == 1);
+    CHECK(domain.stats().limbo_bytes == 0);
+    CHECK(domain.stats().epochs_advanced >= 3);
+}
+
+TEST_CASE("guards nest, and only the outermost one ends the read section", "[reclaim]") {
+    Freed::Owner owner;
+    Domain domain(owner);
+    Domain::Handle reader(domain);
+    Domain::Handle writer(domain);
+    {
+        const Domain::Guard outer(reader);
+        { const Domain::Guard inner(reader); }
+        retire_one<Domain>(writer);
+        CHECK_FALSE(domain.drain(writer));
+    }
+    CHECK(domain.drain(writer));
+}
+
+TEST_CASE("limbo of a participant that left is collected by others", "[reclaim]") {
+    Freed::Owner owner;
+    LazyDomain domain(owner);
+    const LazyDomain::Handle stays(domain);
+    {
+        const LazyDomain::Handle leaves(domain);
+        for (int i = 0; i != 10; ++i)
+            retire_one<LazyDomain>(leaves);
+    }
+    CHECK(domain.stats().limbo_objects == 10);
+    CHECK(domain.drain(stays));
+    CHECK(owner.reclaimed == 10);
+}
+
+TEST_CASE("records of ended participants are reused, so their number is that of threads at once", "[reclaim]") {
+    Freed::Owner owner;
+    Domain domain(owner);
+    for (int i = 0; i != 100; ++i) {
+        const Domain::Handle a(domain);
+        const Domain::Handle b(domain);
+        CHECK(a.index() + b.index() == 1);
+    }
+    CHECK(domain.stats().participants == 2);
+}
+
+TEST_CASE("the destruction of a domain reclaims all limbo", "[reclaim]") {
+    Freed::Owner owner;
+    {
+        LazyDomain domain(owner);
+        const LazyDomain::Handle handle(domain);
+        for (int i = 0; i != 5; ++i)
+            retire_one<LazyDomain>(handle);
+    }
+    CHECK(owner.reclaimed == 5);
+}
+
+TEST_CASE("no reader ever sees a reclaimed object while threads come and go", "[reclaim][threads]") {
+    Freed::Owner owner;
+    constexpr int rounds = 40;
+    std::atomic<int> made{1};
+    {
+        Domain domain(owner);
+        std::atomic<Object<Domain>*> shared{new Object<Domain>};
+        std::atomic<bool> bad{false};
+        std::vector<std::thread> threads;
+        for (int t = 0; t != 4; ++t)
+            threads.emplace_back([&, t] {
+                for (int round = 0; round != rounds; ++round) {
+                    const Domain::Handle handle(domain);
+                    for (int i = 0; i != 50; ++i) {
+                        const Domain::Guard guard(handle);
+                        if (t % 2 == 0) {
+                            ++made;
+                            auto* const old = shared.exchange(new Object<Domain>, std::memory_order_acq_rel);
+                            guard.retire(old, Object<Domain>::reclaim, sizeof *old);
+                        } else if (shared.load(std::memory_order_acquire)->alive != 0x600D) {
+                            bad = true;
+                        }
+                    }
+                }
+            });
+        for (auto& t : threads)
+            t.join();
+        CHECK_FALSE(bad);
+        const Domain::Handle handle(domain);
+        CHECK(domain.drain(handle));
+        delete shared.load();
+    }
+    CHECK(owner.reclaimed == made - 1);
+}
+
+TEST_CASE("a thread's handle is found again and given back when the thread ends", "[reclaim][threads]") {
+    Freed::Owner owner;
+    auto domain = std::make_shared<Domain>(owner);
+    auto other = std::make_shared<Domain>(owner);
+    const auto& mine = ThisThread<Domain>::handle(domain);
+    CHECK(&ThisThread<Domain>::handle(other) != &mine);
+    CHECK(&ThisThread<Domain>::handle(domain) == &mine);
+    for (int i = 0; i != 5; ++i)
+        std::thread([&] { CHECK(ThisThread<Domain>::handle(domain).index() == 1); }).join();
+    CHECK(domain->stats().participants == 2);
+}
+
+TEST_CASE("a structure may end before the threads that used it", "[reclaim][threads]") {
+    Freed::Owner owner;
+    auto domain = std::make_shared<Domain>(owner);
+    std::atomic<int> step{0};
+    std::thread user([&, copy = domain]() mutable {
+        (void)ThisThread<Domain>::handle(copy);
+        copy.reset();
+        step = 1;
+        while (step != 2)
+            std::this_thread::yield();
+    });
+    while (step != 1)
+        std::this_thread::yield();
+    const std::weak_ptr<Domain> watched = domain;
+    domain.reset();
+    CHECK_FALSE(watched.expired()); // the thread still holds its handle
+    step = 2;
+    user.join();
+    CHECK(watched.expired());
+}
+
+namespace {
+struct Payload {
+    explicit Payload(int v) : value(v) {
+        if (v < 0)
+            throw std::runtime_error("negative");
+    }
+    int value;
+};
+} // namespace
+
+TEST_CASE("a pool reuses what was destroyed and grows by slabs", "[pool]") {
+    using Pool = MemoryPool<ProductionBackend, TinyTraits, Payload>;
+    Pool pool;
+    Pool::Cache cache(0);
+    std::vector<Payload*> live;
+    for (int i = 0; i != 20; ++i)
+        live.push_back(pool.make(cache, i));
+    CHECK(pool.stats().slabs == 10);
+    CHECK(std::set<Payload*>(live.begin(), live.end()).size() == 20);
+    for (int i = 0; i != 20; ++i)
+        CHECK(live[static_cast<std::size_t>(i)]->value == i);
+    for (Payload* p : live)
+        pool.destroy(cache, p);
+    for (int i = 0; i != 20; ++i)
+        live[static_cast<std::size_t>(i)] = pool.make(cache, i);
+    CHECK(pool.stats().slabs == 10);
+    for (Payload* p : live)
+        pool.destroy(cache, p);
+}
+
+TEST_CASE("a bounded pool refuses to grow and loses nothing", "[pool]") {
+    using Pool = MemoryPool<ProductionBackend, TinyTraits, Payload>;
+    Pool pool(4);
+    Pool::Cache cache(0);
+    std::vector<Payload*> live;
+    for (int i = 0; i != 4; ++i)
+        live.push_back(pool.make(cache, i));
+    CHECK_THROWS_AS(pool.make(cache, 4), std::bad_alloc);
+    pool.destroy(cache, live.back());
+    CHECK_THROWS_AS(pool.make(cache, -1), std::runtime_error); // the block goes back
+    live.back() = pool.make(cache, 5);
+    CHECK(live.back()->value == 5);
+    CHECK(pool.stats().blocks == 4);
+    for (Payload* p : live)
+        pool.destroy(cache, p);
+}
+
+TEST_CASE("a reserved pool needs no further memory", "[pool]") {
+    using Pool = MemoryPool<ProductionBackend, DefaultTraits, Payload>;
+    Pool pool;
+    Pool::Cache cache(0);
+    pool.reserve(cache, 1000);
+    const auto slabs = pool.stats().slabs;
+    CHECK(pool.stats().blocks >= 1000);
+    std::vector<Payload*> live;
+    for (int i = 0; i != 1000; ++i)
+        live.push_back(pool.make(cache, i));
+    CHECK(pool.stats().slabs == slabs);
+    for (Payload* p : live)
+        pool.destroy(cache, p);
+}
+
+TEST_CASE("blocks wander between threads and no block is handed out twice", "[pool][threads]") {
+    using Pool = MemoryPool<ProductionBackend, TinyTraits, std::atomic<int>>;
+    Pool pool;
+    std::atomic<bool> twice{false};
+    std::vector<std::thread> threads;
+    for (std::uint32_t t = 0; t != 4; ++t)
+        threads.emplace_back([&, t] {
+            Pool::Cache cache(t);
+            std::vector<std::atomic<int>*> live;
+            for (int i = 0; i != 5000; ++i) {
+                if (live.size() < 7 && i % 3 != 2) {
+                    live.push_back(pool.make(cache, 0));
+                    if (live.back()->fetch_add(1) != 0)
+                        twice = true;
+                } else if (!live.empty()) {
+                    if (live.back()->fetch_sub(1) != 1)
+                        twice = true;
+                    pool.destroy(cache, live.back());
+                    live.pop_back();
+                }
+            }
+            for (auto* p : live)
+                pool.destroy(cache, p);
+        });
+    for (auto& t : threads)
+        t.join();
+    CHECK_FALSE(twice);
+    CHECK(pool.stats().blocks < 200); // 4 threads x at most 7 live, caches and chains: not one block an operation
+}
+
+TEST_CASE("indices are handed out once, come back, and a failed preparation loses none", "[pool]") {
+    IndexPool<ProductionBackend, TinyTraits> indices(4);
+    IndexPool<ProductionBackend, TinyTraits>::Cache cache(0);
+    std::vector<std::uint32_t> next(4);
+    struct Links {
+        std::vector<std::uint32_t>* next;
+        std::uint32_t get(std::uint32_t i) const { return (*next)[i]; }
+        void set(std::uint32_t i, std::uint32_t n) const { (*next)[i] = n; }
+    } links{&next};
+    const auto nothing = [](std::uint32_t) {};
+    const auto refuse = [](std::uint32_t) { throw std::bad_alloc(); };
+    CHECK_THROWS_AS(indices.acquire(cache, links, refuse), std::bad_alloc);
+    for (std::uint32_t i = 0; i != 4; ++i)
+        CHECK(indices.acquire(cache, links, nothing) == i);
+    CHECK_THROWS_AS(indices.acquire(cache, links, nothing), std::bad_alloc);
+    for (std::uint32_t i = 0; i != 4; ++i)
+        indices.release(cache, i, links);
+    std::set<std::uint32_t> again;
+    for (int i = 0; i != 4; ++i)
+        again.insert(indices.acquire(cache, links, nothing));
+    CHECK(again == std::set<std::uint32_t>{0, 1, 2, 3});
+    CHECK(indices.high_water() == 4);
+}
+
+TEST_CASE("entering and leaving a read section writes the participant's own record only", "[reclaim][counting]") {
+    using Counted = EpochDomain<CountingBackend, DefaultTraits, NoLocal>;
+    NoLocal::Owner owner;
+    Counted domain(owner);
+    const Counted::Handle handle(domain);
+    { const Counted::Guard warm_up(handle); }
+    Tally& tally = CountingBackend::tally();
+    tally.reset();
+    tally.record_writes = true;
+    { const Counted::Guard guard(handle); }
+    tally.record_writes = false;
+    CHECK(tally.of(edge::epoch_pin).stores == 1);
+    CHECK(tally.of(edge::epoch_unpin).stores == 1);
+    CHECK(tally.total().stores == 2);
+    CHECK(tally.total().rmws == 0);
+    CHECK(tally.total().heavy_fences == 0);
+    CHECK(std::all_of(tally.writes.begin(), tally.writes.end(), [&](const void* p) { return handle.owns(p); }));
+    tally.reset();
+}
