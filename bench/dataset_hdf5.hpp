@@ -1,0 +1,24 @@
+// HDF5 files as ann-benchmarks writes them. For the dataset loader only.
+#pragma once
+
+#include "dataset.hpp"
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace hotindex::bench {
+
+struct Hdf5Contents {
+    Matrix<float> train;
+    std::optional<Matrix<float>> test;
+    std::optional<std::string> distance;           ///< the file's attribute: "angular", "euclidean", ...
+    std::optional<Matrix<std::int64_t>> neighbors; ///< row numbers of train
+    std::optional<Matrix<float>> distances;
+};
+
+/// Everything (`whole`), or only train. `options` bounds the rows of train, `test_options` the rows of the others.
+[[nodiscard]] Hdf5Contents read_hdf5(const std::filesystem::path& file, const ReadOptions& options,
+                                     const ReadOptions& test_options, bool whole);
+
+} // namespace hotindex::bench
