@@ -18,6 +18,7 @@
 //                                the two halves of an asymmetric fence: of a light and a heavy one, or two heavy ones, one
 //                                is ordered before the other as if both were sequentially consistent fences. Two light
 //                                ones order nothing
+//   B::prefetch(address)         a hint without effect on meaning
 //   B::pause()                   in a loop that waits
 //   B::make<T>(args...), B::destroy(p)     one object; make throws std::bad_alloc
 //   B::construct_at<T>(memory, args...), B::destroy_at(p)   one object in memory of the caller's

@@ -87,6 +87,8 @@ struct ProductionBackend {
     static void light_fence(edge) noexcept { AsymmetricFence::light(); }
     static void heavy_fence(edge) noexcept { AsymmetricFence::heavy(); }
 
+    static void prefetch(const void* address) noexcept { __builtin_prefetch(address); }
+
     static void pause() noexcept {
 #if defined(__x86_64__) || defined(__i386__)
         _mm_pause();

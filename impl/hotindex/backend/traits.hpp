@@ -10,7 +10,7 @@ namespace hotindex {
 struct DefaultTraits {
     /// Retires between two attempts to advance the epoch. An attempt costs one heavy fence (about 0.4 us alone, a few us
     /// with other threads running) and a look at every participant.
-    static constexpr std::uint32_t retires_per_advance = 64;
+    static constexpr std::uint32_t retires_per_advance = 256;
     /// Free blocks or slots a thread keeps for itself; half of them move to or from the shared depot at once.
     static constexpr std::uint32_t cache_capacity = 64;
     /// Cells of a depot: how many threads can exchange batches without meeting.
@@ -26,6 +26,9 @@ struct DefaultTraits {
     static constexpr std::size_t first_buckets = 64;
     /// A table grows when it holds more than this many entries per 100 buckets.
     static constexpr std::size_t load_percent = 75;
+    /// A full table of so many buckets is followed by one of this many times the size (a power of two): small tables grow
+    /// fast, because every growth touches every entry.
+    static constexpr std::size_t growth_factor(std::size_t buckets) noexcept { return buckets < (1u << 18) ? 4 : 2; }
     /// Inserts of one thread between two looks at the load (fewer in small tables).
     static constexpr std::uint32_t inserts_per_load_check = 64;
     /// Buckets a thread moves at once while a table grows.
@@ -47,6 +50,7 @@ struct TinyTraits {
     static constexpr std::uint32_t first_segment = 2;
     static constexpr std::size_t first_buckets = 1;
     static constexpr std::size_t load_percent = 100;
+    static constexpr std::size_t growth_factor(std::size_t) noexcept { return 2; }
     static constexpr std::uint32_t inserts_per_load_check = 1;
     static constexpr std::size_t buckets_per_help = 1;
     static constexpr std::size_t tracked_cells = 2;

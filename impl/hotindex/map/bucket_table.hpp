@@ -7,8 +7,8 @@
 // from their word: two dependent cache misses a lookup, as in a chained table that has no concurrency at all.
 // Entries have an address for life, which the index's directory needs: its entries hold an atomic value.
 //
-// Growth. A table of twice the size is hung behind the full one. A writer that meets it first moves its own bucket, then a
-// few more, then works in the new table. Moving: freeze the old word (no CAS on it succeeds any more), fill the two new
+// Growth. A table of a multiple of the size is hung behind the full one. A writer that meets it first moves its own bucket, then a
+// few more, then works in the new table. Moving: freeze the old word (no CAS on it succeeds any more), fill the new
 // words from it (each leaves the state "untouched" exactly once, so a late helper cannot bring anything back), mark the
 // old word moved. A reader that finds a frozen word looks into the new table, and back at the frozen content if the new
 // word is untouched. Nobody waits for anybody. When all buckets are moved the new table becomes the root.
@@ -22,7 +22,7 @@
 //   I5  an entry pointer, once out of the table, never comes back; so equal words mean equal content (no ABA).
 // Linearization: insert, replace, unlink at their successful CAS; find at the load of the word that it reads, or, where
 // it used frozen content, at the load that found the new word untouched.
-// Progress: find is wait-free but for growth (one more hop for each doubling since it read the root); insert, replace and
+// Progress: find is wait-free but for growth (one more hop for each growth since it read the root); insert, replace and
 // unlink are lock-free; a stopped thread costs others at most the moving of buckets that it had claimed.
 // Source: the bucket as one atomic immutable list follows ParlayHash (Anderson, Blelloch, Jayanti, 2024); growth by frozen
 // words after Click's non-blocking hash table (2007) and Maier, Sanders, Dementiev (2016).
@@ -98,7 +98,7 @@ class Words {
     }
 
   private:
-    std::array<Word, 16> inline_{};
+    std::array<Word, 16> inline_; // the first size_ are set
     std::vector<Word> overflow_;
     std::size_t size_ = 0;
 };
@@ -444,17 +444,9 @@ class BucketTable {
         const std::uint64_t hash = entry->hash.get();
         for (;;) {
             const Place place = writable(guard, hash);
-            bucket::Words words;
-            bool found = false;
-            any_of(place.word, [&](Word w) {
-                if (entry_of(w) != entry)
-                    words.push(w);
-                else
-                    found = true;
+            if (!any_of(place.word, [entry](Word w) { return entry_of(w) == entry; }))
                 return false;
-            });
-            if (!found)
-                return false;
+            bucket::Words words = chosen(place.word, [entry](Word w) { return entry_of(w) != entry; });
             if (fresh != nullptr)
                 words.push(entry_word(fresh));
             const Word next = build(guard, words);
@@ -507,7 +499,7 @@ class BucketTable {
     }
 
     void grow(Table& t) {
-        Table* const fresh = make_table(t.size() * 2, bucket::untouched);
+        Table* const fresh = make_table(t.size() * Traits::growth_factor(t.size()), bucket::untouched);
         Table* none = nullptr;
         // [table_next] release-CAS; synchronizes-with the acquire-loads of next; publishes: the untouched table
         // relaxed on failure: another thread's table is found by whoever needs it
@@ -529,17 +521,23 @@ class BucketTable {
                 w |= bucket::frozen;
         if ((w & bucket::moved) != 0)
             return false;
-        bucket::Words low;
-        bucket::Words high;
-        any_of(w, [&](Word entry) {
-            const bool upper = (entry_of(entry)->hash.get() & t.size()) != 0;
-            (upper ? high : low).push((entry & ~bucket::state_bits) | bucket::filled);
-            return false;
-        });
-        fill(guard, next.buckets[b], low);
-        fill(guard, next.buckets[b + t.size()], high);
+        // The content of old bucket b goes to the new buckets b, b + old size, b + 2 * old size, ...
+        const bool is_single = (w & bucket::chained) == 0 && (w & bucket::address_bits) != 0;
+        const std::size_t single = is_single ? entry_of(w)->hash.get() & next.mask : next.size();
+        for (std::size_t target = b; target < next.size(); target += t.size()) {
+            Cell& into = next.buckets[target];
+            // [bucket] acquire-load; synchronizes-with the release-CAS in fill(), by another helper: bucket_moved passes it on
+            if (into.load(B::acquire(edge::bucket)) != bucket::untouched)
+                continue;
+            if ((w & bucket::chained) == 0)
+                fill(guard, into, target == single ? w & ~(bucket::frozen | bucket::moved) : bucket::filled);
+            else
+                fill(guard, into, build(guard, chosen(w, [&](Word entry) {
+                    return (entry_of(entry)->hash.get() & next.mask) == target;
+                })));
+        }
         Word expected = w;
-        // [bucket_moved] release-CAS; synchronizes-with the acquire-load above; publishes: both new words are filled
+        // [bucket_moved] release-CAS; synchronizes-with the acquire-load above; publishes: all its new words are filled
         // relaxed on failure: another thread marked it
         if (!cell.compare_exchange_strong(expected, w | bucket::moved, B::release(edge::bucket_moved), B::relaxed()))
             return false;
@@ -547,16 +545,24 @@ class BucketTable {
         return true;
     }
 
-    void fill(const Guard& guard, Cell& cell, const bucket::Words& words) {
-        // [bucket] acquire-load; synchronizes-with the release-CAS below, by another helper: bucket_moved passes it on
-        if (cell.load(B::acquire(edge::bucket)) != bucket::untouched)
-            return;
-        const Word content = build(guard, words);
+    void fill(const Guard& guard, Cell& cell, Word content) {
         Word expected = bucket::untouched;
         // [bucket] release-CAS; synchronizes-with the acquire-loads of bucket words; publishes: the content
         // [bucket] acquire on failure: bucket_moved passes on what another helper filled in
         if (!cell.compare_exchange_strong(expected, content, B::release(edge::bucket), B::acquire(edge::bucket)))
             destroy_chain(guard, content);
+    }
+
+    /// The entry words of a content for which choose(word) is true.
+    template <class Choose>
+    static bucket::Words chosen(Word content, Choose choose) {
+        bucket::Words words;
+        any_of(content, [&](Word entry) {
+            if (choose(entry))
+                words.push(entry);
+            return false;
+        });
+        return words;
     }
 
     /// Moves a few buckets that nobody has claimed. Out of memory: leaves them to later calls.
@@ -567,6 +573,9 @@ class BucketTable {
         // relaxed: claims are told apart by atomicity; what is moved is published by the words themselves
         const std::size_t begin = t.cursor.fetch_add(Traits::buckets_per_help, B::relaxed());
         std::size_t marked = 0;
+        for (std::size_t b = begin; b < t.size() && b != begin + Traits::buckets_per_help; ++b)
+            // relaxed: only a hint where memory will be needed; moving reads the entries' hashes
+            B::prefetch(entry_of(t.buckets[b].load(B::relaxed())));
         try {
             for (std::size_t b = begin; b < t.size() && b != begin + Traits::buckets_per_help; ++b)
                 marked += move_bucket(guard, t, next, b) ? 1 : 0;
@@ -626,15 +635,15 @@ class BucketTable {
         }
         // [table_next] acquire-load; synchronizes-with the release-CAS in grow()
         const Table& next = *t.next.load(B::acquire(edge::table_next));
-        for (const std::size_t half : {b, b + t.size()}) {
+        for (std::size_t target = b; target < next.size(); target += t.size()) {
             // [bucket] acquire-load; synchronizes-with the release-CASes of insert(), rebuild(), fill()
-            const Word newer = next.buckets[half].load(B::acquire(edge::bucket));
+            const Word newer = next.buckets[target].load(B::acquire(edge::bucket));
             if (newer != bucket::untouched) {
-                visit_content(next, half, newer, visit);
+                visit_content(next, target, newer, visit);
                 continue;
             }
             any_of(w, [&](Word entry) {
-                if ((entry_of(entry)->hash.get() & next.mask) == half)
+                if ((entry_of(entry)->hash.get() & next.mask) == target)
                     visit(*entry_of(entry));
                 return false;
             });
