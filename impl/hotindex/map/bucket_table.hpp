@@ -123,7 +123,8 @@ struct TableLocal {
     typename B::template var<std::uint32_t> until_load_check;
 };
 
-/// `Local` (the domain's) derives from TableLocal with the same parameters.
+/// `Local` (the domain's) derives from TableLocal with the same parameters; it may have before_reclaim(Entry&), which is called
+/// when nobody can reach a retired entry any more.
 template <class B, class Traits, class Local, class Key, class Value, class Equal>
 class BucketTable {
   public:
@@ -181,7 +182,10 @@ class BucketTable {
         guard.retire(
             entry,
             [](Retirable<B, Local>* r, Local& local) {
-                local.pools->entries.destroy(local.entry_cache, static_cast<Entry*>(r));
+                Entry* const retired = static_cast<Entry*>(r);
+                if constexpr (requires { local.before_reclaim(*retired); })
+                    local.before_reclaim(*retired);
+                local.pools->entries.destroy(local.entry_cache, retired);
             },
             sizeof(Entry));
     }

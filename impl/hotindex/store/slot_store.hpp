@@ -27,11 +27,11 @@
 #include <hotindex/backend/backend.hpp>
 #include <hotindex/reclaim/epoch_domain.hpp>
 #include <hotindex/reclaim/memory_pool.hpp>
+#include <hotindex/store/segmented_array.hpp>
 #include <hotindex/store/version_clock.hpp>
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -187,7 +187,7 @@ class SlotStore {
             const Place p = place(first);
             if (p.segment == nullptr) {
                 // Its slots were handed out, but none of them can have been stamped by `time`.
-                first += segment_size(segment_of(first));
+                first += Geometry::size(Geometry::segment_of(first));
                 continue;
             }
             const SlotId here = std::min(p.segment->count, count - first);
@@ -251,22 +251,12 @@ class SlotStore {
         void set(SlotId s, std::uint32_t next) const { store->rest(s).next_free.set(next); }
     };
 
-    static_assert(std::has_single_bit(Traits::first_segment));
-    static constexpr SlotId segment_of(SlotId s) noexcept {
-        return static_cast<SlotId>(std::bit_width(s / Traits::first_segment));
-    }
-    static constexpr SlotId segment_begin(SlotId segment) noexcept {
-        return segment == 0 ? 0 : Traits::first_segment << (segment - 1);
-    }
-    static constexpr SlotId segment_size(SlotId segment) noexcept {
-        return segment == 0 ? Traits::first_segment : Traits::first_segment << (segment - 1);
-    }
-    static constexpr SlotId segment_count = segment_of(max_slots - 1) + 1;
+    using Geometry = Doubling<Traits::first_segment>;
 
     Place place(SlotId s) const {
-        const SlotId segment = segment_of(s);
+        const SlotId segment = Geometry::segment_of(s);
         // [segment] acquire-load; synchronizes-with the release-CAS in need_segment()
-        return {segments_[segment].load(B::acquire(edge::segment)), s - segment_begin(segment)};
+        return {segments_[segment].load(B::acquire(edge::segment)), s - Geometry::begin(segment)};
     }
     Stamps& stamps(SlotId s) const {
         const Place p = place(s);
@@ -278,11 +268,12 @@ class SlotStore {
     }
 
     void need_segment(SlotId s) {
-        auto& cell = segments_[segment_of(s)];
+        const SlotId segment = Geometry::segment_of(s);
+        auto& cell = segments_[segment];
         // [segment] acquire-load; synchronizes-with the release-CAS below
         if (cell.load(B::acquire(edge::segment)) != nullptr)
             return;
-        Segment* const fresh = B::template make<Segment>(segment_begin(segment_of(s)), segment_size(segment_of(s)), stride_);
+        Segment* const fresh = B::template make<Segment>(Geometry::begin(segment), Geometry::size(segment), stride_);
         Segment* none = nullptr;
         // [segment] release-CAS; synchronizes-with the acquire-loads of segments_; publishes: the segment
         // relaxed on failure: the other thread's segment is read through the cell again
@@ -331,7 +322,7 @@ class SlotStore {
     const std::size_t stride_;
     IndexPool<B, Traits> indices_;
     VersionClock<B> clock_;
-    std::array<typename B::template atomic<Segment*>, segment_count> segments_;
+    std::array<typename B::template atomic<Segment*>, Geometry::segment_of(max_slots - 1) + 1> segments_;
 };
 
 } // namespace hotindex

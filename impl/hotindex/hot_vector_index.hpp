@@ -1,0 +1,342 @@
+// HotVectorIndex: the traditional index, one lock around plain data, as fast as that can honestly be made.
+//
+// Rows lie one after the other (dense: a removal moves the last row into the gap), a hash map leads from id to row. What does
+// not need the lock is done outside of it: checking arguments, padding and normalising the row or query, making the memory
+// for results. With std::shared_mutex readers share the lock. The kernels, top-k, statistics and access tracking are those of
+// the lock-free index, so that the two differ in synchronization alone.
+//
+// Invariants (under the lock)
+//   M1  rows_[0, size) are the vectors; ids_[r] and records_[r] belong to row r; positions_ maps ids_[r] to r.
+// Linearization: inside the critical section. Progress: blocking.
+// Strong guarantee: everything that can throw comes before the first change.
+#pragma once
+
+#include <hotindex/backend/production.hpp>
+#include <hotindex/backend/this_thread.hpp>
+#include <hotindex/backend/traits.hpp>
+#include <hotindex/map/hash.hpp>
+#include <hotindex/monitor/lock_free_access_tracker.hpp>
+#include <hotindex/monitor/lock_free_stats.hpp>
+#include <hotindex/reclaim/epoch_domain.hpp>
+#include <hotindex/search/scan.hpp>
+#include <hotindex/search/similarity.hpp>
+#include <hotindex/search/top_k.hpp>
+#include <hotindex/vector_index.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace hotindex {
+
+/// See VectorIndex for the contract. Mutex: std::mutex or std::shared_mutex.
+template <class Mutex = std::mutex>
+class HotVectorIndex {
+    using Tracker = LockFreeAccessTracker<ProductionBackend, DefaultTraits>;
+    using Stats = LockFreeStats<ProductionBackend>;
+    using Row = std::uint32_t;
+
+    /// What each thread owns: its counters, and memory that its calls reuse outside the lock.
+    struct Local {
+        using Owner = HotVectorIndex;
+        explicit Local(Owner& o) : tracker(o.hints_.fetch_add(1, std::memory_order_relaxed)) {} // relaxed: any number will do
+        Tracker::Local tracker;
+        Stats::Shard stats;
+        PreparedQuery prepared;
+        TopK<Row> top;
+        BatchScan<Row> batch;
+    };
+    using Domain = EpochDomain<ProductionBackend, DefaultTraits, Local>; // as a register of threads; nothing is ever retired
+
+  public:
+    /// Throws InvalidArgument for bad options, std::bad_alloc.
+    explicit HotVectorIndex(IndexOptions options)
+        : options_((check::options(options), std::move(options))), stride_(row_stride(options_.dimension)), tracker_(options_),
+          domain_(std::make_shared<Domain>(*this)) {
+        if (options_.expected_vectors != 0) {
+            reserve_rows(options_.expected_vectors);
+            positions_.reserve(options_.expected_vectors);
+        }
+    }
+    HotVectorIndex(const HotVectorIndex&) = delete;
+    HotVectorIndex& operator=(const HotVectorIndex&) = delete;
+    ~HotVectorIndex() = default;
+
+    AddOutcome add_vector(std::string_view id, std::span<const float> vector) {
+        check::id(id);
+        check::vector(vector, options_, "vector");
+        Local& local = self();
+        local.prepared.assign(vector, options_.metric); // padded, with its inverse norm
+        const std::unique_lock lock(mutex_);
+        const auto there = positions_.find(id);
+        if (there != positions_.end()) {
+            write_row(there->second, local.prepared);
+            maintain(local);
+            return AddOutcome::replaced;
+        }
+        const auto row = static_cast<Row>(ids_.size());
+        reserve_rows(ids_.size() + 1);
+        const RecordId record = tracker_.track(local.tracker, now());
+        try {
+            ids_.push_back(&positions_.emplace(id, row).first->first); // push_back does not allocate: reserved
+        } catch (...) {
+            tracker_.forget(local.tracker, record);
+            throw;
+        }
+        records_.push_back(record); // reserved too
+        write_row(row, local.prepared);
+        maintain(local);
+        return AddOutcome::inserted;
+    }
+
+    bool remove_vector(std::string_view id) {
+        Local& local = self();
+        const std::unique_lock lock(mutex_);
+        const auto there = positions_.find(id);
+        if (there == positions_.end())
+            return false;
+        const Row row = there->second;
+        const auto last = static_cast<Row>(ids_.size() - 1);
+        tracker_.forget(local.tracker, records_[row]);
+        positions_.erase(there);
+        if (row != last) {
+            std::memcpy(rows_.get() + row * stride_, rows_.get() + last * stride_, stride_ * sizeof(float));
+            inverse_norms_[row] = inverse_norms_[last];
+            records_[row] = records_[last];
+            ids_[row] = ids_[last];
+            positions_.find(*ids_[row])->second = row;
+        }
+        ids_.pop_back();
+        records_.pop_back();
+        maintain(local);
+        return true;
+    }
+
+    [[nodiscard]] bool contains(std::string_view id) const {
+        const ReadLock lock(mutex_);
+        return positions_.find(id) != positions_.end();
+    }
+
+    [[nodiscard]] std::optional<std::vector<float>> get_vector(std::string_view id) const {
+        Local& local = self();
+        std::vector<float> copy(options_.dimension);
+        const ReadLock lock(mutex_);
+        const auto there = positions_.find(id);
+        if (there == positions_.end())
+            return std::nullopt;
+        std::memcpy(copy.data(), rows_.get() + there->second * stride_, copy.size() * sizeof(float));
+        count_access(local, there->second);
+        return copy;
+    }
+
+    [[nodiscard]] std::vector<Match> search(std::span<const float> query, std::size_t k) const {
+        return search_with(query, k, AllIds{});
+    }
+    [[nodiscard]] std::vector<Match> search(std::span<const float> query, std::size_t k, const IdPredicate& allowed) const {
+        return search_with(query, k, allowed);
+    }
+
+    [[nodiscard]] std::vector<std::vector<Match>> search_batch(std::span<const float> queries, std::size_t k) const {
+        check::batch(queries, options_);
+        Local& local = self();
+        const Stats::Timer timer(options_.stats);
+        local.batch.prepare(queries, options_.dimension, k, options_.metric);
+        std::vector<std::vector<Match>> answers(local.batch.size());
+        std::size_t scored = 0;
+        {
+            const ReadLock lock(mutex_);
+            scored = local.batch.scan(blocks(), ids());
+            for (std::size_t i = 0; i != answers.size(); ++i)
+                answers[i] = matches_of(local, local.batch.top(i));
+            maintain(local);
+        }
+        local.stats.answered(timer, answers.size(), scored);
+        return answers;
+    }
+
+    bool access(std::string_view id) const {
+        Local& local = self();
+        return with_row(id, [&](Row row) {
+                   count_access(local, row);
+                   return true;
+               })
+            .value_or(false);
+    }
+    [[nodiscard]] std::optional<AccessStats> access_stats(std::string_view id) const {
+        return with_row(id, [&](Row row) { return tracker_.stats(records_[row], tracker_locals()); });
+    }
+    bool promote(std::string_view id) const {
+        Local& local = self();
+        const bool moved = with_row(id, [&](Row row) { return tracker_.promote(records_[row]); }).value_or(false);
+        local.stats.promoted(moved ? 1 : 0);
+        return moved;
+    }
+    bool demote(std::string_view id) const {
+        Local& local = self();
+        const bool moved = with_row(id, [&](Row row) { return tracker_.demote(records_[row]); }).value_or(false);
+        local.stats.demoted(moved ? 1 : 0);
+        return moved;
+    }
+    std::size_t manage_tiers() const {
+        Local& local = self();
+        const ReadLock lock(mutex_);
+        const TierMoves moves = tracker_.manage_tiers(now(), tracker_locals());
+        count_moves(local, moves);
+        return static_cast<std::size_t>(moves.promotions + moves.demotions);
+    }
+
+    [[nodiscard]] std::size_t size() const {
+        const ReadLock lock(mutex_);
+        return ids_.size();
+    }
+    [[nodiscard]] bool empty() const { return size() == 0; }
+    [[nodiscard]] const IndexOptions& options() const noexcept { return options_; }
+    [[nodiscard]] IndexStats get_stats() const {
+        IndexStats s = stats_.total(stats_shards());
+        s.vectors = size();
+        return s;
+    }
+    void reset_stats() { stats_.reset(stats_shards()); }
+
+  private:
+    using ReadLock = std::conditional_t<std::is_same_v<Mutex, std::shared_mutex>, std::shared_lock<Mutex>,
+                                        std::unique_lock<Mutex>>;
+    struct Free {
+        void operator()(float* p) const noexcept { ::operator delete(p, std::align_val_t{row_alignment}); }
+    };
+    using Floats = std::unique_ptr<float, Free>;
+
+    [[nodiscard]] static Floats uninitialised_floats(std::size_t n) {
+        return Floats(static_cast<float*>(::operator new(n * sizeof(float), std::align_val_t{row_alignment})));
+    }
+
+    /// Room for n rows. Throws std::bad_alloc and changes nothing that can be seen.
+    void reserve_rows(std::size_t n) {
+        if (n <= capacity_)
+            return;
+        const std::size_t wanted = std::max({n, capacity_ * 2, std::size_t{64}});
+        ids_.reserve(wanted);
+        records_.reserve(wanted);
+        inverse_norms_.resize(wanted);
+        Floats rows = uninitialised_floats(wanted * stride_);
+        if (!ids_.empty())
+            std::memcpy(rows.get(), rows_.get(), ids_.size() * stride_ * sizeof(float));
+        rows_ = std::move(rows);
+        capacity_ = wanted;
+    }
+
+    void write_row(Row row, const PreparedQuery& prepared) noexcept {
+        std::memcpy(rows_.get() + row * stride_, prepared.data(), stride_ * sizeof(float));
+        inverse_norms_[row] = prepared.inverse_norm();
+    }
+
+    template <class Use>
+    [[nodiscard]] auto with_row(std::string_view id, Use use) const -> std::optional<decltype(use(Row{}))> {
+        const ReadLock lock(mutex_);
+        const auto there = positions_.find(id);
+        if (there == positions_.end())
+            return std::nullopt;
+        return use(there->second);
+    }
+
+    template <class Allowed>
+    [[nodiscard]] std::vector<Match> search_with(std::span<const float> query, std::size_t k, const Allowed& allowed) const {
+        check::vector(query, options_, "query");
+        Local& local = self();
+        const Stats::Timer timer(options_.stats);
+        local.prepared.assign(query, options_.metric);
+        local.top.reset(k, options_.metric);
+        std::vector<Match> matches;
+        std::size_t scored = 0;
+        {
+            const ReadLock lock(mutex_);
+            scored = scan_rows(local.prepared, blocks(), local.top, ids(), allowed);
+            matches = matches_of(local, local.top);
+            maintain(local);
+        }
+        local.stats.answered(timer, 1, scored);
+        return matches;
+    }
+
+    [[nodiscard]] auto ids() const {
+        return [this](Row row) { return std::string_view(*ids_[row]); };
+    }
+    [[nodiscard]] auto blocks() const {
+        return [this](auto&& use) {
+            const std::size_t n = ids_.size();
+            for (std::size_t first = 0; first < n; first += block_rows)
+                use(RowBlock<Row>{static_cast<Row>(first), rows_.get() + first * stride_, inverse_norms_.data() + first,
+                                  std::min(block_rows, n - first)});
+        };
+    }
+
+    [[nodiscard]] std::vector<Match> matches_of(Local& local, TopK<Row>& top) const {
+        std::vector<Match> matches;
+        matches.reserve(top.size());
+        const auto found = top.sorted(ids());
+        for (const auto& f : found)
+            matches.push_back({*ids_[f.slot], f.score});
+        if (options_.tracking != Tracking::off) {
+            const std::int64_t at = now();
+            for (const auto& f : found)
+                tracker_.access(local.tracker, records_[f.slot], at);
+        }
+        return matches;
+    }
+
+    void count_access(Local& local, Row row) const {
+        if (options_.tracking != Tracking::off)
+            tracker_.access(local.tracker, records_[row], now());
+    }
+    /// Automatic tier management, when it is due.
+    void maintain(Local& local) const {
+        if (options_.tracking != Tracking::off)
+            count_moves(local, tracker_.tick(now(), tracker_locals()));
+    }
+    static void count_moves(Local& local, const TierMoves& moves) {
+        local.stats.promoted(moves.promotions);
+        local.stats.demoted(moves.demotions);
+    }
+
+    [[nodiscard]] static std::int64_t now() noexcept { return ProductionBackend::read_clock_ms(); }
+    [[nodiscard]] Local& self() const { return ThisThread<Domain>::handle(domain_).local(); }
+    [[nodiscard]] auto tracker_locals() const {
+        return [this](auto&& visit) { domain_->for_each_local([&visit](const Local& local) { visit(local.tracker); }); };
+    }
+    [[nodiscard]] auto stats_shards() const {
+        return [this](auto&& visit) { domain_->for_each_local([&visit](const Local& local) { visit(local.stats); }); };
+    }
+
+    const IndexOptions options_;
+    const std::size_t stride_;
+    std::atomic<std::uint32_t> hints_{0};
+    mutable Tracker tracker_; // mutable: reads are counted
+    Stats stats_;
+    std::shared_ptr<Domain> domain_;
+
+    mutable Mutex mutex_;
+    // Guarded by mutex_:
+    std::unordered_map<std::string, Row, DefaultHash<std::string>, std::equal_to<>> positions_;
+    std::vector<const std::string*> ids_; // the map's own keys, which stay where they are
+    std::vector<RecordId> records_;
+    Floats rows_; // capacity_ x stride_
+    std::vector<float> inverse_norms_;
+    std::size_t capacity_ = 0;
+};
+
+static_assert(VectorIndex<HotVectorIndex<std::mutex>>);
+static_assert(VectorIndex<HotVectorIndex<std::shared_mutex>>);
+
+} // namespace hotindex

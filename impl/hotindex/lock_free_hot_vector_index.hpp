@@ -1,0 +1,532 @@
+// LockFreeHotVectorIndex: a vector index in which nobody waits for anybody, and search is an atomic snapshot.
+//
+// The composition; start reading here. Two journeys:
+//
+//   write:  id + vector -> directory (BucketTable: id -> entry) -> slot (SlotStore: row, norm, versions) -> retire
+//   query:  vector -> guard + snapshot time -> scan of the slots visible at that time -> top-k -> ids
+//
+// The directory's entry for an id holds one word, `current`: the slot with the id's present version, or that slot marked
+// REMOVED. A replacement swings `current` to a new slot; a removal marks it and takes the entry out of the directory.
+// Slots carry birth and death times on a global clock (see SlotStore), and search asks each slot whether it was alive at
+// the one time that the search read from the clock. So search, add, remove, get and contains are linearizable together;
+// a search writes nothing that another thread writes or reads, except its own pin, its own counters, and, when it meets
+// an update between publication and stamp, the few words that help that update along.
+//
+// Invariants, over those of the parts
+//   X1  an entry that was marked REMOVED never has another current; it leaves the directory and does not come back.
+//   X2  the current slot of an entry in the directory, and the victim of a marked one, is not retired.
+//   X3  who swings `current` from a slot retires that slot; who unlinks an entry retires it with its victim.
+//   X4  a slot is acted upon (superseded, removed, returned by get) only after finish(): see V1.
+// Linearization: add and remove at the clock tick that stamped their slot; search at its load of the clock; get and
+// contains at their read of `current`, or at the stamp of what they found there, whichever is later.
+// Progress: search is wait-free (bounded by the slots at its start), all others are lock-free.
+// Strong guarantee: every allocation comes before the step that makes an operation visible; where cleaning up after a
+// removal runs out of memory, the entry stays, marked, for the next operation on that id.
+#pragma once
+
+#include <hotindex/backend/production.hpp>
+#include <hotindex/backend/this_thread.hpp>
+#include <hotindex/backend/traits.hpp>
+#include <hotindex/map/bucket_table.hpp>
+#include <hotindex/map/hash.hpp>
+#include <hotindex/monitor/lock_free_access_tracker.hpp>
+#include <hotindex/monitor/lock_free_stats.hpp>
+#include <hotindex/reclaim/epoch_domain.hpp>
+#include <hotindex/search/scan.hpp>
+#include <hotindex/search/similarity.hpp>
+#include <hotindex/search/top_k.hpp>
+#include <hotindex/store/slot_store.hpp>
+#include <hotindex/vector_index.hpp>
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace hotindex {
+
+/// See VectorIndex for the contract. B and Traits: backend and tunables.
+template <class B = ProductionBackend, class Traits = DefaultTraits>
+class BasicLockFreeHotVectorIndex {
+    struct Local;
+    struct Directed;
+    using Key = std::string;
+    using Entry = TableEntry<B, Local, Key, Directed>;
+    using Directory = BucketTable<B, Traits, Local, Key, Directed, std::equal_to<>>;
+    using Slots = SlotStore<B, Traits, Local, Entry>;
+    using Tracker = LockFreeAccessTracker<B, Traits>;
+    using Stats = LockFreeStats<B>;
+
+    static constexpr SlotId removed_mark = Slots::max_slots;
+
+    /// What the directory holds for an id.
+    struct Directed {
+        Directed(SlotId s, RecordId r) : current(s), record(r) {}
+        typename B::template atomic<SlotId> current; ///< a slot, or a slot | removed_mark
+        const typename B::template var<RecordId> record;
+    };
+
+    /// What each participant owns.
+    struct Local : TableLocal<B, Traits, Local, Key, Directed>, SlotLocal<B, Traits, Local, Entry> {
+        using Owner = BasicLockFreeHotVectorIndex;
+        explicit Local(Owner& o) : Local(o, o.next_hint()) {}
+        Local(Owner& o, std::uint32_t hint)
+            : TableLocal<B, Traits, Local, Key, Directed>(o.pools_, hint), SlotLocal<B, Traits, Local, Entry>(o.slots_, hint),
+              tracker(hint), owner(&o) {}
+        /// Called by the directory when nobody can reach the entry any more.
+        void before_reclaim(Entry& e) { owner->tracker_.forget(tracker, e.value.record.get()); }
+
+        typename Tracker::Local tracker;
+        typename Stats::Shard stats;
+        OwnedCounter<B> net_vectors; ///< inserted minus removed by this participant, modulo 2^64
+        Owner* owner;
+        // Memory that searches reuse.
+        PreparedQuery query;
+        TopK<SlotId> top;
+        BatchScan<SlotId> batch;
+    };
+
+  public:
+    using Domain = EpochDomain<B, Traits, Local>;
+    using Handle = typename Domain::Handle;
+    using Guard = typename Domain::Guard;
+
+    /// One consistent state of the index, for any number of searches. While it lives, whatever is replaced or removed waits
+    /// in limbo, so keep it for as long as its searches need and no longer. Belongs to the thread that took it.
+    class Snapshot {
+      public:
+        /// As the index's search, on this state.
+        [[nodiscard]] std::vector<Match> search(std::span<const float> query, std::size_t k) const {
+            return index_->search_at(*this, query, k, AllIds{});
+        }
+        [[nodiscard]] std::vector<Match> search(std::span<const float> query, std::size_t k,
+                                                const IdPredicate& allowed) const {
+            return index_->search_at(*this, query, k, allowed);
+        }
+        [[nodiscard]] std::vector<std::vector<Match>> search_batch(std::span<const float> queries, std::size_t k) const {
+            return index_->search_batch_at(*this, queries, k);
+        }
+        /// Vectors in this state, counted now: O(slots).
+        [[nodiscard]] std::size_t size() const {
+            std::size_t n = 0;
+            index_->slots_.scan(guard_, time_, count_,
+                                [&n](SlotId, const float*, const float*, SlotId, std::uint64_t mask) {
+                                    n += static_cast<std::size_t>(std::popcount(mask));
+                                });
+            return n;
+        }
+        /// The state's place in the order of all updates: the number of clock ticks before it.
+        [[nodiscard]] std::uint64_t time() const noexcept { return time_; }
+
+      private:
+        friend class BasicLockFreeHotVectorIndex;
+        // In this order: pinned before the time is read, the time before the number of slots.
+        Snapshot(const BasicLockFreeHotVectorIndex& index, const Handle& me)
+            : index_(&index), guard_(me), time_(index.slots_.now()), count_(index.slots_.slot_count()) {}
+        const BasicLockFreeHotVectorIndex* index_;
+        Guard guard_;
+        version::Word time_;
+        SlotId count_;
+    };
+
+    /// Throws InvalidArgument for bad options, std::bad_alloc.
+    explicit BasicLockFreeHotVectorIndex(IndexOptions options)
+        : options_((check::options(options), std::move(options))), hints_(0u), slots_(row_stride(options_.dimension)),
+          tracker_(options_), domain_(B::template make_shared<Domain>(*this)),
+          directory_(*domain_, pools_, options_.expected_vectors) {}
+    BasicLockFreeHotVectorIndex(const BasicLockFreeHotVectorIndex&) = delete;
+    BasicLockFreeHotVectorIndex& operator=(const BasicLockFreeHotVectorIndex&) = delete;
+    ~BasicLockFreeHotVectorIndex() { domain_->unguarded_reclaim_all(); }
+
+    /// A handle for the explicit variants. Used by one thread at a time; ends before the index.
+    [[nodiscard]] Handle join() const { return Handle(*domain_); }
+
+    // ---- updates -------------------------------------------------------------------------------------------------------
+
+    AddOutcome add_vector(const Handle& me, std::string_view id, std::span<const float> vector) {
+        check::id(id);
+        check::vector(vector, options_, "vector");
+        const Guard guard(me);
+        const std::uint64_t hash = hash_of(id);
+        NewSlot slot(slots_, guard);
+        write_row(slot.id(), vector);
+        for (;;) {
+            Entry* e = directory_.find(guard, hash, id);
+            if (e == nullptr) {
+                NewEntry fresh(*this, guard, hash, id, slot.id());
+                slots_.aim(slot.id(), fresh.get(), no_slot);
+                e = fresh.insert();
+                if (e == nullptr) {
+                    slots_.finish(slot.publish(), true);
+                    guard.local().net_vectors.add(1);
+                    maintain(guard);
+                    return AddOutcome::inserted;
+                }
+            }
+            // [entry_current] acquire-load; synchronizes-with the release-CASes of current
+            SlotId old = e->value.current.load(B::acquire(edge::entry_current));
+            if ((old & removed_mark) != 0) {
+                finish_remove(guard, *e, old & ~removed_mark);
+                continue;
+            }
+            slots_.finish(old, true); // X4
+            slots_.aim(slot.id(), e, old);
+            // [entry_current] release-CAS; synchronizes-with the acquire-loads of current; publishes: the slot
+            // relaxed on failure: read again above
+            if (!e->value.current.compare_exchange_strong(old, slot.id(), B::release(edge::entry_current), B::relaxed()))
+                continue;
+            slots_.finish(slot.publish(), true);
+            slots_.retire(guard, old);
+            maintain(guard);
+            return AddOutcome::replaced;
+        }
+    }
+
+    bool remove_vector(const Handle& me, std::string_view id) {
+        const Guard guard(me);
+        Entry* const e = directory_.find(guard, hash_of(id), id);
+        if (e == nullptr)
+            return false;
+        // [entry_current] acquire-load; synchronizes-with the release-CASes of current
+        SlotId old = e->value.current.load(B::acquire(edge::entry_current));
+        for (;;) {
+            if ((old & removed_mark) != 0) {
+                slots_.bury(old & ~removed_mark); // "not there" is true once the removal has its time
+                return false;
+            }
+            slots_.finish(old, true); // X4
+            // [entry_current] release-CAS; synchronizes-with the acquire-loads of current; publishes: that the slot is
+            // settled. It continues the release sequence of the slot's publication
+            // [entry_current] acquire on failure: the slot found is finished next
+            if (e->value.current.compare_exchange_strong(old, old | removed_mark, B::release(edge::entry_current),
+                                                         B::acquire(edge::entry_current)))
+                break;
+        }
+        guard.local().net_vectors.add(~std::uint64_t{0});
+        try {
+            finish_remove(guard, *e, old);
+        } catch (const std::bad_alloc&) {
+            // The removal is done; the marked entry is left to the next add_vector of this id.
+        }
+        maintain(guard);
+        return true;
+    }
+
+    // ---- reads ---------------------------------------------------------------------------------------------------------
+
+    [[nodiscard]] bool contains(const Handle& me, std::string_view id) const {
+        const Guard guard(me);
+        return present(guard, id).has_value();
+    }
+
+    [[nodiscard]] std::optional<std::vector<float>> get_vector(const Handle& me, std::string_view id) const {
+        const Guard guard(me);
+        const std::optional<Present> found = present(guard, id);
+        if (!found)
+            return std::nullopt;
+        const float* const row = slots_.row(guard, found->slot);
+        std::vector<float> copy(row, row + options_.dimension);
+        count_access(guard, *found->entry);
+        return copy;
+    }
+
+    [[nodiscard]] Snapshot snapshot(const Handle& me) const { return Snapshot(*this, me); }
+
+    [[nodiscard]] std::vector<Match> search(const Handle& me, std::span<const float> query, std::size_t k) const {
+        return Snapshot(*this, me).search(query, k);
+    }
+    [[nodiscard]] std::vector<Match> search(const Handle& me, std::span<const float> query, std::size_t k,
+                                            const IdPredicate& allowed) const {
+        return Snapshot(*this, me).search(query, k, allowed);
+    }
+    [[nodiscard]] std::vector<std::vector<Match>> search_batch(const Handle& me, std::span<const float> queries,
+                                                               std::size_t k) const {
+        return Snapshot(*this, me).search_batch(queries, k);
+    }
+
+    // ---- accesses and tiers --------------------------------------------------------------------------------------------
+
+    bool access(const Handle& me, std::string_view id) const {
+        const Guard guard(me);
+        const std::optional<Present> found = present(guard, id);
+        if (found)
+            count_access(guard, *found->entry);
+        return found.has_value();
+    }
+    [[nodiscard]] std::optional<AccessStats> access_stats(const Handle& me, std::string_view id) const {
+        const Guard guard(me);
+        const std::optional<Present> found = present(guard, id);
+        if (!found)
+            return std::nullopt;
+        return tracker_.stats(found->entry->value.record.get(), tracker_locals());
+    }
+    bool promote(const Handle& me, std::string_view id) const {
+        const Guard guard(me);
+        const std::optional<Present> found = present(guard, id);
+        if (!found || !tracker_.promote(found->entry->value.record.get()))
+            return false;
+        guard.local().stats.promoted(1);
+        return true;
+    }
+    bool demote(const Handle& me, std::string_view id) const {
+        const Guard guard(me);
+        const std::optional<Present> found = present(guard, id);
+        if (!found || !tracker_.demote(found->entry->value.record.get()))
+            return false;
+        guard.local().stats.demoted(1);
+        return true;
+    }
+
+    /// Reassigns all tiers now; returns how many changed. O(size).
+    std::size_t manage_tiers(const Handle& me) const {
+        const Guard guard(me);
+        const TierMoves moves = tracker_.manage_tiers(B::read_clock_ms(), tracker_locals());
+        count_moves(guard, moves);
+        return static_cast<std::size_t>(moves.promotions + moves.demotions);
+    }
+
+    // ---- the same for the calling thread, which joins at its first call (that may throw std::bad_alloc) ------------------
+
+    AddOutcome add_vector(std::string_view id, std::span<const float> vector) { return add_vector(self(), id, vector); }
+    bool remove_vector(std::string_view id) { return remove_vector(self(), id); }
+    [[nodiscard]] bool contains(std::string_view id) const { return contains(self(), id); }
+    [[nodiscard]] std::optional<std::vector<float>> get_vector(std::string_view id) const { return get_vector(self(), id); }
+    [[nodiscard]] Snapshot snapshot() const { return snapshot(self()); }
+    [[nodiscard]] std::vector<Match> search(std::span<const float> query, std::size_t k) const {
+        return search(self(), query, k);
+    }
+    [[nodiscard]] std::vector<Match> search(std::span<const float> query, std::size_t k, const IdPredicate& allowed) const {
+        return search(self(), query, k, allowed);
+    }
+    [[nodiscard]] std::vector<std::vector<Match>> search_batch(std::span<const float> queries, std::size_t k) const {
+        return search_batch(self(), queries, k);
+    }
+    bool access(std::string_view id) const { return access(self(), id); }
+    [[nodiscard]] std::optional<AccessStats> access_stats(std::string_view id) const { return access_stats(self(), id); }
+    bool promote(std::string_view id) const { return promote(self(), id); }
+    bool demote(std::string_view id) const { return demote(self(), id); }
+    std::size_t manage_tiers() const { return manage_tiers(self()); }
+    [[nodiscard]] IndexStats get_stats() const {
+        IndexStats s = stats_.total(stats_shards());
+        s.vectors = size();
+        return s;
+    }
+    void reset_stats() { stats_.reset(stats_shards()); }
+
+    // ---- the whole -----------------------------------------------------------------------------------------------------
+
+    /// Exact when no operation is running, otherwise off by at most the operations that are running. O(threads).
+    [[nodiscard]] std::size_t size() const {
+        std::uint64_t sum = 0;
+        domain_->for_each_local([&sum](const Local& local) { sum += local.net_vectors.read(); });
+        return static_cast<std::int64_t>(sum) < 0 ? 0 : static_cast<std::size_t>(sum);
+    }
+    [[nodiscard]] bool empty() const { return size() == 0; }
+    [[nodiscard]] const IndexOptions& options() const noexcept { return options_; }
+    [[nodiscard]] EpochStats epoch_stats() const { return domain_->stats(); }
+    /// Reclaims what can be reclaimed now; true if nothing is left in limbo. The caller holds no snapshot.
+    bool drain() { return domain_->drain(self()); }
+
+  private:
+    struct Present {
+        Entry* entry;
+        SlotId slot;
+    };
+
+    /// A slot that belongs to the caller until it is published.
+    class NewSlot {
+      public:
+        NewSlot(Slots& slots, const Guard& guard) : slots_(slots), guard_(guard), slot_(slots.acquire(guard)) {}
+        NewSlot(const NewSlot&) = delete;
+        NewSlot& operator=(const NewSlot&) = delete;
+        ~NewSlot() {
+            if (slot_ != no_slot)
+                slots_.discard(guard_, slot_);
+        }
+        [[nodiscard]] SlotId id() const noexcept { return slot_; }
+        SlotId publish() noexcept { return std::exchange(slot_, no_slot); }
+
+      private:
+        Slots& slots_;
+        const Guard& guard_;
+        SlotId slot_;
+    };
+
+    /// A directory entry, with its access record, that belongs to the caller until it is inserted.
+    class NewEntry {
+      public:
+        NewEntry(BasicLockFreeHotVectorIndex& index, const Guard& guard, std::uint64_t hash, std::string_view id, SlotId slot)
+            : index_(index), guard_(guard), record_(index.tracker_.track(guard.local().tracker, B::read_clock_ms())) {
+            try {
+                entry_ = index.directory_.make_entry(guard, hash, id, slot, record_);
+            } catch (...) {
+                index.tracker_.forget(guard.local().tracker, record_);
+                throw;
+            }
+        }
+        NewEntry(const NewEntry&) = delete;
+        NewEntry& operator=(const NewEntry&) = delete;
+        ~NewEntry() {
+            if (entry_ == nullptr)
+                return;
+            index_.tracker_.forget(guard_.local().tracker, record_);
+            index_.directory_.destroy_unpublished(guard_, entry_);
+        }
+        [[nodiscard]] Entry* get() const noexcept { return entry_; }
+        /// nullptr when inserted, else the entry that has the id.
+        [[nodiscard]] Entry* insert() {
+            Entry* const there = index_.directory_.insert(guard_, entry_);
+            if (there != entry_)
+                return there;
+            entry_ = nullptr;
+            return nullptr;
+        }
+
+      private:
+        BasicLockFreeHotVectorIndex& index_;
+        const Guard& guard_;
+        RecordId record_;
+        Entry* entry_ = nullptr;
+    };
+
+    [[nodiscard]] static std::uint64_t hash_of(std::string_view id) { return mix(DefaultHash<std::string>()(id)); }
+    [[nodiscard]] const Handle& self() const { return ThisThread<Domain>::handle(domain_); }
+    // relaxed: any spread of the numbers will do
+    [[nodiscard]] std::uint32_t next_hint() { return hints_.fetch_add(1, B::relaxed()); }
+
+    void write_row(SlotId slot, std::span<const float> vector) {
+        float* const row = slots_.row_of_new(slot);
+        std::fill(std::copy(vector.begin(), vector.end(), row), row + slots_.stride(), 0.0F);
+        slots_.open(slot, options_.metric == Metric::cosine ? inverse_norm(row, slots_.stride()) : 1.0F);
+    }
+
+    /// The entry and slot of an id that is in the index, finished; nullopt for one that is not, for certain.
+    [[nodiscard]] std::optional<Present> present(const Guard& guard, std::string_view id) const {
+        Entry* const e = directory_.find(guard, hash_of(id), id);
+        if (e == nullptr)
+            return std::nullopt;
+        // [entry_current] acquire-load; synchronizes-with the release-CASes of current
+        const SlotId slot = e->value.current.load(B::acquire(edge::entry_current));
+        if ((slot & removed_mark) != 0) {
+            slots_.bury(slot & ~removed_mark);
+            return std::nullopt;
+        }
+        slots_.finish(slot, false); // X4
+        return Present{e, slot};
+    }
+
+    /// Completes a removal, whoever began it. Throws std::bad_alloc only before the entry is out of the directory.
+    void finish_remove(const Guard& guard, Entry& e, SlotId victim) {
+        slots_.bury(victim);
+        if (directory_.unlink(guard, &e)) { // X3
+            directory_.retire(guard, &e);
+            slots_.retire(guard, victim);
+        }
+    }
+
+    template <class Allowed>
+    [[nodiscard]] std::vector<Match> search_at(const Snapshot& snapshot, std::span<const float> query, std::size_t k,
+                                               const Allowed& allowed) const {
+        check::vector(query, options_, "query");
+        Local& local = snapshot.guard_.local();
+        const typename Stats::Timer timer(options_.stats);
+        local.query.assign(query, options_.metric);
+        local.top.reset(k, options_.metric);
+        const auto id_of = ids(snapshot.guard_);
+        const std::size_t scored = scan_rows(local.query, blocks(snapshot), local.top, id_of, allowed);
+        std::vector<Match> matches = matches_of(snapshot.guard_, local.top, id_of);
+        local.stats.answered(timer, 1, scored);
+        maintain(snapshot.guard_);
+        return matches;
+    }
+
+    [[nodiscard]] std::vector<std::vector<Match>> search_batch_at(const Snapshot& snapshot, std::span<const float> queries,
+                                                                  std::size_t k) const {
+        check::batch(queries, options_);
+        Local& local = snapshot.guard_.local();
+        const typename Stats::Timer timer(options_.stats);
+        local.batch.prepare(queries, options_.dimension, k, options_.metric);
+        const auto id_of = ids(snapshot.guard_);
+        const std::size_t scored = local.batch.scan(blocks(snapshot), id_of);
+        std::vector<std::vector<Match>> answers;
+        answers.reserve(local.batch.size());
+        for (std::size_t i = 0; i != local.batch.size(); ++i)
+            answers.push_back(matches_of(snapshot.guard_, local.batch.top(i), id_of));
+        local.stats.answered(timer, local.batch.size(), scored);
+        maintain(snapshot.guard_);
+        return answers;
+    }
+
+    [[nodiscard]] auto ids(const Guard& guard) const {
+        return [this, &guard](SlotId slot) { return std::string_view(slots_.entry(guard, slot)->key.get()); };
+    }
+
+    /// The visible rows of a snapshot, as scan_rows wants them.
+    [[nodiscard]] auto blocks(const Snapshot& snapshot) const {
+        return [this, &snapshot](auto&& use) {
+            slots_.scan(snapshot.guard_, snapshot.time_, snapshot.count_,
+                        [&use](SlotId first, const float* rows, const float* inverse_norms, SlotId n, std::uint64_t mask) {
+                            use(RowBlock<SlotId>{first, rows, inverse_norms, n, mask});
+                        });
+        };
+    }
+
+    template <class IdOf>
+    [[nodiscard]] std::vector<Match> matches_of(const Guard& guard, TopK<SlotId>& top, const IdOf& id_of) const {
+        std::vector<Match> matches;
+        matches.reserve(top.size());
+        for (const auto& found : top.sorted(id_of))
+            matches.push_back({std::string(id_of(found.slot)), found.score});
+        if (options_.tracking != Tracking::off) {
+            const std::int64_t now = B::read_clock_ms();
+            for (const auto& found : top.sorted(id_of))
+                tracker_.access(guard.local().tracker, slots_.entry(guard, found.slot)->value.record.get(), now);
+        }
+        return matches;
+    }
+
+    void count_access(const Guard& guard, const Entry& e) const {
+        if (options_.tracking != Tracking::off)
+            tracker_.access(guard.local().tracker, e.value.record.get(), B::read_clock_ms());
+    }
+
+    /// Automatic tier management, when it is due.
+    void maintain(const Guard& guard) const {
+        if (options_.tracking != Tracking::off)
+            count_moves(guard, tracker_.tick(B::read_clock_ms(), tracker_locals()));
+    }
+    void count_moves(const Guard& guard, const TierMoves& moves) const {
+        guard.local().stats.promoted(moves.promotions);
+        guard.local().stats.demoted(moves.demotions);
+    }
+
+    [[nodiscard]] auto tracker_locals() const {
+        return [this](auto&& visit) { domain_->for_each_local([&visit](const Local& local) { visit(local.tracker); }); };
+    }
+    [[nodiscard]] auto stats_shards() const {
+        return [this](auto&& visit) { domain_->for_each_local([&visit](const Local& local) { visit(local.stats); }); };
+    }
+
+    const IndexOptions options_;
+    typename B::template atomic<std::uint32_t> hints_;
+    // mutable: reads help unfinished updates along and count; neither changes the state that anybody can observe.
+    mutable typename Directory::Pools pools_;
+    mutable Slots slots_;
+    mutable Tracker tracker_;
+    Stats stats_;
+    typename B::template shared<Domain> domain_;
+    Directory directory_;
+};
+
+/// The lock-free index as it ships.
+using LockFreeHotVectorIndex = BasicLockFreeHotVectorIndex<>;
+static_assert(VectorIndex<LockFreeHotVectorIndex>);
+
+} // namespace hotindex
