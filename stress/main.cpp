@@ -1,0 +1,2 @@
+// Catch2's main for the stress tests.
+#include "../impl/tests/main.cpp"
