@@ -137,11 +137,14 @@ class SlotStore {
         if (birth == version::unstamped)
             birth = clock_.stamp(v.birth, version::unstamped, edge::slot_birth);
         if (settle && predecessor != no_slot) {
+            Cell& death = stamps(predecessor).death;
             version::Word linked = version::link(s);
-            // [slot_death] acq_rel-CAS; synchronizes-with the acquire-load of death in visible(); publishes: the stamp
-            // relaxed on failure: another helper settled it, nothing is read
-            stamps(predecessor)
-                .death.compare_exchange_strong(linked, birth, B::acq_rel(edge::slot_death), B::relaxed());
+            // relaxed: the link happened-before the stamp of s that was just read, so anything else found here is later than
+            // the link: settled, or even reused
+            if (death.load(B::relaxed()) == linked)
+                // [slot_death] acq_rel-CAS; synchronizes-with the acquire-load of death in visible(); publishes: the stamp
+                // relaxed on failure: another helper settled it, nothing is read
+                death.compare_exchange_strong(linked, birth, B::acq_rel(edge::slot_death), B::relaxed());
         }
     }
 
