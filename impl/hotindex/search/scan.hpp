@@ -1,0 +1,149 @@
+// The scan: blocks of rows through a kernel, a filter and a TopK. Both indexes search with it; they differ only in
+// where the blocks and their masks come from.
+//
+// A block's rows are scored together (similarity.hpp), the 64 scores compared with the threshold of the TopK in one go,
+// and only the few rows that could enter are looked at one by one: the id is needed there alone (for the predicate, or
+// on an exact tie). A predicate sees only ids of rows that would be taken at that moment.
+//
+// Progress and allocation: as what the callables do; the scan itself waits for nothing and allocates nothing, except
+// that a TopK (or BatchScan) grows to the largest size it has had. Exceptions of a callable propagate; the TopK is then
+// to be reset.
+#pragma once
+
+#include <hotindex/search/similarity.hpp>
+#include <hotindex/search/top_k.hpp>
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+namespace hotindex {
+
+/// Up to 64 consecutive rows, as an index hands them to a scan.
+template <class Slot = std::uint32_t>
+struct RowBlock {
+    Slot first;                 ///< slot of row 0; row i has slot first + i
+    const float* rows;          ///< count x stride floats, aligned and padded as in similarity.hpp
+    const float* inverse_norms; ///< count floats; read under cosine only
+    std::size_t count;          ///< rows in the block, at most 64
+    std::uint64_t mask = ~0ull; ///< bit i: row i is to be searched; bits from count up are ignored
+};
+
+/// The predicate that allows every id, and costs nothing.
+struct AllIds {
+    constexpr bool operator()(std::string_view) const noexcept { return true; }
+};
+
+namespace scan_detail {
+
+/// Offers the rows of `mask` whose scores (scores[i] for row i) could enter.
+template <class Query, class Slot, class IdOf, class Allowed>
+void offer(const Query& query, const float* scores, std::uint64_t mask, Slot first, IdOf& id_of, Allowed& allowed,
+           TopK<Slot>& top) {
+    mask &= query.scores_not_worse(scores, top.threshold());
+    for (; mask != 0; mask &= mask - 1) {
+        const auto i = static_cast<std::size_t>(std::countr_zero(mask));
+        const Slot slot = static_cast<Slot>(first + static_cast<Slot>(i));
+        if (!top.would_take(scores[i], slot, id_of))
+            continue;
+        if constexpr (!std::is_same_v<std::remove_cvref_t<Allowed>, AllIds>)
+            if (!allowed(std::string_view(id_of(slot))))
+                continue;
+        top.take(scores[i], slot, id_of);
+    }
+}
+
+} // namespace scan_detail
+
+/// Scores one block and offers its rows to `top`, which must be reset to the metric of the query. Returns the rows
+/// scored. `id_of(slot)` -> std::string_view; `allowed(std::string_view)` -> bool, AllIds for none.
+template <class Slot, class IdOf, class Allowed = AllIds>
+std::size_t scan_block(const PreparedQuery& query, const RowBlock<Slot>& block, TopK<Slot>& top, IdOf&& id_of,
+                       Allowed&& allowed = {}) {
+    const std::uint64_t mask = block.mask & first_rows(block.count);
+    if (mask == 0)
+        return 0;
+    alignas(row_alignment) float scores[block_rows] = {};
+    score_rows(query, block.rows, block.inverse_norms, block.count, mask, scores);
+    scan_detail::offer(query, scores, mask, block.first, id_of, allowed, top);
+    return static_cast<std::size_t>(std::popcount(mask));
+}
+
+/// Scans all blocks: `for_each_block(use)` calls use(const RowBlock<Slot>&) for each of them, in any order. Returns the
+/// rows scored. With k == 0 nothing is scanned.
+template <class Slot, class ForEachBlock, class IdOf, class Allowed = AllIds>
+std::size_t scan_rows(const PreparedQuery& query, ForEachBlock&& for_each_block, TopK<Slot>& top, IdOf&& id_of,
+                      Allowed&& allowed = {}) {
+    std::size_t scored = 0;
+    if (top.k() == 0)
+        return scored;
+    for_each_block([&](const RowBlock<Slot>& block) { scored += scan_block(query, block, top, id_of, allowed); });
+    return scored;
+}
+
+/// Several queries over the same blocks, each with its own TopK. Reusable: prepare() allocates only to grow.
+/// Not thread-safe; one search owns it.
+template <class Slot = std::uint32_t>
+class BatchScan {
+  public:
+    BatchScan() = default;
+    /// As prepare().
+    BatchScan(std::span<const float> queries, std::size_t dimension, std::size_t k, Metric metric) {
+        prepare(queries, dimension, k, metric);
+    }
+
+    /// Takes the queries (a multiple of `dimension` floats, already checked) and empties the results. Throws
+    /// std::bad_alloc; then prepare() must be called again before anything else.
+    void prepare(std::span<const float> queries, std::size_t dimension, std::size_t k, Metric metric) {
+        batch_.assign(queries, dimension, metric);
+        if (tops_.size() < batch_.size())
+            tops_.resize(batch_.size());
+        for (std::size_t j = 0; j < batch_.size(); ++j)
+            tops_[j].reset(k, metric);
+        k_ = k;
+    }
+
+    /// Number of queries.
+    [[nodiscard]] std::size_t size() const noexcept { return batch_.size(); }
+    /// The result of query j.
+    [[nodiscard]] TopK<Slot>& top(std::size_t j) noexcept { return tops_[j]; }
+
+    /// scan_block() for all queries; returns the pairs scored: rows times queries.
+    template <class IdOf, class Allowed = AllIds>
+    std::size_t scan_block(const RowBlock<Slot>& block, IdOf&& id_of, Allowed&& allowed = {}) {
+        const std::uint64_t mask = block.mask & first_rows(block.count);
+        if (mask == 0)
+            return 0;
+        alignas(row_alignment) float scores[queries_at_once * block_rows] = {};
+        for (std::size_t j = 0; j < batch_.size(); j += queries_at_once) {
+            const std::size_t some = std::min(queries_at_once, batch_.size() - j);
+            score_batch(batch_, j, some, block.rows, block.inverse_norms, block.count, mask, scores);
+            for (std::size_t t = 0; t < some; ++t)
+                scan_detail::offer(batch_, scores + t * block_rows, mask, block.first, id_of, allowed, tops_[j + t]);
+        }
+        return static_cast<std::size_t>(std::popcount(mask)) * batch_.size();
+    }
+
+    /// scan_rows() for all queries; returns the pairs scored.
+    template <class ForEachBlock, class IdOf, class Allowed = AllIds>
+    std::size_t scan(ForEachBlock&& for_each_block, IdOf&& id_of, Allowed&& allowed = {}) {
+        std::size_t scored = 0;
+        if (k_ == 0 || batch_.size() == 0)
+            return scored;
+        for_each_block([&](const RowBlock<Slot>& block) { scored += scan_block(block, id_of, allowed); });
+        return scored;
+    }
+
+  private:
+    static constexpr std::size_t queries_at_once = 16;
+    PreparedBatch batch_;
+    std::vector<TopK<Slot>> tops_;
+    std::size_t k_ = 0;
+};
+
+} // namespace hotindex
