@@ -11,6 +11,8 @@ struct DefaultTraits {
     /// Retires between two attempts to advance the epoch. An attempt costs one heavy fence (about 0.4 us alone, a few us
     /// with other threads running) and a look at every participant.
     static constexpr std::uint32_t retires_per_advance = 256;
+    /// As how many retires a slot counts: slots in limbo lengthen every scan, so they are to come back soon.
+    static constexpr std::uint32_t slot_retire_weight = 8;
     /// Free blocks or slots a thread keeps for itself; half of them move to or from the shared depot at once.
     static constexpr std::uint32_t cache_capacity = 64;
     /// Cells of a depot: how many threads can exchange batches without meeting.
@@ -43,6 +45,7 @@ struct DefaultTraits {
 
 struct TinyTraits {
     static constexpr std::uint32_t retires_per_advance = 1;
+    static constexpr std::uint32_t slot_retire_weight = 1;
     static constexpr std::uint32_t cache_capacity = 2;
     static constexpr std::uint32_t depot_cells = 1;
     static constexpr std::size_t slab_blocks = 2;

@@ -141,9 +141,9 @@ class EpochDomain {
         [[nodiscard]] Local& local() const noexcept { return record_->local.local; }
 
         /// `object` is unreachable for whoever pins from now on, and nobody else retires it. `reclaim` is called with
-        /// it after the grace period. Does not allocate.
-        void retire(Retired* object, typename Retired::Reclaim reclaim, std::size_t bytes) const {
-            domain_->retire(*record_, object, reclaim, bytes);
+        /// it after the grace period. Does not allocate. `weight`: as how many retires it counts towards the next advance.
+        void retire(Retired* object, typename Retired::Reclaim reclaim, std::size_t bytes, std::uint32_t weight = 1) const {
+            domain_->retire(*record_, object, reclaim, bytes, weight);
         }
 
       private:
@@ -249,7 +249,8 @@ class EpochDomain {
             me.pinned.store(0, B::release(edge::epoch_unpin));
     }
 
-    void retire(Record& record, Retired* object, typename Retired::Reclaim reclaim_it, std::size_t bytes) {
+    void retire(Record& record, Retired* object, typename Retired::Reclaim reclaim_it, std::size_t bytes,
+                std::uint32_t weight) {
         Participant& me = record.local;
         const std::uint64_t e = me.epoch.get();
         auto& slot = me.bags[e % 3];
@@ -262,9 +263,9 @@ class EpochDomain {
         slot.set(bag);
         me.limbo_objects.add(1);
         me.limbo_bytes.add(bytes);
-        const std::uint32_t retires = me.retires.get() + 1;
-        me.retires.set(retires);
-        if (retires % Traits::retires_per_advance == 0 && try_advance())
+        const std::uint32_t retires = me.retires.get() + weight;
+        me.retires.set(retires % Traits::retires_per_advance);
+        if (retires >= Traits::retires_per_advance && try_advance())
             adopt_limbo();
     }
 
