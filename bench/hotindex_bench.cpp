@@ -1,0 +1,103 @@
+// hotindex_bench: every workload on every index over a ladder of threads. See --help, or options.cpp.
+#include "dataset.hpp"
+#include "options.hpp"
+#include "strict_flags.hpp"
+#include "table_reporter.hpp"
+#include "workloads.hpp"
+
+#include <hotindex/vector_index.hpp>
+
+#include <benchmark/benchmark.h>
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <exception>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace hotindex::bench {
+namespace {
+
+std::shared_ptr<const Dataset> read_dataset(const std::filesystem::path& file) {
+    auto dataset = std::make_shared<Dataset>(load_dataset(file));
+    IndexOptions options;
+    options.dimension = dataset->dimension;
+    options.metric = dataset->metric.value_or(Metric::cosine);
+    check::batch(dataset->base, options); // better now than in the middle of a run
+    check::batch(dataset->queries, options);
+    if (dataset->query_rows() == 0 || dataset->base_rows() == 0)
+        throw InvalidArgument(fmt::format("{}: {} rows are too few: no queries can be split off", file.string(),
+                                          dataset->base_rows() + dataset->query_rows()));
+    return dataset;
+}
+
+void describe(const Options& options, const Plan& plan) {
+    benchmark::AddCustomContext("denominator", denominator);
+    benchmark::AddCustomContext("profile", plan.profile == Profile::quick  ? "quick"
+                                           : plan.profile == Profile::full ? "full"
+                                                                           : "default");
+    benchmark::AddCustomContext("vectors",
+                                plan.dataset ? fmt::format("{}; checksum {:016x}", plan.dataset->source,
+                                                           checksum(plan.dataset->base))
+                                             : "generated: see bench/dataset.hpp, generate()");
+    benchmark::AddCustomContext("seed", fmt::format("{}", options.seed));
+    benchmark::AddCustomContext("lap_seconds", fmt::format("{}", options.seconds));
+    benchmark::AddCustomContext("pinned", options.pin ? "true" : "false");
+}
+
+int run(std::span<const char* const> arguments) {
+    const Options options = read_options(arguments);
+    if (options.help) {
+        fmt::print("{}", help_text());
+        return 0;
+    }
+    Plan plan;
+    plan.profile = options.profile;
+    plan.settings = {options.threads, options.seconds, options.seed, options.pin};
+    if (options.dataset)
+        plan.dataset = read_dataset(*options.dataset);
+
+    std::vector<std::string> words{"hotindex_bench"};
+    words.insert(words.end(), options.google.begin(), options.google.end());
+    std::vector<char*> pointers;
+    for (std::string& word : words)
+        pointers.push_back(word.data());
+    int count = static_cast<int>(pointers.size());
+    benchmark::Initialize(&count, pointers.data());
+    if (count > 1) // it took the others out: it has said what it does not like about the value
+        throw BadFlag(fmt::format("{}: Google Benchmark does not take this value", pointers[1]));
+
+    register_index_benchmarks(plan);
+    register_map_benchmarks(plan);
+    describe(options, plan);
+    TableReporter table;
+    const std::size_t matched =
+        options.own_table ? benchmark::RunSpecifiedBenchmarks(&table) : benchmark::RunSpecifiedBenchmarks();
+    benchmark::Shutdown();
+    if (matched == 0) {
+        fmt::print(stderr, "hotindex_bench: no benchmark matches; --benchmark_list_tests shows their names\n");
+        return 1;
+    }
+    if (const int failed = failed_checks.load()) {
+        fmt::print(stderr, "hotindex_bench: {} check{} failed, see above\n", failed, failed == 1 ? "" : "s");
+        return 1;
+    }
+    return 0;
+}
+
+} // namespace
+} // namespace hotindex::bench
+
+int main(int argc, char** argv) {
+    try {
+        return hotindex::bench::run(std::span<const char* const>(argv, static_cast<std::size_t>(argc)).subspan(1));
+    } catch (const hotindex::bench::BadFlag& wrong) {
+        fmt::print(stderr, "hotindex_bench: {}\nSee hotindex_bench --help.\n", wrong.what());
+        return 2;
+    } catch (const std::exception& failure) {
+        fmt::print(stderr, "hotindex_bench: {}\n", failure.what());
+        return 1;
+    }
+}

@@ -1,0 +1,36 @@
+// The command line of hotindex_bench.
+#pragma once
+
+#include "workloads.hpp"
+
+#include <cstddef>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace hotindex::bench {
+
+struct Options {
+    bool help = false;
+    Profile profile = Profile::standard;
+    std::vector<std::size_t> threads; ///< the ladder
+    double seconds = 0.1;             ///< see Settings
+    std::uint64_t seed = 1;
+    bool pin = false;
+    std::optional<std::filesystem::path> dataset;
+    std::vector<std::string> google; ///< what Google Benchmark is told: our defaults, then the flags that are its own
+    bool own_table = true;           ///< no flag asks for one of Google Benchmark's reporters
+};
+
+/// Throws BadFlag. `arguments` are those after the program's name.
+[[nodiscard]] Options read_options(std::span<const char* const> arguments);
+
+/// What --help prints.
+[[nodiscard]] std::string help_text();
+
+/// What is counted, in one sentence for the JSON context.
+extern const char* const denominator;
+
+} // namespace hotindex::bench

@@ -1,0 +1,244 @@
+// peer_search: exact search through our kernels and TopK against hnswlib's BruteforceSearch, in one interleaved run.
+//
+// Inner product, one thread. Both hold the same rows contiguously; both answer the same queries one by one; the answers
+// are compared before anything is timed. Repetitions alternate (ours first in even ones), each at least --min-ms long.
+// The clock is the thread's CPU time, so that other processes of the machine are not counted; the ratio of a repetition
+// is hnswlib's time a query / our time a query, and above 1 we are faster. `batch` has no peer: hnswlib has no batch
+// search, its ratio is against hnswlib's single queries.
+#include "hnswlib_peer.hpp"
+
+#include <hotindex/search/scan.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <ctime>
+#include <exception>
+#include <random>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace {
+using namespace hotindex;
+using bench::HnswlibBruteforce;
+
+constexpr std::string_view usage = "usage: peer_search [--repetitions=N] [--min-ms=N] [--k=N] [--seed=N] "
+                                   "[--sizes=ROWSxDIMENSION,...]\n"
+                                   "defaults: --repetitions=15 --min-ms=100 --k=10 --seed=1 "
+                                   "--sizes=1000x64,10000x128,200000x128\n";
+
+struct Size {
+    std::size_t rows, dimension;
+};
+struct Options {
+    std::size_t repetitions = 15, min_ms = 100, k = 10, seed = 1;
+    std::vector<Size> sizes{{1000, 64}, {10'000, 128}, {200'000, 128}};
+};
+
+std::size_t number(std::string_view text, std::string_view flag, std::size_t least, std::size_t most) {
+    std::size_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size() || value < least || value > most)
+        throw std::invalid_argument(fmt::format("{}: '{}' is not a number from {} to {}", flag, text, least, most));
+    return value;
+}
+
+std::vector<Size> sizes(std::string_view text) {
+    std::vector<Size> all;
+    while (true) {
+        const std::size_t comma = std::min(text.find(','), text.size());
+        const std::string_view one = text.substr(0, comma);
+        const std::size_t x = one.find('x');
+        if (x == std::string_view::npos)
+            throw std::invalid_argument(fmt::format("--sizes: '{}' is not ROWSxDIMENSION, for example 1000x64", one));
+        all.push_back({number(one.substr(0, x), "--sizes", 1, 100'000'000),
+                       number(one.substr(x + 1), "--sizes", 1, max_dimension)});
+        if (comma == text.size())
+            return all;
+        text.remove_prefix(comma + 1);
+    }
+}
+
+std::size_t distance(std::string_view a, std::string_view b) {
+    std::vector<std::size_t> row(b.size() + 1);
+    for (std::size_t j = 0; j <= b.size(); ++j)
+        row[j] = j;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        std::size_t diagonal = row[0];
+        row[0] = i + 1;
+        for (std::size_t j = 0; j < b.size(); ++j) {
+            const std::size_t up = row[j + 1];
+            row[j + 1] = std::min({up + 1, row[j] + 1, diagonal + (a[i] == b[j] ? 0u : 1u)});
+            diagonal = up;
+        }
+    }
+    return row[b.size()];
+}
+
+Options parse(std::span<char*> arguments) {
+    constexpr std::string_view names[] = {"--repetitions", "--min-ms", "--k", "--seed", "--sizes"};
+    Options o;
+    for (const std::string_view argument : arguments) {
+        const std::size_t equals = std::min(argument.find('='), argument.size());
+        const std::string_view name = argument.substr(0, equals);
+        const std::string_view value = argument.substr(std::min(equals + 1, argument.size()));
+        if (name == "--repetitions")
+            o.repetitions = number(value, name, 1, 100'000);
+        else if (name == "--min-ms")
+            o.min_ms = number(value, name, 1, 100'000);
+        else if (name == "--k")
+            o.k = number(value, name, 1, 100'000'000);
+        else if (name == "--seed")
+            o.seed = number(value, name, 0, 0xFFFF'FFFF);
+        else if (name == "--sizes")
+            o.sizes = sizes(value);
+        else
+            throw std::invalid_argument(fmt::format(
+                "unknown flag '{}'; did you mean '{}'?", name,
+                *std::ranges::min_element(names, {}, [&](std::string_view n) { return distance(n, name); })));
+    }
+    for (const Size s : o.sizes)
+        if (o.k > s.rows)
+            throw std::invalid_argument(fmt::format("--k: {} is more than the {} rows of --sizes", o.k, s.rows));
+    return o;
+}
+
+/// CPU time of this thread in seconds.
+double cpu_time() {
+    timespec t{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+/// Seconds a query of `run(number of the round)`, which answers `queries` of them, over at least `seconds`.
+template <class Run>
+double time_a_query(std::size_t queries, double seconds, Run run) {
+    const double start = cpu_time();
+    double end = start;
+    std::size_t rounds = 0;
+    do {
+        run(rounds++);
+        end = cpu_time();
+    } while (end - start < seconds);
+    return (end - start) / static_cast<double>(rounds * queries);
+}
+
+double quantile(std::vector<double> values, double q) {
+    std::ranges::sort(values);
+    return values[static_cast<std::size_t>(q * static_cast<double>(values.size() - 1) + 0.5)];
+}
+
+void report(const char* what, Size size, const std::vector<double>& ours, const std::vector<double>& theirs) {
+    std::vector<double> ratios;
+    for (std::size_t i = 0; i < ours.size(); ++i)
+        ratios.push_back(theirs[i] / ours[i]);
+    fmt::print("{:>7} {:>7} x {:<5} ours {:>9.0f} q/s  hnswlib {:>9.0f} q/s  ratio {:.2f} (quartiles {:.2f} to {:.2f}, "
+               "range {:.2f} to {:.2f})\n",
+               what, size.rows, size.dimension, 1 / quantile(ours, 0.5), 1 / quantile(theirs, 0.5),
+               quantile(ratios, 0.5), quantile(ratios, 0.25), quantile(ratios, 0.75), quantile(ratios, 0),
+               quantile(ratios, 1));
+}
+
+void compare(Size size, const Options& o) {
+    constexpr std::size_t queries = 64;
+    constexpr Metric metric = Metric::inner_product;
+    const std::size_t stride = row_stride(size.dimension);
+    std::mt19937 random(static_cast<std::mt19937::result_type>(o.seed));
+    std::normal_distribution<float> normal;
+    kernel::AlignedFloats floats;
+    float* const rows = floats.reserve(size.rows * stride);
+    std::fill_n(rows, size.rows * stride, 0.0F);
+    for (std::size_t i = 0; i < size.rows; ++i)
+        std::generate_n(rows + i * stride, size.dimension, [&] { return normal(random); });
+    std::vector<float> query(queries * size.dimension);
+    std::ranges::generate(query, [&] { return normal(random); });
+    const auto query_at = [&](std::size_t j) {
+        return std::span<const float>(query).subspan(j % queries * size.dimension, size.dimension);
+    };
+
+    std::vector<std::string> names(size.rows);
+    for (std::size_t i = 0; i < size.rows; ++i)
+        names[i] = fmt::format("{:09}", i);
+    const auto id_of = [&](std::uint32_t slot) { return std::string_view(names[slot]); };
+    const auto each_block = [&](auto use) {
+        for (std::size_t i = 0; i < size.rows; i += block_rows)
+            use(RowBlock<std::uint32_t>{static_cast<std::uint32_t>(i), rows + i * stride, nullptr,
+                                        std::min(block_rows, size.rows - i), ~std::uint64_t{0}});
+    };
+
+    PreparedQuery prepared;
+    TopK<> top;
+    const auto search = [&](std::size_t j) {
+        prepared.assign(query_at(j), metric, size.rows);
+        top.reset(o.k, metric);
+        scan_rows(prepared, each_block, top, id_of);
+        return top.sorted(id_of);
+    };
+    const HnswlibBruteforce peer(rows, size.rows, size.dimension, stride);
+    BatchScan<> batch;
+    const auto search_batch = [&] {
+        batch.prepare(query, size.dimension, o.k, metric);
+        batch.scan(each_block, id_of);
+    };
+
+    std::size_t different = 0;
+    std::vector<std::uint32_t> ids;
+    search_batch();
+    for (std::size_t j = 0; j < queries; ++j) {
+        ids.clear();
+        peer.search(query_at(j).data(), o.k, ids);
+        const auto found = search(j);
+        const auto in_batch = batch.top(j).sorted(id_of);
+        for (std::size_t i = 0; i < o.k; ++i) {
+            if (found[i].slot != in_batch[i].slot)
+                throw std::logic_error(fmt::format("query {}: the batch and the single search differ", j));
+            different += ids[i] != found[i].slot ? 1 : 0;
+        }
+    }
+    // Rounding differs, so near ties may change places.
+    if (different > queries * o.k / 100)
+        throw std::logic_error(fmt::format("{} of {} answers differ from hnswlib's", different, queries * o.k));
+
+    const double seconds = static_cast<double>(o.min_ms) / 1000;
+    std::vector<double> ours, theirs, batched;
+    for (std::size_t r = 0; r < o.repetitions; ++r) {
+        const auto run_ours = [&] { ours.push_back(time_a_query(1, seconds, [&](std::size_t j) { search(j); })); };
+        const auto run_theirs = [&] {
+            theirs.push_back(time_a_query(1, seconds, [&](std::size_t j) {
+                ids.clear();
+                peer.search(query_at(j).data(), o.k, ids);
+            }));
+        };
+        if (r % 2 == 0)
+            run_ours();
+        run_theirs();
+        if (r % 2 != 0)
+            run_ours();
+        batched.push_back(time_a_query(queries, seconds, [&](std::size_t) { search_batch(); }));
+    }
+    report("single", size, ours, theirs);
+    report("batch", size, batched, theirs);
+}
+
+} // namespace
+
+int main(int argc, char** argv) try {
+    const Options options = parse(std::span(argv, static_cast<std::size_t>(argc)).subspan(1));
+    fmt::print(
+        "inner product, top {}, one thread, {} repetitions of at least {} ms of CPU time; kernels {}, hnswlib {}\n",
+        options.k, options.repetitions, options.min_ms, kernel_target(), HnswlibBruteforce::compiled_for());
+    for (const Size size : options.sizes)
+        compare(size, options);
+    return 0;
+} catch (const std::invalid_argument& e) {
+    fmt::print(stderr, "peer_search: {}\n{}", e.what(), usage);
+    return 2;
+} catch (const std::exception& e) {
+    fmt::print(stderr, "peer_search: {}\n", e.what());
+    return 1;
+}

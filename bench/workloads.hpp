@@ -1,0 +1,27 @@
+// Which benchmarks there are, by profile.
+#pragma once
+
+#include "dataset.hpp"
+#include "measure.hpp"
+
+#include <cstdint>
+#include <memory>
+
+namespace hotindex::bench {
+
+enum class Profile : std::uint8_t {
+    quick,    ///< the headline workloads and read_heavy
+    standard, ///< every workload
+    full,     ///< and more variants of some
+};
+
+struct Plan {
+    Settings settings;
+    Profile profile = Profile::standard;
+    std::shared_ptr<const Dataset> dataset; ///< for search, mixed and search_beside_writer; null: generated vectors
+};
+
+void register_index_benchmarks(const Plan& plan);
+void register_map_benchmarks(const Plan& plan);
+
+} // namespace hotindex::bench
