@@ -48,8 +48,8 @@ void report(const CountedIndex::Handle& me, std::string_view name, const std::fu
     for (int i = 0; i != repetitions; ++i)
         operation(i);
     tally.record_writes = false;
-    const auto foreign =
-        std::count_if(tally.writes.begin(), tally.writes.end(), [&me](const void* address) { return !me.owns(address); });
+    const auto foreign = std::count_if(tally.writes.begin(), tally.writes.end(),
+                                       [&me](const void* address) { return !me.owns(address); });
     print_row(name, tally.total());
     for (std::size_t e = 0; e != edge_count; ++e) {
         const OperationCounts& c = tally.by_edge[e];
@@ -62,7 +62,8 @@ void report(const CountedIndex::Handle& me, std::string_view name, const std::fu
 
 int main(int argc, char**) {
     if (argc > 1) {
-        fmt::print(stderr, "operation_counts: takes no arguments; it prints shared-memory operations per index operation\n");
+        fmt::print(stderr,
+                   "operation_counts: takes no arguments; it prints shared-memory operations per index operation\n");
         return 2;
     }
     CountedIndex index(IndexOptions{.dimension = dimension, .expected_vectors = 8 * vectors});
@@ -72,8 +73,8 @@ int main(int argc, char**) {
     const auto query = vector_of(5);
 
     fmt::print("mean of {} operations, {} vectors of {} floats, one thread\n\n", repetitions, vectors, dimension);
-    fmt::print("{:<44} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}\n", "operation / edge", "loads", "stores", "RMWs", "failed", "light",
-               "heavy");
+    fmt::print("{:<44} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}\n", "operation / edge", "loads", "stores", "RMWs", "failed",
+               "light", "heavy");
     report(me, "search, top 10", [&](int) { (void)index.search(me, query, 10); });
     report(me, "get_vector", [&](int i) { (void)index.get_vector(me, id_of((i + vectors) % vectors)); });
     report(me, "add_vector, replacing", [&](int i) { index.add_vector(me, id_of((i + vectors) % vectors), query); });

@@ -55,10 +55,10 @@ EFFORTS = {
     "full": Effort(rounds=10, limit=None, at_least=0, threads=16, per_core=4, min_time=0.5),
 }
 
-# One benchmark runs about this many times its min_time: Google Benchmark first feels its way to the right number of
-# iterations, then overshoots by 1.4. On top comes what it prepares.
-COST_OF_MIN_TIME = 2.2
-PREPARATION = 0.03
+# One benchmark runs about this many times its min_time, the warm-up included (bench/measure.hpp); on top comes what it
+# prepares and checks, about this many seconds.
+COST_OF_MIN_TIME = 1.25
+PREPARATION = 0.06
 SHORTEST, LONGEST = 0.01, 0.5
 CHARTS = 12  # seconds for the charts
 
@@ -342,27 +342,40 @@ def renumber(rounds, names):
 
 
 def rows_of(group):
-    """The group's table: a heading and a row for each number of threads; every cell is text."""
+    """The group's table: a heading and rows, every cell text. Numbers of threads go down and lines across; in the tax,
+    whose lines are many and have long names, the other way round."""
     top = max(cell.high for cells in group.lines.values() for cell in cells.values())
     divisor, words = result_file.unit(top)
+
+    def value(line, count):
+        cell = group.lines[line].get(count)
+        if not cell:
+            return "-"
+        return three_digits(cell.median / divisor) + (f" ({cell.spread:.0%})" if cell.spread is not None else "")
+
+    def ratio(line, count):
+        seen = group.ratio(line, count)
+        return f"x{seen[0]:.2f}" if seen else "-"
+
+    compared = group.baseline in group.lines
+    if group.workload == "tax":
+        heading = ["threads"]
+        for count in group.threads:
+            heading += [str(count), *(["ratio"] if compared else [])]
+        rows = []
+        for line in group.lines:
+            rows.append([line])
+            for count in group.threads:
+                rows[-1] += [value(line, count), *([ratio(line, count)] if compared else [])]
+        return heading, rows, words
     heading = ["threads"]
     for line in group.lines:
-        heading.append(line)
-        if group.baseline in group.lines and line != group.baseline:
-            heading.append("ratio")
+        heading += [line, *(["ratio"] if compared and line != group.baseline else [])]
     rows = []
     for count in group.threads:
-        row = [str(count)]
-        for line, cells in group.lines.items():
-            cell = cells.get(count)
-            value = f"{three_digits(cell.median / divisor)}" if cell else "-"
-            if cell and cell.spread is not None:
-                value += f" ({cell.spread:.0%})"
-            row.append(value)
-            if group.baseline in group.lines and line != group.baseline:
-                ratio = group.ratio(line, count)
-                row.append(f"x{ratio[0]:.2f}" if ratio else "-")
-        rows.append(row)
+        rows.append([str(count)])
+        for line in group.lines:
+            rows[-1] += [value(line, count), *([ratio(line, count)] if compared and line != group.baseline else [])]
     return heading, rows, words
 
 
@@ -455,7 +468,9 @@ def main():
     with tempfile.TemporaryDirectory(prefix="hotindex-bench-") as scratch:
         logs = Path(scratch)
         binary = build(logs)
-        flags = ["--threads=" + ",".join(map(str, options.threads or ladder(effort)))]
+        flags = ["--benchmark_repetitions=1", "--threads=" + ",".join(map(str, options.threads or ladder(effort)))]
+        if options.quick or options.full:
+            flags.append("--quick" if options.quick else "--full")
         if options.dataset:
             flags.append(f"--dataset={options.dataset.resolve()}")
         if options.filter:

@@ -69,10 +69,11 @@ def new_figure(width, height, panels):
     return plt.subplots(1, panels, figsize=(width, height), squeeze=False)
 
 
-def thread_axis(axis, threads, cores):
+def thread_axis(axis, group, cores):
     """log2, with a plain number at every measured count, and what lies beyond the cores shaded."""
     from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
+    threads = group.threads
     axis.set_xscale("log", base=2)
     left, right = threads[0] / 2**0.3, threads[-1] * 2**0.3
     axis.set_xlim(left, right)
@@ -81,12 +82,14 @@ def thread_axis(axis, threads, cores):
     axis.xaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel("threads")
-    if cores and threads[-1] > cores:
+    if cores and group.busy_threads(threads[-1]) > cores:
         # From just beyond the last count that still has a core for each thread.
-        begin = max(left, min(cores * 2**0.15, threads[-1] / 2**0.1))
+        fitting = cores - group.busy_threads(0)
+        begin = max(left, min(fitting * 2**0.15, threads[-1] / 2**0.1))
+        writer = " (one writes)" if group.busy_threads(0) else ""
         axis.axvspan(begin, right, color="#000000", alpha=0.055, linewidth=0, zorder=0)
         axis.annotate(
-            f"oversubscribed: more\nthreads than {cores} core{'s' if cores != 1 else ''}",
+            f"oversubscribed: more\nthreads{writer} than {cores} core{'s' if cores != 1 else ''}",
             xy=(right, 1.0),
             xycoords=("data", "axes fraction"),
             xytext=(0, 3),
@@ -129,7 +132,7 @@ def draw_throughput(axis, group, cores):
         return cell.median / divisor, cell.low / divisor, cell.high / divisor
 
     draw_lines(axis, group, value)
-    thread_axis(axis, group.threads, cores)
+    thread_axis(axis, group, cores)
     axis.set_ylim(0, top / divisor * 1.08 or 1)
     axis.set_ylabel(f"{words},\nall threads, real time")
 
@@ -140,7 +143,7 @@ def baseline_words(group):
 
 def draw_ratio(axis, group, cores):
     top = draw_lines(axis, group, group.ratio)
-    thread_axis(axis, group.threads, cores)
+    thread_axis(axis, group, cores)
     axis.axhline(1, color="#777777", linewidth=0.9, zorder=1)
     axis.set_ylim(0, max(top, 1) * 1.08)
     axis.set_ylabel(f"throughput, {baseline_words(group)} = 1")
@@ -154,12 +157,12 @@ def draw_efficiency(axis, group, cores):
         return tuple(x / (count * one.median) for x in (here.median, here.low, here.high))
 
     top = draw_lines(axis, group, value)
-    thread_axis(axis, group.threads, cores)
+    thread_axis(axis, group, cores)
     if cores and group.threads[-1] > 1:
         first, last = group.threads[0], group.threads[-1]
         steps = [first * (last / first) ** (i / 200) for i in range(201)]
         limit = f"the most that {cores} core{'s' if cores > 1 else ''} can give"
-        axis.plot(steps, [min(1, cores / x) for x in steps], color="#777777", linewidth=1, zorder=1, label=limit)
+        axis.plot(steps, [min(1, cores / group.busy_threads(x)) for x in steps], color="#777777", linewidth=1, zorder=1, label=limit)
     axis.set_ylim(0, max(top, 1) * 1.08)
     axis.set_ylabel("throughput per thread,\n1 thread = 1")
 

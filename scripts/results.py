@@ -121,6 +121,11 @@ class Group:
     def threads(self):
         return sorted({count for cells in self.lines.values() for count in cells})
 
+    def busy_threads(self, threads):
+        """How many threads compete for the cores: beside the searchers of search_beside_writer, which are what
+        `threads` counts, there is the writer."""
+        return threads + (self.workload == "search_beside_writer")
+
     @property
     def repetitions(self):
         counts = [len(cell.throughput) for cells in self.lines.values() for cell in cells.values()]
@@ -177,7 +182,9 @@ def describe(workload, structure, parameters):
             words += "" if subject.startswith("map_") else " index"
         words += "; " + ", ".join(details) if details else ""
     for key, value in left.items():
-        if key == "keys":
+        if key == "read":
+            words += f", read by {value}"
+        elif key == "keys":
             skewed = re.match(r"zipf[_:=-]?([\d.]*)$", value)
             drawn = f"Zipf{f' ({skewed[1]})' if skewed[1] else ''}" if skewed else value
             words += f", drawn {'by ' if skewed else ''}{drawn}{'ly' if drawn == 'uniform' else ''}"

@@ -1,11 +1,12 @@
-// Search as an atomic snapshot, looked for where it would break: self-checking vectors, invariants over several ids that every
-// atomic state obeys, thread churn, snapshots held across updates. The traditional indexes run the same tests: what they must
-// obey, the lock-free one must.
+// Search as an atomic snapshot, looked for where it would break: self-checking vectors, invariants over several ids
+// that every atomic state obeys, thread churn, snapshots held across updates. The traditional indexes run the same
+// tests: what they must obey, the lock-free one must.
 //
 // The invariants need no oracle and no clock:
 //   torn vectors      all floats of a row are equal, so a row made of two versions gives itself away in its score
 //   one writer an id  the writer adds versions 1, 2, 3, ... of its id; a reader never sees an older one than before
-//   a token           exactly one of two ids is present at any time but for one instant between add and remove: a search
+//   a token           exactly one of two ids is present at any time but for one instant between add and remove: a
+//   search
 //                     sees the first, both, or the second, never none
 #include "catch.hpp"
 
@@ -14,6 +15,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <cstdlib>
@@ -24,6 +26,7 @@
 #include <shared_mutex>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 namespace {
@@ -49,6 +52,14 @@ int version_of(float score) {
     return v == std::floor(v) ? static_cast<int>(v) : -1;
 }
 
+/// std::shared_mutex lets readers that overlap starve a writer for minutes (seen under ThreadSanitizer): with that lock
+/// a reader that must not do so has to pause.
+template <class Index>
+void let_writers_in() {
+    if constexpr (std::is_same_v<Index, RwLockIndex>)
+        std::this_thread::sleep_for(std::chrono::microseconds(200));
+}
+
 template <class Work>
 void on_threads(int n, Work work) {
     std::vector<std::thread> threads;
@@ -59,8 +70,8 @@ void on_threads(int n, Work work) {
 }
 } // namespace
 
-TEMPLATE_TEST_CASE("a reader sees whole vectors only, and the versions of an id in order", "[snapshot]", MutexIndex, RwLockIndex,
-                   LockFreeHotVectorIndex) {
+TEMPLATE_TEST_CASE("a reader sees whole vectors only, and the versions of an id in order", "[snapshot]", MutexIndex,
+                   RwLockIndex, LockFreeHotVectorIndex) {
     TestType index(IndexOptions{.dimension = dimension, .metric = Metric::inner_product});
     constexpr int writers = 2;
     const int versions = scaled(3000);
@@ -80,6 +91,7 @@ TEMPLATE_TEST_CASE("a reader sees whole vectors only, and the versions of an id 
         }
         std::map<std::string, int> newest;
         do {
+            let_writers_in<TestType>();
             const auto matches = index.search(ones, 10);
             missing += matches.size() == writers ? 0 : 1;
             for (const Match& m : matches) {
@@ -104,8 +116,8 @@ TEMPLATE_TEST_CASE("a reader sees whole vectors only, and the versions of an id 
     CHECK(index.size() == writers);
 }
 
-TEMPLATE_TEST_CASE("a token that moves from id to id is never missing from a search", "[snapshot]", MutexIndex, RwLockIndex,
-                   LockFreeHotVectorIndex) {
+TEMPLATE_TEST_CASE("a token that moves from id to id is never missing from a search", "[snapshot]", MutexIndex,
+                   RwLockIndex, LockFreeHotVectorIndex) {
     TestType index(IndexOptions{.dimension = dimension, .metric = Metric::inner_product});
     index.add_vector("token-0", ones);
     for (int i = 0; i != 200; ++i) // company, so that a scan takes a while
@@ -123,7 +135,7 @@ TEMPLATE_TEST_CASE("a token that moves from id to id is never missing from a sea
             return;
         }
         while (!stop) {
-            std::this_thread::yield(); // std::shared_mutex lets readers that overlap starve the writer for seconds
+            let_writers_in<TestType>();
             const auto matches = index.search(ones, 3);
             const auto tokens =
                 std::count_if(matches.begin(), matches.end(), [](const Match& m) { return m.id[0] == 't'; });
@@ -135,9 +147,10 @@ TEMPLATE_TEST_CASE("a token that moves from id to id is never missing from a sea
     CHECK(crowded == 0);
 }
 
-TEMPLATE_TEST_CASE("no id comes twice in a result, and at the end every id is found by its own vector", "[snapshot]", MutexIndex,
-                   RwLockIndex, LockFreeHotVectorIndex) {
-    TestType index(IndexOptions{.dimension = dimension, .metric = Metric::squared_euclidean, .tracking = Tracking::exact});
+TEMPLATE_TEST_CASE("no id comes twice in a result, and at the end every id is found by its own vector", "[snapshot]",
+                   MutexIndex, RwLockIndex, LockFreeHotVectorIndex) {
+    TestType index(
+        IndexOptions{.dimension = dimension, .metric = Metric::squared_euclidean, .tracking = Tracking::exact});
     constexpr unsigned ids = 40;
     std::atomic<int> doubled{0};
     std::atomic<int> balance{0};

@@ -30,7 +30,8 @@ std::filesystem::path data_folder() {
     return HOTINDEX_DEFAULT_TEST_DATA;
 }
 
-/// Scores in the truth are sums in double precision, ours in float: so far apart they may be and still be the same score.
+/// Scores in the truth are sums in double precision, ours in float: so far apart they may be and still be the same
+/// score.
 constexpr double relative_tolerance = 2e-6;
 
 bool same_score(double a, double b) {
@@ -70,8 +71,9 @@ TEMPLATE_TEST_CASE("the top 10 and top 100 of all MNIST queries are the ground t
     REQUIRE(data.queries.size() == 100 * data.dimension);
     for (const Metric metric : {Metric::cosine, Metric::squared_euclidean}) {
         const std::string name = metric == Metric::cosine ? "cosine" : "l2sq";
-        const auto truth = bench::load_ground_truth(data_folder() / fmt::format("mnist-t10k-{}-top100.ivecs", name),
-                                                    data_folder() / fmt::format("mnist-t10k-{}-top100-scores.fvecs", name));
+        const auto truth =
+            bench::load_ground_truth(data_folder() / fmt::format("mnist-t10k-{}-top100.ivecs", name),
+                                     data_folder() / fmt::format("mnist-t10k-{}-top100-scores.fvecs", name));
         REQUIRE(truth.queries == 100);
         REQUIRE(truth.k == 100);
         TestType index(IndexOptions{.dimension = data.dimension, .metric = metric});

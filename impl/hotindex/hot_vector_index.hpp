@@ -1,9 +1,9 @@
 // HotVectorIndex: the traditional index, one lock around plain data, as fast as that can honestly be made.
 //
-// Rows lie one after the other (dense: a removal moves the last row into the gap), a hash map leads from id to row. What does
-// not need the lock is done outside of it: checking arguments, padding and normalising the row or query, making the memory
-// for results. With std::shared_mutex readers share the lock. The kernels, top-k, statistics and access tracking are those of
-// the lock-free index, so that the two differ in synchronization alone.
+// Rows lie one after the other (dense: a removal moves the last row into the gap), a hash map leads from id to row.
+// What does not need the lock is done outside of it: checking arguments, padding and normalising the row or query,
+// making the memory for results. With std::shared_mutex readers share the lock. The kernels, top-k, statistics and
+// access tracking are those of the lock-free index, so that the two differ in synchronization alone.
 //
 // Invariants (under the lock)
 //   M1  rows_[0, size) are the vectors; ids_[r] and records_[r] belong to row r; positions_ maps ids_[r] to r.
@@ -51,20 +51,23 @@ class HotVectorIndex {
     /// What each thread owns: its counters, and memory that its calls reuse outside the lock.
     struct Local {
         using Owner = HotVectorIndex;
-        explicit Local(Owner& o) : tracker(o.hints_.fetch_add(1, std::memory_order_relaxed)) {} // relaxed: any number will do
+        explicit Local(Owner& o)
+            : tracker(o.hints_.fetch_add(1, std::memory_order_relaxed)) {} // relaxed: any number will do
         Tracker::Local tracker;
         Stats::Shard stats;
         PreparedQuery prepared;
         TopK<Row> top;
         BatchScan<Row> batch;
+        std::size_t rows_last_time = 0; ///< of the last search: the size is not known outside of the lock
     };
-    using Domain = EpochDomain<ProductionBackend, DefaultTraits, Local>; // as a register of threads; nothing is ever retired
+    using Domain =
+        EpochDomain<ProductionBackend, DefaultTraits, Local>; // as a register of threads; nothing is ever retired
 
   public:
     /// Throws InvalidArgument for bad options, std::bad_alloc.
     explicit HotVectorIndex(IndexOptions options)
-        : options_((check::options(options), std::move(options))), stride_(row_stride(options_.dimension)), tracker_(options_),
-          domain_(std::make_shared<Domain>(*this)) {
+        : options_((check::options(options), std::move(options))), stride_(row_stride(options_.dimension)),
+          tracker_(options_), domain_(std::make_shared<Domain>(*this)) {
         if (options_.expected_vectors != 0) {
             reserve_rows(options_.expected_vectors);
             positions_.reserve(options_.expected_vectors);
@@ -144,7 +147,8 @@ class HotVectorIndex {
     [[nodiscard]] std::vector<Match> search(std::span<const float> query, std::size_t k) const {
         return search_with(query, k, AllIds{});
     }
-    [[nodiscard]] std::vector<Match> search(std::span<const float> query, std::size_t k, const IdPredicate& allowed) const {
+    [[nodiscard]] std::vector<Match> search(std::span<const float> query, std::size_t k,
+                                            const IdPredicate& allowed) const {
         return search_with(query, k, allowed);
     }
 
@@ -168,10 +172,11 @@ class HotVectorIndex {
 
     bool access(std::string_view id) const {
         Local& local = self();
-        return with_row(id, [&](Row row) {
-                   count_access(local, row);
-                   return true;
-               })
+        return with_row(id,
+                        [&](Row row) {
+                            count_access(local, row);
+                            return true;
+                        })
             .value_or(false);
     }
     [[nodiscard]] std::optional<AccessStats> access_stats(std::string_view id) const {
@@ -211,8 +216,8 @@ class HotVectorIndex {
     void reset_stats() { stats_.reset(stats_shards()); }
 
   private:
-    using ReadLock = std::conditional_t<std::is_same_v<Mutex, std::shared_mutex>, std::shared_lock<Mutex>,
-                                        std::unique_lock<Mutex>>;
+    using ReadLock =
+        std::conditional_t<std::is_same_v<Mutex, std::shared_mutex>, std::shared_lock<Mutex>, std::unique_lock<Mutex>>;
     struct Free {
         void operator()(float* p) const noexcept { ::operator delete(p, std::align_val_t{row_alignment}); }
     };
@@ -252,11 +257,12 @@ class HotVectorIndex {
     }
 
     template <class Allowed>
-    [[nodiscard]] std::vector<Match> search_with(std::span<const float> query, std::size_t k, const Allowed& allowed) const {
+    [[nodiscard]] std::vector<Match> search_with(std::span<const float> query, std::size_t k,
+                                                 const Allowed& allowed) const {
         check::vector(query, options_, "query");
         Local& local = self();
         const Stats::Timer timer(options_.stats);
-        local.prepared.assign(query, options_.metric);
+        local.prepared.assign(query, options_.metric, local.rows_last_time);
         local.top.reset(k, options_.metric);
         std::vector<Match> matches;
         std::size_t scored = 0;
@@ -266,6 +272,7 @@ class HotVectorIndex {
             matches = matches_of(local, local.top);
             maintain(local);
         }
+        local.rows_last_time = scored;
         local.stats.answered(timer, 1, scored);
         return matches;
     }
@@ -313,7 +320,8 @@ class HotVectorIndex {
     [[nodiscard]] static std::int64_t now() noexcept { return ProductionBackend::read_clock_ms(); }
     [[nodiscard]] Local& self() const { return ThisThread<Domain>::handle(domain_).local(); }
     [[nodiscard]] auto tracker_locals() const {
-        return [this](auto&& visit) { domain_->for_each_local([&visit](const Local& local) { visit(local.tracker); }); };
+        return
+            [this](auto&& visit) { domain_->for_each_local([&visit](const Local& local) { visit(local.tracker); }); };
     }
     [[nodiscard]] auto stats_shards() const {
         return [this](auto&& visit) { domain_->for_each_local([&visit](const Local& local) { visit(local.stats); }); };

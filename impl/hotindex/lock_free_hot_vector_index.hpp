@@ -5,12 +5,12 @@
 //   write:  id + vector -> directory (BucketTable: id -> entry) -> slot (SlotStore: row, norm, versions) -> retire
 //   query:  vector -> guard + snapshot time -> scan of the slots visible at that time -> top-k -> ids
 //
-// The directory's entry for an id holds one word, `current`: the slot with the id's present version, or that slot marked
-// REMOVED. A replacement swings `current` to a new slot; a removal marks it and takes the entry out of the directory.
-// Slots carry birth and death times on a global clock (see SlotStore), and search asks each slot whether it was alive at
-// the one time that the search read from the clock. So search, add, remove, get and contains are linearizable together;
-// a search writes nothing that another thread writes or reads, except its own pin, its own counters, and, when it meets
-// an update between publication and stamp, the few words that help that update along.
+// The directory's entry for an id holds one word, `current`: the slot with the id's present version, or that slot
+// marked REMOVED. A replacement swings `current` to a new slot; a removal marks it and takes the entry out of the
+// directory. Slots carry birth and death times on a global clock (see SlotStore), and search asks each slot whether it
+// was alive at the one time that the search read from the clock. So search, add, remove, get and contains are
+// linearizable together; a search writes nothing that another thread writes or reads, except its own pin, its own
+// counters, and, when it meets an update between publication and stamp, the few words that help that update along.
 //
 // Invariants, over those of the parts
 //   X1  an entry that was marked REMOVED never has another current; it leaves the directory and does not come back.
@@ -78,8 +78,8 @@ class BasicLockFreeHotVectorIndex {
         using Owner = BasicLockFreeHotVectorIndex;
         explicit Local(Owner& o) : Local(o, o.next_hint()) {}
         Local(Owner& o, std::uint32_t hint)
-            : TableLocal<B, Traits, Local, Key, Directed>(o.pools_, hint), SlotLocal<B, Traits, Local, Entry>(o.slots_, hint),
-              tracker(hint), owner(&o) {}
+            : TableLocal<B, Traits, Local, Key, Directed>(o.pools_, hint),
+              SlotLocal<B, Traits, Local, Entry>(o.slots_, hint), tracker(hint), owner(&o) {}
         /// Called by the directory when nobody can reach the entry any more.
         void before_reclaim(Entry& e) { owner->tracker_.forget(tracker, e.value.record.get()); }
 
@@ -98,8 +98,8 @@ class BasicLockFreeHotVectorIndex {
     using Handle = typename Domain::Handle;
     using Guard = typename Domain::Guard;
 
-    /// One consistent state of the index, for any number of searches. While it lives, whatever is replaced or removed waits
-    /// in limbo, so keep it for as long as its searches need and no longer. Belongs to the thread that took it.
+    /// One consistent state of the index, for any number of searches. While it lives, whatever is replaced or removed
+    /// waits in limbo, so keep it for as long as its searches need and no longer. Belongs to the thread that took it.
     class Snapshot {
       public:
         /// As the index's search, on this state.
@@ -110,7 +110,8 @@ class BasicLockFreeHotVectorIndex {
                                                 const IdPredicate& allowed) const {
             return index_->search_at(*this, query, k, allowed);
         }
-        [[nodiscard]] std::vector<std::vector<Match>> search_batch(std::span<const float> queries, std::size_t k) const {
+        [[nodiscard]] std::vector<std::vector<Match>> search_batch(std::span<const float> queries,
+                                                                   std::size_t k) const {
             return index_->search_batch_at(*this, queries, k);
         }
         /// Vectors in this state, counted now: O(slots).
@@ -148,7 +149,8 @@ class BasicLockFreeHotVectorIndex {
     /// A handle for the explicit variants. Used by one thread at a time; ends before the index.
     [[nodiscard]] Handle join() const { return Handle(*domain_); }
 
-    // ---- updates -------------------------------------------------------------------------------------------------------
+    // ---- updates
+    // -------------------------------------------------------------------------------------------------------
 
     AddOutcome add_vector(const Handle& me, std::string_view id, std::span<const float> vector) {
         check::id(id);
@@ -180,7 +182,8 @@ class BasicLockFreeHotVectorIndex {
             slots_.aim(slot.id(), e, old);
             // [entry_current] release-CAS; synchronizes-with the acquire-loads of current; publishes: the slot
             // relaxed on failure: read again above
-            if (!e->value.current.compare_exchange_strong(old, slot.id(), B::release(edge::entry_current), B::relaxed()))
+            if (!e->value.current.compare_exchange_strong(old, slot.id(), B::release(edge::entry_current),
+                                                          B::relaxed()))
                 continue;
             slots_.finish(slot.publish(), true);
             slots_.retire(guard, old);
@@ -219,7 +222,8 @@ class BasicLockFreeHotVectorIndex {
         return true;
     }
 
-    // ---- reads ---------------------------------------------------------------------------------------------------------
+    // ---- reads
+    // ---------------------------------------------------------------------------------------------------------
 
     [[nodiscard]] bool contains(const Handle& me, std::string_view id) const {
         const Guard guard(me);
@@ -251,7 +255,8 @@ class BasicLockFreeHotVectorIndex {
         return Snapshot(*this, me).search_batch(queries, k);
     }
 
-    // ---- accesses and tiers --------------------------------------------------------------------------------------------
+    // ---- accesses and tiers
+    // --------------------------------------------------------------------------------------------
 
     bool access(const Handle& me, std::string_view id) const {
         const Guard guard(me);
@@ -292,24 +297,30 @@ class BasicLockFreeHotVectorIndex {
         return static_cast<std::size_t>(moves.promotions + moves.demotions);
     }
 
-    // ---- the same for the calling thread, which joins at its first call (that may throw std::bad_alloc) ------------------
+    // ---- the same for the calling thread, which joins at its first call (that may throw std::bad_alloc)
+    // ------------------
 
     AddOutcome add_vector(std::string_view id, std::span<const float> vector) { return add_vector(self(), id, vector); }
     bool remove_vector(std::string_view id) { return remove_vector(self(), id); }
     [[nodiscard]] bool contains(std::string_view id) const { return contains(self(), id); }
-    [[nodiscard]] std::optional<std::vector<float>> get_vector(std::string_view id) const { return get_vector(self(), id); }
+    [[nodiscard]] std::optional<std::vector<float>> get_vector(std::string_view id) const {
+        return get_vector(self(), id);
+    }
     [[nodiscard]] Snapshot snapshot() const { return snapshot(self()); }
     [[nodiscard]] std::vector<Match> search(std::span<const float> query, std::size_t k) const {
         return search(self(), query, k);
     }
-    [[nodiscard]] std::vector<Match> search(std::span<const float> query, std::size_t k, const IdPredicate& allowed) const {
+    [[nodiscard]] std::vector<Match> search(std::span<const float> query, std::size_t k,
+                                            const IdPredicate& allowed) const {
         return search(self(), query, k, allowed);
     }
     [[nodiscard]] std::vector<std::vector<Match>> search_batch(std::span<const float> queries, std::size_t k) const {
         return search_batch(self(), queries, k);
     }
     bool access(std::string_view id) const { return access(self(), id); }
-    [[nodiscard]] std::optional<AccessStats> access_stats(std::string_view id) const { return access_stats(self(), id); }
+    [[nodiscard]] std::optional<AccessStats> access_stats(std::string_view id) const {
+        return access_stats(self(), id);
+    }
     bool promote(std::string_view id) const { return promote(self(), id); }
     bool demote(std::string_view id) const { return demote(self(), id); }
     std::size_t manage_tiers() const { return manage_tiers(self()); }
@@ -320,7 +331,8 @@ class BasicLockFreeHotVectorIndex {
     }
     void reset_stats() { stats_.reset(stats_shards()); }
 
-    // ---- the whole -----------------------------------------------------------------------------------------------------
+    // ---- the whole
+    // -----------------------------------------------------------------------------------------------------
 
     /// Exact when no operation is running, otherwise off by at most the operations that are running. O(threads).
     [[nodiscard]] std::size_t size() const {
@@ -362,7 +374,8 @@ class BasicLockFreeHotVectorIndex {
     /// A directory entry, with its access record, that belongs to the caller until it is inserted.
     class NewEntry {
       public:
-        NewEntry(BasicLockFreeHotVectorIndex& index, const Guard& guard, std::uint64_t hash, std::string_view id, SlotId slot)
+        NewEntry(BasicLockFreeHotVectorIndex& index, const Guard& guard, std::uint64_t hash, std::string_view id,
+                 SlotId slot)
             : index_(index), guard_(guard), record_(index.tracker_.track(guard.local().tracker, B::read_clock_ms())) {
             try {
                 entry_ = index.directory_.make_entry(guard, hash, id, slot, record_);
@@ -437,7 +450,7 @@ class BasicLockFreeHotVectorIndex {
         check::vector(query, options_, "query");
         Local& local = snapshot.guard_.local();
         const typename Stats::Timer timer(options_.stats);
-        local.query.assign(query, options_.metric);
+        local.query.assign(query, options_.metric, snapshot.count_);
         local.top.reset(k, options_.metric);
         const auto id_of = ids(snapshot.guard_);
         const std::size_t scored = scan_rows(local.query, blocks(snapshot), local.top, id_of, allowed);
@@ -447,8 +460,8 @@ class BasicLockFreeHotVectorIndex {
         return matches;
     }
 
-    [[nodiscard]] std::vector<std::vector<Match>> search_batch_at(const Snapshot& snapshot, std::span<const float> queries,
-                                                                  std::size_t k) const {
+    [[nodiscard]] std::vector<std::vector<Match>> search_batch_at(const Snapshot& snapshot,
+                                                                  std::span<const float> queries, std::size_t k) const {
         check::batch(queries, options_);
         Local& local = snapshot.guard_.local();
         const typename Stats::Timer timer(options_.stats);
@@ -472,9 +485,8 @@ class BasicLockFreeHotVectorIndex {
     [[nodiscard]] auto blocks(const Snapshot& snapshot) const {
         return [this, &snapshot](auto&& use) {
             slots_.scan(snapshot.guard_, snapshot.time_, snapshot.count_,
-                        [&use](SlotId first, const float* rows, const float* inverse_norms, SlotId n, std::uint64_t mask) {
-                            use(RowBlock<SlotId>{first, rows, inverse_norms, n, mask});
-                        });
+                        [&use](SlotId first, const float* rows, const float* inverse_norms, SlotId n,
+                               std::uint64_t mask) { use(RowBlock<SlotId>{first, rows, inverse_norms, n, mask}); });
         };
     }
 
@@ -508,7 +520,8 @@ class BasicLockFreeHotVectorIndex {
     }
 
     [[nodiscard]] auto tracker_locals() const {
-        return [this](auto&& visit) { domain_->for_each_local([&visit](const Local& local) { visit(local.tracker); }); };
+        return
+            [this](auto&& visit) { domain_->for_each_local([&visit](const Local& local) { visit(local.tracker); }); };
     }
     [[nodiscard]] auto stats_shards() const {
         return [this](auto&& visit) { domain_->for_each_local([&visit](const Local& local) { visit(local.stats); }); };

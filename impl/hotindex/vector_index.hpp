@@ -20,8 +20,8 @@ namespace hotindex {
 
 /// How two vectors are compared.
 enum class Metric : std::uint8_t {
-    cosine,            ///< score = a.b / (|a| |b|), in [-1, 1] up to rounding; higher is better. Zero vectors are refused.
-    inner_product,     ///< score = a.b; higher is better
+    cosine,        ///< score = a.b / (|a| |b|), in [-1, 1] up to rounding; higher is better. Zero vectors are refused.
+    inner_product, ///< score = a.b; higher is better
     squared_euclidean, ///< score = |a - b|^2, >= 0; lower is better
 };
 
@@ -53,10 +53,10 @@ enum class Tier : std::uint8_t { hot, warm, cold };
 
 /// When a vector counts as hot or cold. Times are durations before "now".
 struct TierThresholds {
-    std::uint64_t hot_accesses = 100;                      ///< at least so many accesses ...
-    std::chrono::milliseconds hot_within{60'000};          ///< ... and the last one not longer ago than this: hot
-    std::chrono::milliseconds cold_after{600'000};         ///< last access (or creation) longer ago than this: cold
-    std::chrono::milliseconds manage_every{1'000};         ///< automatic tier management at most this often; 0: only by hand
+    std::uint64_t hot_accesses = 100;              ///< at least so many accesses ...
+    std::chrono::milliseconds hot_within{60'000};  ///< ... and the last one not longer ago than this: hot
+    std::chrono::milliseconds cold_after{600'000}; ///< last access (or creation) longer ago than this: cold
+    std::chrono::milliseconds manage_every{1'000}; ///< automatic tier management at most this often; 0: only by hand
 };
 
 /// What is known of one vector's accesses. Survives replacement of the vector, ends with its removal.
@@ -70,21 +70,21 @@ struct AccessStats {
 /// Totals since construction or reset_stats(). Exact when no operation is running, otherwise a total that includes
 /// every operation which had returned before the call.
 struct IndexStats {
-    std::uint64_t vectors = 0;                     ///< vectors in the index now (not reset)
-    std::uint64_t queries = 0;                     ///< queries answered; a batch of n counts n
-    std::chrono::nanoseconds query_time{0};        ///< summed wall time inside search, over all threads
-    std::uint64_t similarity_computations = 0;     ///< rows scored by those queries
-    std::uint64_t promotions = 0;                  ///< tier changes towards hot
-    std::uint64_t demotions = 0;                   ///< tier changes towards cold
+    std::uint64_t vectors = 0;                 ///< vectors in the index now (not reset)
+    std::uint64_t queries = 0;                 ///< queries answered; a batch of n counts n
+    std::chrono::nanoseconds query_time{0};    ///< summed wall time inside search, over all threads
+    std::uint64_t similarity_computations = 0; ///< rows scored by those queries
+    std::uint64_t promotions = 0;              ///< tier changes towards hot
+    std::uint64_t demotions = 0;               ///< tier changes towards cold
 };
 
 /// Everything an index is told at construction.
 struct IndexOptions {
-    std::size_t dimension = 0;              ///< floats in a vector, 1 to max_dimension; required
+    std::size_t dimension = 0; ///< floats in a vector, 1 to max_dimension; required
     Metric metric = Metric::cosine;
-    std::size_t expected_vectors = 0;       ///< room reserved in advance; a hint, never a limit
+    std::size_t expected_vectors = 0; ///< room reserved in advance; a hint, never a limit
     Tracking tracking = Tracking::off;
-    bool stats = true;                      ///< count queries, time and similarity computations
+    bool stats = true; ///< count queries, time and similarity computations
     TierThresholds tiers{};
 };
 
@@ -132,33 +132,35 @@ void batch(std::span<const float> queries, const IndexOptions& options);
 /// overlap with anything.
 template <class I>
 concept VectorIndex = std::constructible_from<I, IndexOptions> &&
-    requires(I& index, const I& reader, std::string_view id, std::span<const float> vector, std::size_t k,
-             const IdPredicate& allowed) {
-        /// Insert or replace; says which. O(dimension).
-        { index.add_vector(id, vector) } -> std::same_as<AddOutcome>;
-        /// true if the id was there.
-        { index.remove_vector(id) } -> std::same_as<bool>;
-        { reader.contains(id) } -> std::same_as<bool>;
-        /// A copy of the vector as it was added, or nullopt. Counts as an access.
-        { reader.get_vector(id) } -> std::same_as<std::optional<std::vector<float>>>;
-        /// The k best, best first, ties by id. O(size * dimension).
-        { reader.search(vector, k) } -> std::same_as<std::vector<Match>>;
-        { reader.search(vector, k, allowed) } -> std::same_as<std::vector<Match>>;
-        /// Rows of `dimension` floats one after the other; result i answers row i. One consistent state for all rows.
-        { reader.search_batch(vector, k) } -> std::same_as<std::vector<std::vector<Match>>>;
-        /// Count an access without reading; false if the id is not there.
-        { reader.access(id) } -> std::same_as<bool>;
-        { reader.access_stats(id) } -> std::same_as<std::optional<AccessStats>>;
-        /// Set the tier by hand one step up or down; false if absent or already at the end. Counted in IndexStats.
-        { reader.promote(id) } -> std::same_as<bool>;
-        { reader.demote(id) } -> std::same_as<bool>;
-        /// Reassign every vector's tier from the thresholds now; returns how many changed.
-        { reader.manage_tiers() } -> std::same_as<std::size_t>;
-        { reader.size() } -> std::same_as<std::size_t>;
-        { reader.empty() } -> std::same_as<bool>;
-        { reader.options() } -> std::same_as<const IndexOptions&>;
-        { reader.get_stats() } -> std::same_as<IndexStats>;
-        { index.reset_stats() } -> std::same_as<void>;
-    };
+                      requires(I& index, const I& reader, std::string_view id, std::span<const float> vector,
+                               std::size_t k, const IdPredicate& allowed) {
+                          /// Insert or replace; says which. O(dimension).
+                          { index.add_vector(id, vector) } -> std::same_as<AddOutcome>;
+                          /// true if the id was there.
+                          { index.remove_vector(id) } -> std::same_as<bool>;
+                          { reader.contains(id) } -> std::same_as<bool>;
+                          /// A copy of the vector as it was added, or nullopt. Counts as an access.
+                          { reader.get_vector(id) } -> std::same_as<std::optional<std::vector<float>>>;
+                          /// The k best, best first, ties by id. O(size * dimension).
+                          { reader.search(vector, k) } -> std::same_as<std::vector<Match>>;
+                          { reader.search(vector, k, allowed) } -> std::same_as<std::vector<Match>>;
+                          /// Rows of `dimension` floats one after the other; result i answers row i. One consistent
+                          /// state for all rows.
+                          { reader.search_batch(vector, k) } -> std::same_as<std::vector<std::vector<Match>>>;
+                          /// Count an access without reading; false if the id is not there.
+                          { reader.access(id) } -> std::same_as<bool>;
+                          { reader.access_stats(id) } -> std::same_as<std::optional<AccessStats>>;
+                          /// Set the tier by hand one step up or down; false if absent or already at the end. Counted
+                          /// in IndexStats.
+                          { reader.promote(id) } -> std::same_as<bool>;
+                          { reader.demote(id) } -> std::same_as<bool>;
+                          /// Reassign every vector's tier from the thresholds now; returns how many changed.
+                          { reader.manage_tiers() } -> std::same_as<std::size_t>;
+                          { reader.size() } -> std::same_as<std::size_t>;
+                          { reader.empty() } -> std::same_as<bool>;
+                          { reader.options() } -> std::same_as<const IndexOptions&>;
+                          { reader.get_stats() } -> std::same_as<IndexStats>;
+                          { index.reset_stats() } -> std::same_as<void>;
+                      };
 
 } // namespace hotindex

@@ -101,7 +101,8 @@ TEST_CASE("a map takes any hash, equality, key and value", "[map]") {
     };
     struct NoCaseEqual {
         bool operator()(const std::string& a, const std::string& b) const {
-            return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return (x | 32) == (y | 32); });
+            return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                              [](char x, char y) { return (x | 32) == (y | 32); });
         }
     };
     LockFreeHashMap<std::string, std::vector<int>, NoCaseHash, NoCaseEqual> map;

@@ -78,7 +78,9 @@ TEST_CASE("guards nest, and only the outermost one ends the read section", "[rec
     Domain::Handle writer(domain);
     {
         const Domain::Guard outer(reader);
-        { const Domain::Guard inner(reader); }
+        {
+            const Domain::Guard inner(reader);
+        }
         retire_one<Domain>(writer);
         CHECK_FALSE(domain.drain(writer));
     }
@@ -310,11 +312,15 @@ TEST_CASE("entering and leaving a read section writes the participant's own reco
     NoLocal::Owner owner;
     Counted domain(owner);
     const Counted::Handle handle(domain);
-    { const Counted::Guard warm_up(handle); }
+    {
+        const Counted::Guard warm_up(handle);
+    }
     Tally& tally = CountingBackend::tally();
     tally.reset();
     tally.record_writes = true;
-    { const Counted::Guard guard(handle); }
+    {
+        const Counted::Guard guard(handle);
+    }
     tally.record_writes = false;
     CHECK(tally.of(edge::epoch_pin).stores == 1);
     CHECK(tally.of(edge::epoch_unpin).stores == 1);

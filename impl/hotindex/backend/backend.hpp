@@ -15,9 +15,9 @@
 //   B::array<T>                  a fixed run of plain shared T, aligned to 64 bytes: read(offset, n) -> const T*,
 //                                write(offset, n) -> T*. The checker sees each as an access to those elements
 //   B::light_fence(edge), B::heavy_fence(edge)
-//                                the two halves of an asymmetric fence: of a light and a heavy one, or two heavy ones, one
-//                                is ordered before the other as if both were sequentially consistent fences. Two light
-//                                ones order nothing
+//                                the two halves of an asymmetric fence: of a light and a heavy one, or two heavy ones,
+//                                one is ordered before the other as if both were sequentially consistent fences. Two
+//                                light ones order nothing
 //   B::prefetch(address)         a hint without effect on meaning
 //   B::pause()                   in a loop that waits
 //   B::make<T>(args...), B::destroy(p)     one object; make throws std::bad_alloc

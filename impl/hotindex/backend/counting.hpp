@@ -1,8 +1,8 @@
 // CountingBackend: what an operation costs in shared memory, counted and not timed.
 //
 // Behaves as ProductionBackend and tallies, for each thread, every atomic operation by edge (relaxed ones under
-// edge::unnamed), every fence, and on request the addresses that were written. Figures are exact and repeatable, so that
-// tests and gates can compare them without statistics.
+// edge::unnamed), every fence, and on request the addresses that were written. Figures are exact and repeatable, so
+// that tests and gates can compare them without statistics.
 #pragma once
 
 #include <hotindex/backend/production.hpp>

@@ -2,8 +2,8 @@
 //
 // An operation asks its backend for a memory order through one of these names, for example
 // `word.load(B::acquire(edge::bucket))`. The comment above each end names the partner. The production backend turns the
-// name into a constant std::memory_order; the counting backend tallies operations by it; the checker can weaken one edge
-// at a time and so prove that it is needed. Relaxed operations carry no edge but a comment with their reason.
+// name into a constant std::memory_order; the counting backend tallies operations by it; the checker can weaken one
+// edge at a time and so prove that it is needed. Relaxed operations carry no edge but a comment with their reason.
 #pragma once
 
 #include <array>
@@ -40,7 +40,7 @@ enum class edge : std::uint8_t {
 #define HOTINDEX_EDGE_ENUMERATOR(name, publishes) name,
     HOTINDEX_EDGES(HOTINDEX_EDGE_ENUMERATOR)
 #undef HOTINDEX_EDGE_ENUMERATOR
-    unnamed ///< relaxed operations
+        unnamed ///< relaxed operations
 };
 
 inline constexpr std::size_t edge_count = static_cast<std::size_t>(edge::unnamed) + 1;

@@ -139,7 +139,8 @@ struct ProductionBackend {
     }
 
     [[nodiscard]] static std::int64_t read_clock_ms() noexcept {
-        return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+        return std::chrono::duration_cast<std::chrono::milliseconds>(
+                   std::chrono::system_clock::now().time_since_epoch())
             .count();
     }
 };

@@ -8,8 +8,8 @@
 namespace hotindex {
 
 struct DefaultTraits {
-    /// Retires between two attempts to advance the epoch. An attempt costs one heavy fence (about 0.4 us alone, a few us
-    /// with other threads running) and a look at every participant.
+    /// Retires between two attempts to advance the epoch. An attempt costs one heavy fence (about 0.4 us alone, a few
+    /// us with other threads running) and a look at every participant.
     static constexpr std::uint32_t retires_per_advance = 256;
     /// As how many retires a slot counts: slots in limbo lengthen every scan, so they are to come back soon.
     static constexpr std::uint32_t slot_retire_weight = 8;
@@ -28,8 +28,8 @@ struct DefaultTraits {
     static constexpr std::size_t first_buckets = 64;
     /// A table grows when it holds more than this many entries per 100 buckets.
     static constexpr std::size_t load_percent = 75;
-    /// A full table of so many buckets is followed by one of this many times the size (a power of two): small tables grow
-    /// fast, because every growth touches every entry.
+    /// A full table of so many buckets is followed by one of this many times the size (a power of two): small tables
+    /// grow fast, because every growth touches every entry.
     static constexpr std::size_t growth_factor(std::size_t buckets) noexcept { return buckets < (1u << 18) ? 4 : 2; }
     /// Inserts of one thread between two looks at the load (fewer in small tables).
     static constexpr std::uint32_t inserts_per_load_check = 64;

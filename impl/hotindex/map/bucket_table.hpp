@@ -1,22 +1,24 @@
 // BucketTable: the hash table under LockFreeHashMap and under the index's directory.
 //
 // Shape. An array of bucket words. A word describes the whole content of its bucket: nothing, one entry, or a chain of
-// immutable blocks of entry pointers. Every change builds the new content beside the old one and swings the word with one
-// CAS; so each bucket is an atomic variable that holds a set, buckets are independent of each other, and a lookup is one
-// load of the word and a walk over memory that never changes. At the usual load two thirds of the entries hang directly
-// from their word: two dependent cache misses a lookup, as in a chained table that has no concurrency at all.
+// immutable blocks of entry pointers. Every change builds the new content beside the old one and swings the word with
+// one CAS; so each bucket is an atomic variable that holds a set, buckets are independent of each other, and a lookup
+// is one load of the word and a walk over memory that never changes. At the usual load two thirds of the entries hang
+// directly from their word: two dependent cache misses a lookup, as in a chained table that has no concurrency at all.
 // Entries have an address for life, which the index's directory needs: its entries hold an atomic value.
 //
-// Growth. A table of a multiple of the size is hung behind the full one. A writer that meets it first moves its own bucket, then a
-// few more, then works in the new table. Moving: freeze the old word (no CAS on it succeeds any more), fill the new
-// words from it (each leaves the state "untouched" exactly once, so a late helper cannot bring anything back), mark the
-// old word moved. A reader that finds a frozen word looks into the new table, and back at the frozen content if the new
-// word is untouched. Nobody waits for anybody. When all buckets are moved the new table becomes the root.
+// Growth. A table of a multiple of the size is hung behind the full one. A writer that meets it first moves its own
+// bucket, then a few more, then works in the new table. Moving: freeze the old word (no CAS on it succeeds any more),
+// fill the new words from it (each leaves the state "untouched" exactly once, so a late helper cannot bring anything
+// back), mark the old word moved. A reader that finds a frozen word looks into the new table, and back at the frozen
+// content if the new word is untouched. Nobody waits for anybody. When all buckets are moved the new table becomes the
+// root.
 //
 // Invariants
 //   I1  blocks and the words in them never change after the CAS that published them.
 //   I2  untouched -> filled -> frozen -> moved; no word ever goes back. Only filled words change content.
-//   I3  a key is in at most one entry of the authoritative word of its bucket: the old word until it is frozen, then the
+//   I3  a key is in at most one entry of the authoritative word of its bucket: the old word until it is frozen, then
+//   the
 //       new one as soon as it is filled, with the frozen content in between.
 //   I4  all words of the root are filled (or frozen, or moved).
 //   I5  an entry pointer, once out of the table, never comes back; so equal words mean equal content (no ABA).
@@ -24,8 +26,8 @@
 // it used frozen content, at the load that found the new word untouched.
 // Progress: find is wait-free but for growth (one more hop for each growth since it read the root); insert, replace and
 // unlink are lock-free; a stopped thread costs others at most the moving of buckets that it had claimed.
-// Source: the bucket as one atomic immutable list follows ParlayHash (Anderson, Blelloch, Jayanti, 2024); growth by frozen
-// words after Click's non-blocking hash table (2007) and Maier, Sanders, Dementiev (2016).
+// Source: the bucket as one atomic immutable list follows ParlayHash (Anderson, Blelloch, Jayanti, 2024); growth by
+// frozen words after Click's non-blocking hash table (2007) and Maier, Sanders, Dementiev (2016).
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
@@ -54,8 +56,8 @@ struct alignas(16) TableEntry : Retirable<B, Local> {
 };
 
 namespace bucket {
-/// What a bucket word says. Bits 48 to 63 hold the top bits of a single entry's hash, so that most misses need no look at
-/// the entry; bits 4 to 47 the address; bits 0 to 3 the state.
+/// What a bucket word says. Bits 48 to 63 hold the top bits of a single entry's hash, so that most misses need no look
+/// at the entry; bits 4 to 47 the address; bits 0 to 3 the state.
 using Word = std::uint64_t;
 inline constexpr Word untouched = 0;
 inline constexpr Word frozen = 1;
@@ -123,8 +125,8 @@ struct TableLocal {
     typename B::template var<std::uint32_t> until_load_check;
 };
 
-/// `Local` (the domain's) derives from TableLocal with the same parameters; it may have before_reclaim(Entry&), which is called
-/// when nobody can reach a retired entry any more.
+/// `Local` (the domain's) derives from TableLocal with the same parameters; it may have before_reclaim(Entry&), which
+/// is called when nobody can reach a retired entry any more.
 template <class B, class Traits, class Local, class Key, class Value, class Equal>
 class BucketTable {
   public:
@@ -176,7 +178,9 @@ class BucketTable {
         return pools_.entries.make(guard.local().entry_cache, hash, std::forward<K>(key), std::forward<Args>(args)...);
     }
     /// Takes back an entry that never was in the table.
-    void destroy_unpublished(const Guard& guard, Entry* entry) { pools_.entries.destroy(guard.local().entry_cache, entry); }
+    void destroy_unpublished(const Guard& guard, Entry* entry) {
+        pools_.entries.destroy(guard.local().entry_cache, entry);
+    }
     /// After a successful unlink or replace, by whoever did it: frees the entry after the grace period.
     void retire(const Guard& guard, Entry* entry) {
         guard.retire(
@@ -212,8 +216,8 @@ class BucketTable {
                 next = bucket::pack(built) | bucket::chained | bucket::filled;
             }
             Word expected = place.word;
-            // [bucket] release-CAS; synchronizes-with the acquire-loads of bucket words; publishes: the entry and the block
-            // relaxed on failure: the word is read again
+            // [bucket] release-CAS; synchronizes-with the acquire-loads of bucket words; publishes: the entry and the
+            // block relaxed on failure: the word is read again
             if (place.cell->compare_exchange_strong(expected, next, B::release(edge::bucket), B::relaxed())) {
                 if (replaced != nullptr)
                     retire_block(guard, replaced);
@@ -277,7 +281,7 @@ class BucketTable {
         const std::size_t mask;
         alignas(isolation) typename B::template atomic<Table*> next;
         alignas(isolation) typename B::template atomic<std::size_t> cursor; ///< buckets claimed for moving
-        typename B::template atomic<std::size_t> moved;                    ///< buckets marked moved
+        typename B::template atomic<std::size_t> moved;                     ///< buckets marked moved
     };
 
     struct Place {
@@ -285,7 +289,8 @@ class BucketTable {
         Word word;
     };
 
-    // ---- words -------------------------------------------------------------------------------------------------------
+    // ---- words
+    // -------------------------------------------------------------------------------------------------------
 
     static Entry* entry_of(Word w) noexcept {
         return reinterpret_cast<Entry*>(static_cast<std::uintptr_t>(w & bucket::address_bits));
@@ -330,7 +335,8 @@ class BucketTable {
         return found;
     }
 
-    // ---- finding the word that counts --------------------------------------------------------------------------------
+    // ---- finding the word that counts
+    // --------------------------------------------------------------------------------
 
     /// A word with the content that counted at some instant during the call.
     Word readable(std::uint64_t hash) const {
@@ -374,7 +380,8 @@ class BucketTable {
         }
     }
 
-    // ---- changing a bucket -------------------------------------------------------------------------------------------
+    // ---- changing a bucket
+    // -------------------------------------------------------------------------------------------
 
     Block* make_block(const Guard& guard) { return pools_.blocks.make(guard.local().block_cache); }
 
@@ -465,7 +472,8 @@ class BucketTable {
         }
     }
 
-    // ---- growth ------------------------------------------------------------------------------------------------------
+    // ---- growth
+    // ------------------------------------------------------------------------------------------------------
 
     void count_insert(const Guard& guard) {
         Local& local = guard.local();
@@ -518,10 +526,11 @@ class BucketTable {
         // [bucket] acquire-load; synchronizes-with the release-CASes of insert(), rebuild(), fill()
         Word w = cell.load(B::acquire(edge::bucket_moved));
         while ((w & bucket::frozen) == 0)
-            // [bucket_freeze] release-CAS; synchronizes-with the acquire-loads of bucket words; publishes: that there is a next
-            // table. It continues the release sequence of the content
-            // [bucket] acquire on failure: the word found is looked into
-            if (cell.compare_exchange_weak(w, w | bucket::frozen, B::release(edge::bucket_freeze), B::acquire(edge::bucket)))
+            // [bucket_freeze] release-CAS; synchronizes-with the acquire-loads of bucket words; publishes: that there
+            // is a next table. It continues the release sequence of the content [bucket] acquire on failure: the word
+            // found is looked into
+            if (cell.compare_exchange_weak(w, w | bucket::frozen, B::release(edge::bucket_freeze),
+                                           B::acquire(edge::bucket)))
                 w |= bucket::frozen;
         if ((w & bucket::moved) != 0)
             return false;
@@ -530,15 +539,16 @@ class BucketTable {
         const std::size_t single = is_single ? entry_of(w)->hash.get() & next.mask : next.size();
         for (std::size_t target = b; target < next.size(); target += t.size()) {
             Cell& into = next.buckets[target];
-            // [bucket] acquire-load; synchronizes-with the release-CAS in fill(), by another helper: bucket_moved passes it on
+            // [bucket] acquire-load; synchronizes-with the release-CAS in fill(), by another helper: bucket_moved
+            // passes it on
             if (into.load(B::acquire(edge::bucket)) != bucket::untouched)
                 continue;
             if ((w & bucket::chained) == 0)
                 fill(guard, into, target == single ? w & ~(bucket::frozen | bucket::moved) : bucket::filled);
             else
                 fill(guard, into, build(guard, chosen(w, [&](Word entry) {
-                    return (entry_of(entry)->hash.get() & next.mask) == target;
-                })));
+                                            return (entry_of(entry)->hash.get() & next.mask) == target;
+                                        })));
         }
         Word expected = w;
         // [bucket_moved] release-CAS; synchronizes-with the acquire-load above; publishes: all its new words are filled
@@ -600,8 +610,8 @@ class BucketTable {
     /// All buckets of t are moved: next takes its place.
     void promote(const Guard& guard, Table& t, Table& next) {
         Table* expected = &t;
-        // [table_root] release-CAS; synchronizes-with the acquire-loads of root_; publishes: all words of next are filled
-        // relaxed on failure: done by another thread
+        // [table_root] release-CAS; synchronizes-with the acquire-loads of root_; publishes: all words of next are
+        // filled relaxed on failure: done by another thread
         if (root_.compare_exchange_strong(expected, &next, B::release(edge::table_root), B::relaxed()))
             guard.retire(
                 &t, [](Retirable<B, Local>* r, Local&) { destroy_table(static_cast<Table*>(r)); },
@@ -609,7 +619,8 @@ class BucketTable {
     }
 
     static Table* make_table(std::size_t buckets, Word content) {
-        Cell* const cells = B::template make_array<Cell>(buckets, [content](void* at) { B::template construct_at<Cell>(at, content); });
+        Cell* const cells =
+            B::template make_array<Cell>(buckets, [content](void* at) { B::template construct_at<Cell>(at, content); });
         try {
             return B::template make<Table>(cells, buckets);
         } catch (...) {

@@ -1,4 +1,5 @@
-// Hashing for the maps: heterogeneous lookup for strings, and the mixing that makes any hash fit for power-of-two tables.
+// Hashing for the maps: heterogeneous lookup for strings, and the mixing that makes any hash fit for power-of-two
+// tables.
 #pragma once
 
 #include <cstddef>
@@ -20,8 +21,8 @@ struct DefaultHash<std::string> {
     [[nodiscard]] std::size_t operator()(std::string_view s) const noexcept { return std::hash<std::string_view>()(s); }
 };
 
-/// Spreads a hash over all 64 bits: tables use the lowest bits as the bucket and the highest as a tag, and std::hash of an
-/// integer is the integer. One multiplication by 2^64 / golden ratio (Knuth, TAOCP 3, 6.4) and a fold.
+/// Spreads a hash over all 64 bits: tables use the lowest bits as the bucket and the highest as a tag, and std::hash of
+/// an integer is the integer. One multiplication by 2^64 / golden ratio (Knuth, TAOCP 3, 6.4) and a fold.
 [[nodiscard]] constexpr std::uint64_t mix(std::uint64_t h) noexcept {
     h *= 0x9E37'79B9'7F4A'7C15u;
     return h ^ (h >> 32);

@@ -3,8 +3,8 @@
 // Values are immutable in their entries; assigning and updating put a new entry in the place of the old one. So every
 // operation on a key is one atomic step on its bucket, whatever others do to the same key.
 //
-// Each operation comes twice: with an explicit Handle (for model checkers, and for callers who manage threads themselves)
-// and without (the calling thread joins by itself, see ThisThread).
+// Each operation comes twice: with an explicit Handle (for model checkers, and for callers who manage threads
+// themselves) and without (the calling thread joins by itself, see ThisThread).
 //
 // Linearization, progress: see BucketTable. update() calls its function once for each attempt.
 // Strong guarantee: what throws (std::bad_alloc, copies of keys and values, hash, equality, functions) changes nothing.
@@ -25,8 +25,8 @@
 namespace hotindex {
 
 /// Key: copyable. Value: copyable; handed out as copies. Hash: noexcept not required; `is_transparent` in Hash allows
-/// lookup by any type that Hash and Equal take, such as std::string_view. Thread-safety: all members but construction and
-/// destruction may run at the same time.
+/// lookup by any type that Hash and Equal take, such as std::string_view. Thread-safety: all members but construction
+/// and destruction may run at the same time.
 template <class Key, class Value, class Hash = DefaultHash<Key>, class Equal = std::equal_to<>,
           class B = ProductionBackend, class Traits = DefaultTraits>
 class LockFreeHashMap {
@@ -34,8 +34,7 @@ class LockFreeHashMap {
 
     struct Local : TableLocal<B, Traits, Local, Key, Cell> {
         using Owner = LockFreeHashMap;
-        explicit Local(Owner& owner)
-            : TableLocal<B, Traits, Local, Key, Cell>(owner.pools_, owner.next_hint()) {}
+        explicit Local(Owner& owner) : TableLocal<B, Traits, Local, Key, Cell>(owner.pools_, owner.next_hint()) {}
     };
 
   public:

@@ -1,21 +1,22 @@
 // LockFreeAccessTracker: how often and when each vector was accessed, and how hot that makes it.
 //
 // Every vector has a record: count, last access, creation, tier. The search path does not write to it. Each participant
-// gathers its accesses in a small table of its own, direct-mapped by record; an access writes back what another record left
-// in its cell, and nothing else. Reading a record adds the cells that all participants hold for it. Totals are therefore
-// exact at quiescence without any flush, while a search over hot vectors writes only lines that are its own.
+// gathers its accesses in a small table of its own, direct-mapped by record; an access writes back what another record
+// left in its cell, and nothing else. Reading a record adds the cells that all participants hold for it. Totals are
+// therefore exact at quiescence without any flush, while a search over hot vectors writes only lines that are its own.
 //
-// Records are reused. A record's generation is in every word that another thread may change late (count, last access, tier),
-// and a write-back for a generation that is over is dropped.
+// Records are reused. A record's generation is in every word that another thread may change late (count, last access,
+// tier), and a write-back for a generation that is over is dropped.
 //
 // Invariants
 //   A1  count and last of a record change by CAS on a word that carries the generation they belong to.
-//   A2  a cell is written by its participant only; key first emptied, so that at quiescence a cell is either the record's
+//   A2  a cell is written by its participant only; key first emptied, so that at quiescence a cell is either the
+//   record's
 //       uncounted rest or nothing.
 //   A3  a record is forgotten only when no operation can reach its vector any more (the index's grace period).
 // Linearization: promote, demote, and each reassignment at their CAS of the tier; counts only at quiescence.
-// Progress: access is lock-free (a write-back repeats only when another one succeeded), tick is bounded, the rest lock-free.
-// After 2^24 lives of one record a write-back that waited all that time would be counted for the wrong life.
+// Progress: access is lock-free (a write-back repeats only when another one succeeded), tick is bounded, the rest
+// lock-free. After 2^24 lives of one record a write-back that waited all that time would be counted for the wrong life.
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
@@ -86,18 +87,20 @@ class LockFreeAccessTracker {
         : tracking_(options.tracking), tiers_(options.tiers), begin_(B::read_clock_ms()), indices_(Records::max_size),
           sweep_(0), due_(0) {}
 
-    /// A record for a new vector: no accesses, warm. Throws std::bad_alloc. `now`: milliseconds since 1970, here and below.
+    /// A record for a new vector: no accesses, warm. Throws std::bad_alloc. `now`: milliseconds since 1970, here and
+    /// below.
     [[nodiscard]] RecordId track(Local& local, std::int64_t now) {
         const RecordId id = indices_.acquire(local.cache_, Links{this}, [this](RecordId i) { records_.grow_to(i); });
         Record& r = records_.at(id);
-        // relaxed, all: nobody else changes the words of a record that is not live but late write-backs of earlier lives, which
-        // are lost here on purpose; readers get the new life through the store of state
+        // relaxed, all: nobody else changes the words of a record that is not live but late write-backs of earlier
+        // lives, which are lost here on purpose; readers get the new life through the store of state
         const Word generation = (generation_of(r.state.load(B::relaxed())) + 1) & generation_mask;
         r.count.store(generation << value_bits, B::relaxed());
         r.last.store(generation << value_bits, B::relaxed());
         r.created.store(since_begin(now), B::relaxed());
         // [access_record] release-store; synchronizes-with the acquire-loads of state; publishes: the record's new life
-        r.state.store(generation << value_bits | live_bit | static_cast<Word>(Tier::warm), B::release(edge::access_record));
+        r.state.store(generation << value_bits | live_bit | static_cast<Word>(Tier::warm),
+                      B::release(edge::access_record));
         return id;
     }
 
@@ -111,8 +114,8 @@ class LockFreeAccessTracker {
         indices_.release(local.cache_, id, Links{this});
     }
 
-    /// Counts an access, exactly or sampled, as the options say. Writes the participant's own lines, and a record only when
-    /// the cell holds another one.
+    /// Counts an access, exactly or sampled, as the options say. Writes the participant's own lines, and a record only
+    /// when the cell holds another one.
     void access(Local& local, RecordId id, std::int64_t now) {
         if (tracking_ == Tracking::off)
             return;
@@ -156,7 +159,8 @@ class LockFreeAccessTracker {
         return move_tier(records_.at(id), [](Word tier) { return tier == 0 ? tier : tier - 1; });
     }
     bool demote(RecordId id) {
-        return move_tier(records_.at(id), [](Word tier) { return tier == static_cast<Word>(Tier::cold) ? tier : tier + 1; });
+        return move_tier(records_.at(id),
+                         [](Word tier) { return tier == static_cast<Word>(Tier::cold) ? tier : tier + 1; });
     }
 
     /// Reassigns the tiers of all live records by the thresholds.
@@ -209,7 +213,8 @@ class LockFreeAccessTracker {
         return now <= begin_ ? 0 : std::min(static_cast<Word>(now - begin_), value_mask - 1);
     }
     [[nodiscard]] std::chrono::system_clock::time_point time_of(Word since) const {
-        return std::chrono::system_clock::time_point(std::chrono::milliseconds(begin_ + static_cast<std::int64_t>(since)));
+        return std::chrono::system_clock::time_point(
+            std::chrono::milliseconds(begin_ + static_cast<std::int64_t>(since)));
     }
 
     /// xorshift64 (Marsaglia 2003), the participant's own.
@@ -242,7 +247,8 @@ class LockFreeAccessTracker {
     static void combine(Cell64& cell, Word generation, Compute compute) {
         Word w = cell.load(B::relaxed()); // relaxed: see write_back()
         while (generation_of(w) == generation &&
-               !cell.compare_exchange_weak(w, generation << value_bits | compute(w & value_mask), B::relaxed(), B::relaxed())) {
+               !cell.compare_exchange_weak(w, generation << value_bits | compute(w & value_mask), B::relaxed(),
+                                           B::relaxed())) {
         }
     }
 
@@ -292,7 +298,8 @@ class LockFreeAccessTracker {
             const auto to = static_cast<Word>(tier_for(o, since_begin(now)));
             Word expected = o.state;
             // relaxed, both: a tier that changed meanwhile stays as it was set
-            if (to == from || !r->state.compare_exchange_strong(expected, (o.state & ~tier_mask) | to, B::relaxed(), B::relaxed()))
+            if (to == from ||
+                !r->state.compare_exchange_strong(expected, (o.state & ~tier_mask) | to, B::relaxed(), B::relaxed()))
                 continue;
             ++(to < from ? moves.promotions : moves.demotions);
         }

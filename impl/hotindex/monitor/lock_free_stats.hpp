@@ -1,12 +1,12 @@
 // LockFreeStats: what an index has done, counted without anybody noticing.
 //
-// Each participant counts in a shard of its own: plain loads and stores on lines that nobody else writes. A total is the sum
-// over all shards; a reset remembers the sum of that moment as the baseline and writes to no shard. So counting costs a
-// search a handful of stores to lines that are its own, and two clock reads; switched off, nothing.
+// Each participant counts in a shard of its own: plain loads and stores on lines that nobody else writes. A total is
+// the sum over all shards; a reset remembers the sum of that moment as the baseline and writes to no shard. So counting
+// costs a search a handful of stores to lines that are its own, and two clock reads; switched off, nothing.
 //
-// Linearization: none is promised while operations run: a total contains everything that returned before the call and perhaps
-// part of what runs beside it. At quiescence it is exact. Two resets at once leave the baseline of one or the other, counter
-// by counter. Progress: all wait-free (totals are bounded by the number of participants).
+// Linearization: none is promised while operations run: a total contains everything that returned before the call and
+// perhaps part of what runs beside it. At quiescence it is exact. Two resets at once leave the baseline of one or the
+// other, counter by counter. Progress: all wait-free (totals are bounded by the number of participants).
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
@@ -42,7 +42,8 @@ class LockFreeStats {
     /// One participant's counts. Written by its owner only.
     class alignas(isolation) Shard {
       public:
-        /// `n` queries were answered since the timer began, with `scored` similarity computations. Nothing when it is off.
+        /// `n` queries were answered since the timer began, with `scored` similarity computations. Nothing when it is
+        /// off.
         void answered(const Timer& timer, std::uint64_t n, std::uint64_t scored) {
             if (!timer.on())
                 return;
@@ -69,7 +70,8 @@ class LockFreeStats {
             b.store(0, B::relaxed()); // relaxed: construction overlaps with nothing
     }
 
-    /// `for_each_shard(visit)` calls visit(const Shard&) for every shard there ever was. `vectors` is left to the index.
+    /// `for_each_shard(visit)` calls visit(const Shard&) for every shard there ever was. `vectors` is left to the
+    /// index.
     template <class ForEachShard>
     [[nodiscard]] IndexStats total(ForEachShard for_each_shard) const {
         std::array<std::uint64_t, counters> sum = sums(for_each_shard);

@@ -1,18 +1,20 @@
-// EpochDomain: epoch-based reclamation (Fraser, "Practical lock-freedom", 2004, section 5.2.3) with an asymmetric fence.
+// EpochDomain: epoch-based reclamation (Fraser, "Practical lock-freedom", 2004, section 5.2.3) with an asymmetric
+// fence.
 //
 // The problem: a thread unlinks an object while others may still be reading it. When may it be freed?
 // The answer: every operation runs pinned, that is, it announces the global epoch in its own record. The epoch advances
-// from e to e + 1 only when no record is pinned at another epoch than e. An object unlinked by a thread that is pinned at
-// e waits in that thread's limbo until the thread sees epoch e + 3.
+// from e to e + 1 only when no record is pinned at another epoch than e. An object unlinked by a thread that is pinned
+// at e waits in that thread's limbo until the thread sees epoch e + 3.
 //
-// Why e + 3. While the retirer is pinned at e, the epoch is e or e + 1, so a reader that still holds the object is pinned
-// at e + 1 at most. It does not keep the epoch from becoming e + 2, but from becoming e + 3. And a thread that pins later,
-// at e + 2 or more, cannot find the object: the advance to e + 2 has seen the retirer unpinned (edge epoch_unpin), hence
-// carries the unlink (edge epoch_advance) to everyone who reads e + 2.
+// Why e + 3. While the retirer is pinned at e, the epoch is e or e + 1, so a reader that still holds the object is
+// pinned at e + 1 at most. It does not keep the epoch from becoming e + 2, but from becoming e + 3. And a thread that
+// pins later, at e + 2 or more, cannot find the object: the advance to e + 2 has seen the retirer unpinned (edge
+// epoch_unpin), hence carries the unlink (edge epoch_advance) to everyone who reads e + 2.
 //
 // Three findings of the model checker are built in, each a mutant that fails:
 //   1. pin re-reads the epoch after its fence until it is unchanged; otherwise the announced epoch may lag by two;
-//   2. the pin's store is a release: a scan that sees the re-pin instead of the unpin must still see the reads before it;
+//   2. the pin's store is a release: a scan that sees the re-pin instead of the unpin must still see the reads before
+//   it;
 //   3. the scan reads records with acquire loads, so that the order is visible to ThreadSanitizer too.
 //
 // Invariants
@@ -38,10 +40,10 @@ namespace hotindex {
 
 /// What a domain has seen. Exact when no operation is running.
 struct EpochStats {
-    std::uint64_t participants = 0;   ///< records, in use or vacant
-    std::uint64_t pinned = 0;         ///< records that are pinned now
-    std::uint64_t limbo_objects = 0;  ///< retired, not yet reclaimed
-    std::uint64_t limbo_bytes = 0;    ///< as told to retire()
+    std::uint64_t participants = 0;  ///< records, in use or vacant
+    std::uint64_t pinned = 0;        ///< records that are pinned now
+    std::uint64_t limbo_objects = 0; ///< retired, not yet reclaimed
+    std::uint64_t limbo_bytes = 0;   ///< as told to retire()
     std::uint64_t epochs_advanced = 0;
 };
 
@@ -141,8 +143,10 @@ class EpochDomain {
         [[nodiscard]] Local& local() const noexcept { return record_->local.local; }
 
         /// `object` is unreachable for whoever pins from now on, and nobody else retires it. `reclaim` is called with
-        /// it after the grace period. Does not allocate. `weight`: as how many retires it counts towards the next advance.
-        void retire(Retired* object, typename Retired::Reclaim reclaim, std::size_t bytes, std::uint32_t weight = 1) const {
+        /// it after the grace period. Does not allocate. `weight`: as how many retires it counts towards the next
+        /// advance.
+        void retire(Retired* object, typename Retired::Reclaim reclaim, std::size_t bytes,
+                    std::uint32_t weight = 1) const {
             domain_->retire(*record_, object, reclaim, bytes, weight);
         }
 
@@ -161,8 +165,8 @@ class EpochDomain {
     bool try_advance() {
         // [epoch_advance] acquire-load; synchronizes-with the release-CAS below
         std::uint64_t e = epoch_.load(B::acquire(edge::epoch_advance));
-        // [epoch_fence] heavy; pairs-with light in pin(): either the scan below sees a pin, or that pin's reads see every
-        // unlink before this line
+        // [epoch_fence] heavy; pairs-with light in pin(): either the scan below sees a pin, or that pin's reads see
+        // every unlink before this line
         B::heavy_fence(edge::epoch_fence);
         const bool nobody_behind = participants_.all_of([e](Record& r) {
             // [epoch_unpin] acquire-load; synchronizes-with the release-store in unpin()
@@ -172,15 +176,16 @@ class EpochDomain {
         });
         // [epoch_advance] release-CAS; synchronizes-with the acquire-loads of epoch_; publishes: the unpins just seen
         // relaxed on failure: nothing is done with the value
-        return nobody_behind &&
-               epoch_.compare_exchange_strong(e, e + 1, B::release(edge::epoch_advance), B::relaxed());
+        return nobody_behind && epoch_.compare_exchange_strong(e, e + 1, B::release(edge::epoch_advance), B::relaxed());
     }
 
     /// Reclaims all that can be reclaimed now; true if no limbo is left anywhere. Unpinned callers only.
     bool drain(const Handle& handle) {
         for (int i = 0; i != 3; ++i) {
             try_advance();
-            { const Guard collects_own_limbo(handle); }
+            {
+                const Guard collects_own_limbo(handle);
+            }
         }
         adopt_limbo();
         return stats().limbo_objects == 0;
@@ -223,8 +228,8 @@ class EpochDomain {
         // relaxed: only a first guess, read again below
         std::uint64_t e = epoch_.load(B::relaxed());
         for (;;) {
-            // [epoch_pin] release-store; synchronizes-with the acquire-load in try_advance(); publishes: my earlier reads
-            // (finding 2: a relaxed store would end the release sequence of my last unpin)
+            // [epoch_pin] release-store; synchronizes-with the acquire-load in try_advance(); publishes: my earlier
+            // reads (finding 2: a relaxed store would end the release sequence of my last unpin)
             me.pinned.store(e << 1 | 1, B::release(edge::epoch_pin));
             // [epoch_fence] light; pairs-with heavy in try_advance()
             B::light_fence(edge::epoch_fence);

@@ -8,9 +8,9 @@
 //
 // Invariants: an item is at any time in use, in exactly one cache, in exactly one chain, or beyond the high-water mark
 // (the slab's end). Linearization: take at the exchange, put at the CAS; the rest is private.
-// Progress: lock-free. A thread that stops between taking a chain and putting the rest back hides that chain (at most one
-// cell's worth) until it goes on; others grow instead.
-// Source: magazines and depot after Bonwick and Adams, "Magazines and Vmem", USENIX 2001.
+// Progress: lock-free. A thread that stops between taking a chain and putting the rest back hides that chain (at most
+// one cell's worth) until it goes on; others grow instead. Source: magazines and depot after Bonwick and Adams,
+// "Magazines and Vmem", USENIX 2001.
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
@@ -41,9 +41,9 @@ class Depot {
         Item head = full.load(B::relaxed());
         do {
             links.set(last, head);
-            // [pool_batch] release-CAS; synchronizes-with the acquire-exchange in take(); publishes: the chain. What was
-            // there before stays published: a read-modify-write continues its release sequence
-            // relaxed on failure: as above
+            // [pool_batch] release-CAS; synchronizes-with the acquire-exchange in take(); publishes: the chain. What
+            // was there before stays published: a read-modify-write continues its release sequence relaxed on failure:
+            // as above
         } while (!full.compare_exchange_weak(head, first, B::release(edge::pool_batch), B::relaxed()));
     }
 
@@ -195,7 +195,8 @@ class IndexPool {
 
     /// Every index that was ever acquired is below.
     [[nodiscard]] std::uint32_t high_water() const {
-        // relaxed: an index that the caller must not miss is known to it through another edge, which covers its fetch_add
+        // relaxed: an index that the caller must not miss is known to it through another edge, which covers its
+        // fetch_add
         return std::min(next_.load(B::relaxed()), limit_);
     }
 
@@ -223,7 +224,8 @@ struct PoolStats {
     std::uint64_t bytes = 0;
 };
 
-/// Objects of type T in slabs that are freed with the pool. Bounded by `max_blocks` (make() then throws std::bad_alloc).
+/// Objects of type T in slabs that are freed with the pool. Bounded by `max_blocks` (make() then throws
+/// std::bad_alloc).
 template <class B, class Traits, class T>
 class MemoryPool {
   public:

@@ -1,8 +1,9 @@
 // Participants: a list of per-thread records that grows without locks and is never shortened.
 //
 // A thread claims a record, owns it until it gives it back, and a later thread takes over a record that was given back,
-// with everything in it. So the number of records is the largest number of threads that were ever there at once, counters
-// in records of ended threads stay counted, and what an ended thread left behind (limbo, cached blocks) finds an owner.
+// with everything in it. So the number of records is the largest number of threads that were ever there at once,
+// counters in records of ended threads stay counted, and what an ended thread left behind (limbo, cached blocks) finds
+// an owner.
 //
 // Invariants: a linked record stays linked and at its address until the list is destroyed; `next` and `index` never
 // change after linking; `claimed` is 1 from the winning CAS until its owner's release.

@@ -1,7 +1,7 @@
 // SegmentedArray: an array that grows without moving its elements and without locks.
 //
-// Segments of doubling size hang in a directory of fixed length; an element's place follows from its index by a bit count.
-// Invariant: a segment stays where it is from its CAS to the destruction. Linearization: growth at the CAS.
+// Segments of doubling size hang in a directory of fixed length; an element's place follows from its index by a bit
+// count. Invariant: a segment stays where it is from its CAS to the destruction. Linearization: growth at the CAS.
 // Progress: at() wait-free; grow_to() lock-free (a lost race frees the segment that was made in vain).
 #pragma once
 

@@ -1,11 +1,11 @@
 // SlotStore: the rows of the lock-free index, each with the version words that make search an atomic snapshot.
 //
-// A slot holds one version of one vector: its row, its inverse norm, the directory entry it belongs to, the slot that it
-// replaced, and the two version words (see version_clock.hpp). Slots lie in segments of doubling size, each with rows,
-// norms and version words in arrays of their own, so that a scan reads them as streams.
+// A slot holds one version of one vector: its row, its inverse norm, the directory entry it belongs to, the slot that
+// it replaced, and the two version words (see version_clock.hpp). Slots lie in segments of doubling size, each with
+// rows, norms and version words in arrays of their own, so that a scan reads them as streams.
 //
-// The protocol (multi-version snapshots by helped timestamps, after Wei, Ben-David, Blelloch, Fatourou, Ruppert and Sun,
-// "Constant-time snapshots with applications to concurrent data structures", PPoPP 2021; adapted to slots that are
+// The protocol (multi-version snapshots by helped timestamps, after Wei, Ben-David, Blelloch, Fatourou, Ruppert and
+// Sun, "Constant-time snapshots with applications to concurrent data structures", PPoPP 2021; adapted to slots that are
 // reused and checked exhaustively under sequential consistency):
 //   open      VACANT; row, norm; ALIVE; PENDING               in this order; the slot is private
 //   publish   the owner puts the slot into its directory entry
@@ -77,7 +77,8 @@ class SlotStore {
 
     /// A slot that is nobody else's, VACANT to every scan. Throws std::bad_alloc.
     [[nodiscard]] SlotId acquire(const Guard& guard) {
-        const SlotId s = indices_.acquire(guard.local().slot_cache, FreeLinks{this}, [this](SlotId i) { need_segment(i); });
+        const SlotId s =
+            indices_.acquire(guard.local().slot_cache, FreeLinks{this}, [this](SlotId i) { need_segment(i); });
         // relaxed: published by the store of ALIVE in open()
         stamps(s).birth.store(version::vacant, B::relaxed());
         return s;
@@ -94,7 +95,8 @@ class SlotStore {
         const Place p = place(s);
         *p.segment->inverse_norms.write(p.offset, 1) = inverse_norm;
         Stamps& v = p.segment->stamps[p.offset];
-        // [slot_death] release-store; synchronizes-with the acquire-load of death in visible(); publishes: VACANT and the row
+        // [slot_death] release-store; synchronizes-with the acquire-load of death in visible(); publishes: VACANT and
+        // the row
         v.death.store(version::alive, B::release(edge::slot_death));
         // relaxed: whoever acts on PENDING has the slot from its entry (entry_current); a scan only skips it
         v.birth.store(version::pending, B::relaxed());
@@ -124,13 +126,13 @@ class SlotStore {
         if (birth == version::pending) {
             if (predecessor != no_slot) {
                 version::Word alive = version::alive;
-                // [slot_death] acq_rel-CAS; synchronizes-with the acquire-load of death in visible(); publishes: PENDING of s
-                // relaxed on failure: another helper linked it, nothing is read
+                // [slot_death] acq_rel-CAS; synchronizes-with the acquire-load of death in visible(); publishes:
+                // PENDING of s relaxed on failure: another helper linked it, nothing is read
                 stamps(predecessor)
                     .death.compare_exchange_strong(alive, version::link(s), B::acq_rel(edge::slot_death), B::relaxed());
             }
-            // [slot_birth] acq_rel-CAS; synchronizes-with the acquire-loads of birth; publishes: the link, entry, predecessor
-            // [slot_birth] acquire on failure: the stamp found is used
+            // [slot_birth] acq_rel-CAS; synchronizes-with the acquire-loads of birth; publishes: the link, entry,
+            // predecessor [slot_birth] acquire on failure: the stamp found is used
             if (v.birth.compare_exchange_strong(birth, version::unstamped, B::acq_rel(edge::slot_birth),
                                                 B::acquire(edge::slot_birth)))
                 birth = version::unstamped;
@@ -140,11 +142,11 @@ class SlotStore {
         if (settle && predecessor != no_slot) {
             Cell& death = stamps(predecessor).death;
             version::Word linked = version::link(s);
-            // relaxed: the link happened-before the stamp of s that was just read, so anything else found here is later than
-            // the link: settled, or even reused
+            // relaxed: the link happened-before the stamp of s that was just read, so anything else found here is later
+            // than the link: settled, or even reused
             if (death.load(B::relaxed()) == linked)
-                // [slot_death] acq_rel-CAS; synchronizes-with the acquire-load of death in visible(); publishes: the stamp
-                // relaxed on failure: another helper settled it, nothing is read
+                // [slot_death] acq_rel-CAS; synchronizes-with the acquire-load of death in visible(); publishes: the
+                // stamp relaxed on failure: another helper settled it, nothing is read
                 death.compare_exchange_strong(linked, birth, B::acq_rel(edge::slot_death), B::relaxed());
         }
     }
@@ -183,8 +185,8 @@ class SlotStore {
     [[nodiscard]] SlotId slot_count() const { return indices_.high_water(); }
     [[nodiscard]] std::size_t stride() const noexcept { return stride_; }
 
-    /// Calls use(first slot, rows, inverse norms, slots, mask) for each run of at most 64 slots below `count`, where bit i of
-    /// the mask says whether slot first + i is visible at `time`. Runs without a visible slot are left out.
+    /// Calls use(first slot, rows, inverse norms, slots, mask) for each run of at most 64 slots below `count`, where
+    /// bit i of the mask says whether slot first + i is visible at `time`. Runs without a visible slot are left out.
     template <class Use>
     void scan(const Guard&, version::Word time, SlotId count, Use use) {
         for (SlotId first = 0; first < count;) {
@@ -227,7 +229,8 @@ class SlotStore {
             : count(n), rows(n * stride), inverse_norms(n),
               stamps(B::template make_array<Stamps>(n, [](void* at) { B::template construct_at<Stamps>(at); })) {
             try {
-                rests = B::template make_array<Rest>(n, [&first](void* at) { B::template construct_at<Rest>(at, first++); });
+                rests = B::template make_array<Rest>(
+                    n, [&first](void* at) { B::template construct_at<Rest>(at, first++); });
             } catch (...) {
                 B::destroy_array(stamps, n);
                 throw;
@@ -293,6 +296,10 @@ class SlotStore {
         std::uint64_t others = 0;
         // Eight slots at a time without branches: shifts by constants, and nothing for the branch predictor to learn.
         for (SlotId i = 0; i < n; i += 8) {
+            if (n - i >= 8 && all_plain(run + i, time)) [[likely]] {
+                mask |= std::uint64_t{0xFF} << i;
+                continue;
+            }
             std::uint32_t plain = 0;
             std::uint32_t rest = 0;
             const auto classify = [&](SlotId j) {
@@ -324,6 +331,22 @@ class SlotStore {
                 mask |= others & (~others + 1);
         }
         return mask;
+    }
+
+    /// Are these eight slots all alive and old enough? The usual answer, found with a few additions a slot.
+    static bool all_plain(const Stamps* eight, version::Word time) {
+        version::Word too_new = 0;   // bit 63: some birth is later than `time` or special
+        version::Word not_alive = 0; // any bit: some death is not ALIVE
+        for (SlotId j = 0; j != 8; ++j) {
+            // V4: death before birth.
+            // [slot_death] acquire-load; synchronizes-with the release-store in open() and the CASes on death
+            const version::Word death = eight[j].death.load(B::acquire(edge::slot_death));
+            // [slot_birth] acquire-load; synchronizes-with the CASes on birth
+            const version::Word birth = eight[j].birth.load(B::acquire(edge::slot_birth));
+            not_alive |= death ^ version::alive;
+            too_new |= (time - birth) | birth;
+        }
+        return not_alive == 0 && too_new < version::first_special;
     }
 
     /// Any case; helps what is unfinished.

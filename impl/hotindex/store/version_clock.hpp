@@ -7,8 +7,8 @@
 //   death: ALIVE -> LINK(successor) -> the successor's birth      replaced
 //          ALIVE -> DEAD_UNSTAMPED -> timestamp                   removed
 //
-// The special states are the largest numbers, so that `birth <= t` and `t < death` are false and true for them: the usual
-// visibility check is two comparisons.
+// The special states are the largest numbers, so that `birth <= t` and `t < death` are false and true for them: the
+// usual visibility check is two comparisons.
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
@@ -27,10 +27,18 @@ inline constexpr Word unstamped = ~Word{0} - 2;
 // death
 inline constexpr Word alive = ~Word{0};
 inline constexpr Word dead_unstamped = ~Word{0} - 1;
-[[nodiscard]] constexpr Word link(std::uint32_t successor) noexcept { return first_special | successor; }
-[[nodiscard]] constexpr bool is_link(Word w) noexcept { return w >= first_special && w < first_special + (Word{1} << 32); }
-[[nodiscard]] constexpr std::uint32_t successor_of(Word w) noexcept { return static_cast<std::uint32_t>(w); }
-[[nodiscard]] constexpr bool is_timestamp(Word w) noexcept { return w < first_special; }
+[[nodiscard]] constexpr Word link(std::uint32_t successor) noexcept {
+    return first_special | successor;
+}
+[[nodiscard]] constexpr bool is_link(Word w) noexcept {
+    return w >= first_special && w < first_special + (Word{1} << 32);
+}
+[[nodiscard]] constexpr std::uint32_t successor_of(Word w) noexcept {
+    return static_cast<std::uint32_t>(w);
+}
+[[nodiscard]] constexpr bool is_timestamp(Word w) noexcept {
+    return w < first_special;
+}
 } // namespace version
 
 template <class B>
