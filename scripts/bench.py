@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import re
+import resource
 import shlex
 import signal
 import subprocess
@@ -244,6 +245,7 @@ class Measurement:
     rounds: int  # that were completed
     note: str  # what a reader must know about how it ended
     crash: str  # what the binary said when it failed, or ""
+    others: float  # cores that other programs kept busy meanwhile, on average; None when unknown
 
 
 def measure(binary, flags, names, rounds, min_time, deadline, logs):
@@ -251,6 +253,7 @@ def measure(binary, flags, names, rounds, min_time, deadline, logs):
     progress = command_line.ProgressLine()
     context, entries, durations = {}, [], []
     note, crash = "", ""
+    begun = time.monotonic(), busy_seconds(), own_seconds()
     try:
         for number in range(1, rounds + 1):
             if deadline and durations and time.monotonic() + durations[-1] * 1.03 > deadline:
@@ -300,7 +303,29 @@ def measure(binary, flags, names, rounds, min_time, deadline, logs):
             raise
         note = f"interrupted after {len(durations)} of {rounds} rounds"
     progress.clear()
-    return Measurement(context, renumber(entries, names), len(durations), note, crash)
+    others = None
+    if begun[1] is not None:
+        spent = busy_seconds() - begun[1] - (own_seconds() - begun[2])
+        others = max(0.0, spent / max(1e-9, time.monotonic() - begun[0]))
+    return Measurement(context, renumber(entries, names), len(durations), note, crash, others)
+
+
+def busy_seconds():
+    """Processor seconds that all programs have used since the machine started; None where it cannot be known, or is
+    not that of the processors we may use."""
+    try:
+        words = Path("/proc/stat").read_text().split("\n", 1)[0].split()
+    except OSError:
+        return None
+    if words[:1] != ["cpu"] or len(words) < 9 or os.cpu_count() != cores():
+        return None
+    user, nice, system, _idle, _waiting, irq, softirq, steal = (int(word) for word in words[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def own_seconds():
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def ended_within(child, seconds):
@@ -503,6 +528,7 @@ def main():
         "command_line": shlex.join(["scripts/bench", *shown_arguments(sys.argv[1:])]),
         "rounds": measured.rounds,
         "min_time": min_time,
+        "cores_busy_with_other_programs": None if measured.others is None else round(measured.others, 2),
     }
     path = folder / "results.json"
     path.write_text(json.dumps({"context": context, "benchmarks": measured.entries}, indent=1) + "\n")
@@ -512,6 +538,11 @@ def main():
     progress.clear()
 
     notes = [measured.note] if measured.note else []
+    if measured.others is not None and measured.others > result_file.QUIET:
+        notes.append(
+            f"other programs kept {measured.others:.1f} of the {cores()} cores busy meanwhile: "
+            "the numbers are lower and farther apart than on a quiet machine"
+        )
     if measured.crash:
         notes.append(measured.crash.splitlines()[0])
     notes += [f"{name} failed: {message}" for name, message in dict(results.errors).items()]

@@ -81,15 +81,14 @@ def thread_axis(axis, group, cores):
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axis.xaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_minor_formatter(NullFormatter())
-    axis.set_xlabel("threads")
+    axis.set_xlabel("threads, beside one that writes" if group.busy_threads(0) else "threads")
     if cores and group.busy_threads(threads[-1]) > cores:
         # From just beyond the last count that still has a core for each thread.
         fitting = cores - group.busy_threads(0)
         begin = max(left, min(fitting * 2**0.15, threads[-1] / 2**0.1))
-        writer = " (one writes)" if group.busy_threads(0) else ""
         axis.axvspan(begin, right, color="#000000", alpha=0.055, linewidth=0, zorder=0)
         axis.annotate(
-            f"oversubscribed: more\nthreads{writer} than {cores} core{'s' if cores != 1 else ''}",
+            f"oversubscribed: more\nthreads than {cores} core{'s' if cores != 1 else ''}",
             xy=(right, 1.0),
             xycoords=("data", "axes fraction"),
             xytext=(0, 3),
@@ -179,7 +178,7 @@ def spread_words(group_or_groups):
 def finish(figure, axes, title, note, path):
     """Title, one legend for all panels above them, footnote, and both files."""
     width, height = figure.get_size_inches()
-    title = textwrap.fill(title, int(width * 8.3))
+    title = textwrap.fill(title, int(width * 9))
     below_title = 0.22 + 0.22 * (title.count("\n") + 1)  # inches from the top
     handles = {}
     for axis in axes:  # a line may be missing from one panel, such as a peer without a ratio

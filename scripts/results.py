@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 BASELINE = "mutex"
+QUIET = 0.15  # cores that may be busy with other programs before the reader is told
 INDEXES = ("mutex", "rwlock", "lock_free")
 WORKLOADS = (
     "insert",
@@ -329,4 +330,7 @@ def machine_line(results):
         parts.append(f"commit {str(context['commit'])[:12]}" + (" with changes" if context.get("dirty") else ""))
     if context.get("date"):
         parts.append(str(context["date"])[:10])
+    busy = context.get("cores_busy_with_other_programs")
+    if isinstance(busy, (int, float)) and busy > QUIET:
+        parts.append(f"other programs kept {busy:.1f} cores busy")
     return " · ".join(parts) or "machine, commit and date unknown"
