@@ -1,13 +1,12 @@
 // The threads of one measurement: where they meet, what each did and when, and on which processor.
 #pragma once
 
-#include <sched.h>
-
 #include <algorithm>
 #include <barrier>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <sched.h>
 #include <vector>
 
 namespace hotindex::bench {
@@ -76,7 +75,8 @@ class Crew {
         const auto longest = std::ranges::max(laps_, {}, length);
         const auto shortest = std::ranges::min(laps_, {}, length);
         if (length(longest).count() > 0)
-            whole.fairness = static_cast<double>(length(shortest).count()) / static_cast<double>(length(longest).count());
+            whole.fairness =
+                static_cast<double>(length(shortest).count()) / static_cast<double>(length(longest).count());
         for (const Lap& lap : laps_)
             whole.tally += lap.tally;
         if (whole.seconds > 0)

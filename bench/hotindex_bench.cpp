@@ -12,6 +12,7 @@
 
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -38,10 +39,9 @@ void describe(const Options& options, const Plan& plan) {
     benchmark::AddCustomContext("profile", plan.profile == Profile::quick  ? "quick"
                                            : plan.profile == Profile::full ? "full"
                                                                            : "default");
-    benchmark::AddCustomContext("vectors",
-                                plan.dataset ? fmt::format("{}; checksum {:016x}", plan.dataset->source,
-                                                           checksum(plan.dataset->base))
-                                             : "generated: see bench/dataset.hpp, generate()");
+    benchmark::AddCustomContext("vectors", plan.dataset ? fmt::format("{}; checksum {:016x}", plan.dataset->source,
+                                                                      checksum(plan.dataset->base))
+                                                        : "generated: see bench/dataset.hpp, generate()");
     benchmark::AddCustomContext("seed", fmt::format("{}", options.seed));
     benchmark::AddCustomContext("lap_seconds", fmt::format("{}", options.seconds));
     benchmark::AddCustomContext("pinned", options.pin ? "true" : "false");

@@ -29,7 +29,8 @@
 namespace hotindex::bench {
 namespace {
 
-// ---- vectors ---------------------------------------------------------------------------------------------------------
+// ---- vectors
+// ---------------------------------------------------------------------------------------------------------
 
 /// Vectors to index, vectors to ask for, and ids. Immutable: shared by all threads.
 struct Corpus {
@@ -53,7 +54,8 @@ struct Corpus {
 /// A corpus is generated at its first use.
 class LazyCorpus {
   public:
-    LazyCorpus(std::size_t rows, std::size_t dimension, std::size_t ids) : rows_(rows), dimension_(dimension), ids_(ids) {}
+    LazyCorpus(std::size_t rows, std::size_t dimension, std::size_t ids)
+        : rows_(rows), dimension_(dimension), ids_(ids) {}
     explicit LazyCorpus(const Dataset& real)
         : rows_(real.base_rows()), dimension_(real.dimension), ids_(rows_),
           corpus_(std::make_shared<const Corpus>(real, rows_)), name_(real.name) {
@@ -84,7 +86,8 @@ class LazyCorpus {
     std::string name_;
 };
 
-// ---- are the answers right? ------------------------------------------------------------------------------------------
+// ---- are the answers right?
+// ------------------------------------------------------------------------------------------
 
 double exact_score(Metric metric, std::span<const float> a, std::span<const float> b) {
     double dot = 0;
@@ -141,7 +144,8 @@ std::optional<std::string> answer_fault(const Index& index, const Corpus& corpus
             const auto row = static_cast<std::size_t>(id - corpus.ids.begin());
             const double rounding = 1e-4 * std::max(1.0, std::abs(best[i]));
             if (id == corpus.ids.end() || *id != matches[i].id || !seen.insert(*id).second)
-                return fmt::format("query {}: result {} is '{}', which nobody added or which came twice", q, i, matches[i].id);
+                return fmt::format("query {}: result {} is '{}', which nobody added or which came twice", q, i,
+                                   matches[i].id);
             if (std::abs(static_cast<double>(matches[i].score) - best[i]) > rounding ||
                 std::abs(scores[q][row] - best[i]) > rounding)
                 return fmt::format("query {}: result {} has score {}, vector {} has {}, the right one {}", q, i,
@@ -151,7 +155,8 @@ std::optional<std::string> answer_fault(const Index& index, const Corpus& corpus
     return std::nullopt;
 }
 
-// ---- insert ----------------------------------------------------------------------------------------------------------
+// ---- insert
+// ----------------------------------------------------------------------------------------------------------
 
 constexpr std::size_t adds_per_thread = 10'000;
 
@@ -207,7 +212,8 @@ class InsertWorkload {
     std::optional<Index> index_; // optional, not a pointer: an index need not be movable for that
 };
 
-// ---- search ----------------------------------------------------------------------------------------------------------
+// ---- search
+// ----------------------------------------------------------------------------------------------------------
 
 /// An index that holds a corpus, ready to be searched.
 template <class Index>
@@ -338,8 +344,8 @@ class MixedWorkload {
     Searched<Index> searched_;
 };
 
-/// search_beside_writer: only searches are counted and only searchers are `threads`; one more thread replaces vectors as
-/// fast as it can, from before the warm-up to after the lap.
+/// search_beside_writer: only searches are counted and only searchers are `threads`; one more thread replaces vectors
+/// as fast as it can, from before the warm-up to after the lap.
 template <class Index>
 class BesideWriterWorkload {
   public:
@@ -353,7 +359,7 @@ class BesideWriterWorkload {
               Random random(seed, threads);
               Replacements replacements(searched_.corpus(), random);
               std::uint64_t done = 0;
-              while (!stop_.load(std::memory_order_relaxed)) {   // relaxed: a flag that publishes nothing
+              while (!stop_.load(std::memory_order_relaxed)) { // relaxed: a flag that publishes nothing
                   if (replacements.next(searched_.index(), searched_.corpus()))
                       written_.store(++done, std::memory_order_relaxed); // relaxed: a count that publishes nothing
               }
@@ -391,7 +397,8 @@ class BesideWriterWorkload {
     std::thread writer_;
 };
 
-// ---- keys ------------------------------------------------------------------------------------------------------------
+// ---- keys
+// ------------------------------------------------------------------------------------------------------------
 
 enum class Read : std::uint8_t { get, search };
 
@@ -434,7 +441,8 @@ class KeyedIndex {
     Index index_;
 };
 
-// ---- the list --------------------------------------------------------------------------------------------------------
+// ---- the list
+// --------------------------------------------------------------------------------------------------------
 
 constexpr std::size_t keyed_size = 20'000;  ///< vectors in the index when it is read by key
 constexpr std::size_t scanned_size = 1'000; ///< and when it is read by search
@@ -463,9 +471,10 @@ void register_index(const Plan& plan, std::string_view name, const Inputs& input
     const auto corpus = inputs.searched;
     const auto small = inputs.small;
 
-    add_benchmark<InsertWorkload<Index>>(
-        settings, fmt::format("insert/{}/n:{}/dim:128", name, adds_per_thread),
-        [added = inputs.added](std::size_t threads) { return std::make_unique<InsertWorkload<Index>>(added->get(), threads); });
+    add_benchmark<InsertWorkload<Index>>(settings, fmt::format("insert/{}/n:{}/dim:128", name, adds_per_thread),
+                                         [added = inputs.added](std::size_t threads) {
+                                             return std::make_unique<InsertWorkload<Index>>(added->get(), threads);
+                                         });
     add_benchmark<SearchWorkload<Index>>(
         settings, fmt::format("search/{}/{}/k:10", name, corpus->parameters()), [corpus](std::size_t) {
             return std::make_unique<SearchWorkload<Index>>(corpus->get(), 10, corpus->get()->options());
@@ -486,14 +495,14 @@ void register_index(const Plan& plan, std::string_view name, const Inputs& input
     if (plan.profile == Profile::quick)
         return;
     add_mix<KeyedIndex<Index, Read::search>>(
-        settings, fmt::format("{}/{}/read:search/{}/dim:64", read_heavy.name, name, inputs.few->parameters()), read_heavy,
-        inputs.few, make_keyed<Index, Read::search>(small));
+        settings, fmt::format("{}/{}/read:search/{}/dim:64", read_heavy.name, name, inputs.few->parameters()),
+        read_heavy, inputs.few, make_keyed<Index, Read::search>(small));
     if (plan.profile == Profile::full)
         add_mix<KeyedIndex<Index, Read::search>>(
-            settings, fmt::format("{}/{}/read:search/{}/dim:64", exchange.name, name, inputs.few->parameters()), exchange,
-            inputs.few, make_keyed<Index, Read::search>(small));
-    add_churn<KeyedIndex<Index, Read::get>>(settings, fmt::format("churn/{}/n:{}/dim:64", name, keyed_size), inputs.uniform,
-                                            make_keyed<Index, Read::get>(small));
+            settings, fmt::format("{}/{}/read:search/{}/dim:64", exchange.name, name, inputs.few->parameters()),
+            exchange, inputs.few, make_keyed<Index, Read::search>(small));
+    add_churn<KeyedIndex<Index, Read::get>>(settings, fmt::format("churn/{}/n:{}/dim:64", name, keyed_size),
+                                            inputs.uniform, make_keyed<Index, Read::get>(small));
 
     add_benchmark<BesideWriterWorkload<Index>>(
         settings, fmt::format("search_beside_writer/{}/{}/k:10", name, corpus->parameters()),
@@ -504,19 +513,19 @@ void register_index(const Plan& plan, std::string_view name, const Inputs& input
 
     for (const Tracking tracking : {Tracking::off, Tracking::sampled, Tracking::exact})
         for (const bool stats : {false, true})
-            add_benchmark<SearchWorkload<Index>>(
-                settings,
-                fmt::format("tax/{}/tracking:{}/stats:{}/{}/k:10", name,
-                            tracking == Tracking::off       ? "off"
-                            : tracking == Tracking::sampled ? "sampled"
-                                                            : "exact",
-                            stats ? "on" : "off", small->parameters()),
-                [small, tracking, stats](std::size_t) {
-                    IndexOptions options = small->get()->options();
-                    options.tracking = tracking;
-                    options.stats = stats;
-                    return std::make_unique<SearchWorkload<Index>>(small->get(), 10, options);
-                });
+            add_benchmark<SearchWorkload<Index>>(settings,
+                                                 fmt::format("tax/{}/tracking:{}/stats:{}/{}/k:10", name,
+                                                             tracking == Tracking::off       ? "off"
+                                                             : tracking == Tracking::sampled ? "sampled"
+                                                                                             : "exact",
+                                                             stats ? "on" : "off", small->parameters()),
+                                                 [small, tracking, stats](std::size_t) {
+                                                     IndexOptions options = small->get()->options();
+                                                     options.tracking = tracking;
+                                                     options.stats = stats;
+                                                     return std::make_unique<SearchWorkload<Index>>(small->get(), 10,
+                                                                                                    options);
+                                                 });
 }
 
 } // namespace

@@ -1,7 +1,7 @@
 // Mixes of reads, inserts, removes and updates over a set of keys, drawn before the clock starts.
 //
-// A set has 2n keys, of which the first n are there at the start of read_heavy and exchange (rapid_grow starts empty), so
-// that inserts and removes both have work. A thread's steps are drawn in advance, from its own random stream, and
+// A set has 2n keys, of which the first n are there at the start of read_heavy and exchange (rapid_grow starts empty),
+// so that inserts and removes both have work. A thread's steps are drawn in advance, from its own random stream, and
 // replayed in a circle: the loop that is measured draws no random number and builds no key.
 #pragma once
 
@@ -123,8 +123,8 @@ class Steps {
     std::size_t at_ = 0;
 };
 
-/// Does `count` steps. Keyed has read, insert, remove and update of a key's number, each true if it found (or, insert, did
-/// not find) the key.
+/// Does `count` steps. Keyed has read, insert, remove and update of a key's number, each true if it found (or, insert,
+/// did not find) the key.
 template <class Keyed>
 Tally perform(Keyed& keyed, Steps& steps, std::uint64_t count) {
     Tally tally;

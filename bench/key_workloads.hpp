@@ -25,8 +25,8 @@ namespace hotindex::bench {
     const std::int64_t expected = static_cast<std::int64_t>(before) + growth;
     if (static_cast<std::int64_t>(size) == expected)
         return std::nullopt;
-    return fmt::format("size is {}; {} at the start and {:+} by what the operations answered make {}", size, before, growth,
-                       expected);
+    return fmt::format("size is {}; {} at the start and {:+} by what the operations answered make {}", size, before,
+                       growth, expected);
 }
 
 template <class Keyed>
@@ -92,8 +92,8 @@ class GrowWorkload {
     std::unique_ptr<Keyed> keyed_;
 };
 
-/// churn: an insert and a remove by turns, nothing fails. Each thread has keys of its own in a ring, n / threads of them
-/// present: it inserts the one before the present ones and removes the last of them.
+/// churn: an insert and a remove by turns, nothing fails. Each thread has keys of its own in a ring, n / threads of
+/// them present: it inserts the one before the present ones and removes the last of them.
 template <class Keyed>
 class ChurnWorkload {
   public:
@@ -157,7 +157,8 @@ class LazyKeys {
 
 /// `name` is complete but for what Google Benchmark appends. `make(keys)` gives an empty structure.
 template <class Keyed, class Make>
-void add_mix(const Settings& settings, const std::string& name, const Mix& mix, std::shared_ptr<LazyKeys> keys, Make make) {
+void add_mix(const Settings& settings, const std::string& name, const Mix& mix, std::shared_ptr<LazyKeys> keys,
+             Make make) {
     if (mix.name == rapid_grow.name)
         add_benchmark<GrowWorkload<Keyed>>(settings, name, [=](std::size_t threads) {
             const auto set = keys->get();

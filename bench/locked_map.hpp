@@ -1,5 +1,5 @@
-// LockedMap: std::unordered_map behind one lock, with the members of LockFreeHashMap: what the lock-free map is compared
-// with.
+// LockedMap: std::unordered_map behind one lock, with the members of LockFreeHashMap: what the lock-free map is
+// compared with.
 //
 // As fast as one lock allows: lookup by string_view without a copy; a key to insert is built before the lock is taken;
 // insert hashes once; under std::shared_mutex reads share the lock.
@@ -74,8 +74,8 @@ class LockedMap {
 
   private:
     using Map = std::unordered_map<std::string, Value, StringHash, std::equal_to<>>;
-    using ReadLock = std::conditional_t<std::is_same_v<Mutex, std::shared_mutex>, std::shared_lock<Mutex>,
-                                        std::unique_lock<Mutex>>;
+    using ReadLock =
+        std::conditional_t<std::is_same_v<Mutex, std::shared_mutex>, std::shared_lock<Mutex>, std::unique_lock<Mutex>>;
 
     mutable Mutex mutex_;
     Map map_;

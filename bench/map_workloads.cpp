@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -33,7 +33,8 @@ void register_map(const Plan& plan, std::string_view map, const Keys& keys) {
         if (plan.profile == Profile::quick && mix.name != read_heavy.name)
             continue;
         for (const auto& drawn : {keys.uniform, keys.zipf})
-            add_mix<Keyed>(plan.settings, fmt::format("{}/{}/{}", mix.name, map, drawn->parameters()), mix, drawn, make);
+            add_mix<Keyed>(plan.settings, fmt::format("{}/{}/{}", mix.name, map, drawn->parameters()), mix, drawn,
+                           make);
     }
     if (plan.profile == Profile::full)
         add_churn<Keyed>(plan.settings, fmt::format("churn/{}/n:{}", map, map_size), keys.uniform, make);

@@ -1,19 +1,19 @@
 // How one benchmark is measured: preparation, warm-up, the timed lap, the counters, the check.
 //
 // The threads. Google Benchmark creates the threads of a run (thread 0 is the main thread) and calls the function below
-// on each. Its own clock starts in the first step of `for (auto _ : state)`, after a barrier that all threads of the run
-// have to reach: thread creation and everything above the loop are outside the timed region. But each thread starts its
-// clock when it is next scheduled and stops it when it is done itself, and real_time is the mean over the threads: with
-// more threads than processors, threads that ran one after the other would look as if they had run at once. So the
-// throughput is not computed from real_time: each thread notes when it began and when it ended, and a lap lasts from the
-// first begin to the last end. All threads meet at the end of a lap, within the timed region, so that real_time is about
-// the same (it is the time of all laps of a run).
+// on each. Its own clock starts in the first step of `for (auto _ : state)`, after a barrier that all threads of the
+// run have to reach: thread creation and everything above the loop are outside the timed region. But each thread starts
+// its clock when it is next scheduled and stops it when it is done itself, and real_time is the mean over the threads:
+// with more threads than processors, threads that ran one after the other would look as if they had run at once. So the
+// throughput is not computed from real_time: each thread notes when it began and when it ended, and a lap lasts from
+// the first begin to the last end. All threads meet at the end of a lap, within the timed region, so that real_time is
+// about the same (it is the time of all laps of a run).
 //
-// The work. Every thread of a run does the same number of operations. For a steady workload that number follows from the
-// warm-up, so that the lap lasts about as long as was asked for, whatever the index, the machine and the vectors. A
-// workload in rounds (those that begin with an empty structure) has a fixed number of operations a round; its first round
-// is the warm-up, and rounds are repeated, each on a fresh structure, until the laps add up to that time. Structures are
-// built and destroyed outside the timed region.
+// The work. Every thread of a run does the same number of operations. For a steady workload that number follows from
+// the warm-up, so that the lap lasts about as long as was asked for, whatever the index, the machine and the vectors. A
+// workload in rounds (those that begin with an empty structure) has a fixed number of operations a round; its first
+// round is the warm-up, and rounds are repeated, each on a fresh structure, until the laps add up to that time.
+// Structures are built and destroyed outside the timed region.
 #pragma once
 
 #include "crew.hpp"
@@ -21,6 +21,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -49,7 +50,8 @@ inline std::atomic<int> failed_checks{0};
 ///   Lane lane(thread, random)     what a thread owns: everything that can be drawn in advance. On all threads at once
 ///   Tally run(lane, operations)   the loop that is measured. On all threads at once
 ///   period                        operations are done in multiples of it
-///   fault(growth, thorough)       in words, what is wrong after the lap; `growth` is what the threads say that they have
+///   fault(growth, thorough)       in words, what is wrong after the lap; `growth` is what the threads say that they
+///   have
 ///                                 added, `thorough` is true in one repetition. Thread 0 alone
 /// and one in rounds has besides
 ///   start_round()                 a fresh structure. Thread 0 alone
@@ -102,8 +104,12 @@ class Measured {
     void run_steadily(benchmark::State& state, typename Workload::Lane& lane, std::size_t me, Totals& totals) {
         const auto [operations, warm_up_growth] = warm_up(lane, me);
         totals.growth = warm_up_growth;
-        for ([[maybe_unused]] auto _ : state)
-            add(totals, lap(lane, me, operations));
+        for ([[maybe_unused]] auto _ : state) {
+            const double until = totals.seconds + settings_.seconds / 2;
+            do
+                add(totals, lap(lane, me, operations));
+            while (totals.seconds < until); // the warm-up may have been disturbed; all threads have the same sums
+        }
     }
 
     void run_rounds(benchmark::State& state, typename Workload::Lane& lane, std::size_t me, Totals& totals) {
@@ -159,8 +165,11 @@ class Measured {
         Lap& mine = crew_.lap(me);
         mine.begin = Clock::now();
         mine.tally = {};
-        for (std::uint64_t chunk = Workload::period; Clock::now() < warm_at_; chunk = std::min(2 * chunk, largest_chunk))
+        std::uint64_t chunk = Workload::period;
+        do {
             mine.tally += workload_->run(lane, chunk);
+            chunk = std::min(2 * chunk, largest_chunk);
+        } while (Clock::now() < warm_at_);
         mine.end = Clock::now();
         crew_.meet();
         const CrewLap whole = crew_.sum();

@@ -44,9 +44,12 @@ constexpr std::array flags{
 };
 
 // They choose or shape one of Google Benchmark's own reporters.
-constexpr std::array<std::string_view, 6> display_flags{
-    "--benchmark_format", "--benchmark_color", "--benchmark_counters_tabular", "--benchmark_display_aggregates_only",
-    "--benchmark_report_aggregates_only", "--benchmark_time_unit"};
+constexpr std::array<std::string_view, 6> display_flags{"--benchmark_format",
+                                                        "--benchmark_color",
+                                                        "--benchmark_counters_tabular",
+                                                        "--benchmark_display_aggregates_only",
+                                                        "--benchmark_report_aggregates_only",
+                                                        "--benchmark_time_unit"};
 
 constexpr std::size_t most_threads = 1024;
 
@@ -65,8 +68,10 @@ std::vector<std::size_t> default_ladder(Profile profile) {
 } // namespace
 
 const char* const denominator =
-    "All rates are a second of real time, over all threads together, from the first thread's begin to the last one's end: "
-    "items_per_second counts attempted operations, ops successful ones, failed those attempted in vain (insert of a present "
+    "All rates are a second of real time, over all threads together, from the first thread's begin to the last one's "
+    "end: "
+    "items_per_second counts attempted operations, ops successful ones, failed those attempted in vain (insert of a "
+    "present "
     "key; read, remove, update of an absent one); writer_ops is the rate of the writer that threads does not count.";
 
 Options read_options(std::span<const char* const> arguments) {
@@ -174,8 +179,8 @@ Threads exist and are warm before the clock starts; structures are built and des
 lap the structure's size must be what the operations answered; in one repetition of each benchmark that searches, answers
 are compared with sums in double precision over the vectors that the index holds. What fails is an error in the results.
 )",
-                       fmt::join(default_ladder(Profile::standard), ","), fmt::join(default_ladder(Profile::quick), ","),
-                       google);
+                       fmt::join(default_ladder(Profile::standard), ","),
+                       fmt::join(default_ladder(Profile::quick), ","), google);
 }
 
 } // namespace hotindex::bench

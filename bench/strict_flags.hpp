@@ -53,16 +53,10 @@ struct GivenFlag {
     return row.back();
 }
 
-/// " (did you mean X?)" with the nearest flag, or "" when all are more than half their length away.
-[[nodiscard]] inline std::string did_you_mean(std::string_view given, std::span<const Flag> known) {
-    const Flag* best = nullptr;
-    std::size_t least = given.size();
-    for (const Flag& flag : known)
-        if (const std::size_t distance = edit_distance(given, flag.name); distance < least) {
-            best = &flag;
-            least = distance;
-        }
-    return best == nullptr || 2 * least > best->name.size() ? "" : fmt::format("; did you mean {}?", best->name);
+/// The nearest of the known flags, of which there is at least one.
+[[nodiscard]] inline std::string_view nearest(std::string_view given, std::span<const Flag> known) {
+    return std::ranges::min_element(known, {}, [given](const Flag& flag) { return edit_distance(given, flag.name); })
+        ->name;
 }
 
 /// The arguments after the program's name. Throws BadFlag.
@@ -76,13 +70,13 @@ struct GivenFlag {
         if (!name.starts_with('-'))
             throw BadFlag(fmt::format("unexpected argument '{}': flags are --name or --name=value", argument));
         if (flag == known.end())
-            throw BadFlag(fmt::format("unknown flag {}{}", name, did_you_mean(name, known)));
+            throw BadFlag(fmt::format("unknown flag {}; did you mean {}?", name, nearest(name, known)));
         if (equals == std::string_view::npos && flag->value == Value::required)
             throw BadFlag(fmt::format("{0} needs a value: {0}=...", name));
         if (equals != std::string_view::npos && flag->value == Value::none)
             throw BadFlag(fmt::format("{} takes no value, but was given '{}'", name, argument.substr(equals + 1)));
-        given.push_back({flag->name, equals == std::string_view::npos ? std::nullopt
-                                                                      : std::optional(argument.substr(equals + 1))});
+        given.push_back(
+            {flag->name, equals == std::string_view::npos ? std::nullopt : std::optional(argument.substr(equals + 1))});
     }
     return given;
 }
@@ -98,7 +92,8 @@ template <class Number>
 }
 
 /// Numbers separated by commas, each in [1, most]; ascending, without duplicates. Throws BadFlag.
-[[nodiscard]] inline std::vector<std::size_t> read_list(std::string_view flag, std::string_view text, std::size_t most) {
+[[nodiscard]] inline std::vector<std::size_t> read_list(std::string_view flag, std::string_view text,
+                                                        std::size_t most) {
     std::vector<std::size_t> list;
     for (std::size_t begin = 0; begin <= text.size();) {
         const std::size_t end = std::min(text.find(',', begin), text.size());

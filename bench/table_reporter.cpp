@@ -10,7 +10,7 @@ namespace hotindex::bench {
 namespace {
 
 std::string rate(double value) {
-    return value >= 1e6 ? fmt::format("{:.3g} M/s", value / 1e6)
+    return value >= 1e6   ? fmt::format("{:.3g} M/s", value / 1e6)
            : value >= 1e3 ? fmt::format("{:.3g} k/s", value / 1e3)
                           : fmt::format("{:.3g} /s", value);
 }
@@ -24,8 +24,8 @@ double counter(const benchmark::BenchmarkReporter::Run& run, const char* name) {
 
 bool TableReporter::ReportContext(const Context& context) {
     width_ = std::max<std::size_t>(context.name_field_width, 20);
-    fmt::print(GetOutputStream(), "{:<{}}  {:>10}  {:>10} to {:<10}  {:>6}  {}\n", "benchmark", width_, "median ops", "least",
-               "most", "failed", "repetitions");
+    fmt::print(GetOutputStream(), "{:<{}}  {:>10}  {:>10} to {:<10}  {:>6}  {}\n", "benchmark", width_, "median ops",
+               "least", "most", "failed", "repetitions");
     return true;
 }
 
@@ -47,9 +47,9 @@ void TableReporter::ReportRuns(const std::vector<Run>& runs) {
     if (!ops.empty()) {
         std::ranges::sort(ops);
         const double median = (ops[ops.size() / 2] + ops[(ops.size() - 1) / 2]) / 2;
-        fmt::print(GetOutputStream(), "{:<{}}  {:>10}  {:>10} to {:<10}  {:>5.1f}%  {}\n", runs.front().run_name.str(), width_,
-                   rate(median), rate(ops.front()), rate(ops.back()), attempted > 0 ? 100 * failed / attempted : 0.0,
-                   ops.size());
+        fmt::print(GetOutputStream(), "{:<{}}  {:>10}  {:>10} to {:<10}  {:>5.1f}%  {}\n", runs.front().run_name.str(),
+                   width_, rate(median), rate(ops.front()), rate(ops.back()),
+                   attempted > 0 ? 100 * failed / attempted : 0.0, ops.size());
     }
     GetOutputStream().flush();
 }
