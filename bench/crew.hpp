@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <sched.h>
+#include <time.h>
 #include <vector>
 
 namespace hotindex::bench {
@@ -27,6 +28,13 @@ struct Tally {
     }
 };
 
+/// Processor time of the calling thread, in seconds.
+[[nodiscard]] inline double processor_seconds() noexcept {
+    timespec time{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
 /// One stretch of work of one thread.
 struct alignas(128) Lap {
     Clock::time_point begin;
@@ -34,6 +42,17 @@ struct alignas(128) Lap {
     Tally tally;
     std::uint64_t beside_begin = 0; ///< operations that a thread beside the crew had done at `begin`
     std::uint64_t beside_end = 0;
+    double processor_seconds = 0; ///< spent on a processor between begin and end
+
+    /// Notes when work() began and ended and what it returned.
+    template <class Work>
+    void time(Work work) {
+        const double before = bench::processor_seconds();
+        begin = Clock::now();
+        tally = work();
+        end = Clock::now();
+        processor_seconds = bench::processor_seconds() - before;
+    }
 };
 
 /// A lap of the whole crew: from the first thread's begin to the last one's end.
@@ -42,6 +61,7 @@ struct CrewLap {
     double fairness = 1; ///< shortest lap of a thread / longest
     Tally tally;
     double beside_per_second = 0;
+    double processor_seconds = 0; ///< of all threads; / seconds: how many processors they had
 };
 
 /// The same number of threads, from one measurement to the next. Every member but the constructor is called by all of
@@ -77,8 +97,10 @@ class Crew {
         if (length(longest).count() > 0)
             whole.fairness =
                 static_cast<double>(length(shortest).count()) / static_cast<double>(length(longest).count());
-        for (const Lap& lap : laps_)
+        for (const Lap& lap : laps_) {
             whole.tally += lap.tally;
+            whole.processor_seconds += lap.processor_seconds;
+        }
         if (whole.seconds > 0)
             whole.beside_per_second = static_cast<double>(end.beside_end - begin.beside_begin) / whole.seconds;
         return whole;

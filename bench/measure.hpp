@@ -96,6 +96,7 @@ class Measured {
     struct Totals {
         double seconds = 0;
         double fairness = 1;
+        double processor_seconds = 0;
         double beside = 0; ///< operations
         Tally tally;
         std::int64_t growth = 0; ///< since the structure was prepared
@@ -131,9 +132,7 @@ class Measured {
     CrewLap lap(typename Workload::Lane& lane, std::size_t me, std::uint64_t operations) {
         Lap& mine = crew_.lap(me);
         mine.beside_begin = beside();
-        mine.begin = Clock::now();
-        mine.tally = workload_->run(lane, operations);
-        mine.end = Clock::now();
+        mine.time([&] { return workload_->run(lane, operations); });
         mine.beside_end = beside();
         crew_.meet();
         const CrewLap whole = crew_.sum();
@@ -151,6 +150,7 @@ class Measured {
     static void add(Totals& totals, const CrewLap& lap) {
         totals.seconds += lap.seconds;
         totals.fairness = std::min(totals.fairness, lap.fairness);
+        totals.processor_seconds += lap.processor_seconds;
         totals.beside += lap.beside_per_second * lap.seconds;
         totals.tally += lap.tally;
         totals.growth += lap.tally.growth;
@@ -162,15 +162,15 @@ class Measured {
             warm_at_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                           std::chrono::duration<double>(settings_.seconds / 5));
         });
-        Lap& mine = crew_.lap(me);
-        mine.begin = Clock::now();
-        mine.tally = {};
-        std::uint64_t chunk = Workload::period;
-        do {
-            mine.tally += workload_->run(lane, chunk);
-            chunk = std::min(2 * chunk, largest_chunk);
-        } while (Clock::now() < warm_at_);
-        mine.end = Clock::now();
+        crew_.lap(me).time([&] {
+            Tally tally;
+            std::uint64_t chunk = Workload::period;
+            do {
+                tally += workload_->run(lane, chunk);
+                chunk = std::min(2 * chunk, largest_chunk);
+            } while (Clock::now() < warm_at_);
+            return tally;
+        });
         crew_.meet();
         const CrewLap whole = crew_.sum();
         crew_.meet();
@@ -186,6 +186,7 @@ class Measured {
         state.counters["ops"] = rate(totals.tally.succeeded);
         state.counters["failed"] = rate(totals.tally.failed);
         state.counters["fairness"] = totals.fairness;
+        state.counters["processors"] = totals.processor_seconds / totals.seconds;
         state.counters["timed_seconds"] = totals.seconds;
         if constexpr (requires(const Workload& w) { w.beside(); })
             state.counters["writer_ops"] = totals.beside / totals.seconds;

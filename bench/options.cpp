@@ -173,6 +173,8 @@ counters
   failed                operations attempted in vain a second: insert of a present key; read, remove, update of an absent one
   writer_ops            adds a second of the writer beside the searchers
   fairness              shortest time of a thread / longest, of equal work: 1 is fair
+  processors            processor time of the threads / real time: fewer than min(threads, processors of the machine) when
+                        threads wait for each other, or when something else runs on the machine
   timed_seconds         what the rates were divided by, together over the repetition's laps
 All rates are divided by real time from the first thread's begin to the last one's end. All threads of a run do equal work.
 Threads exist and are warm before the clock starts; structures are built and destroyed while it stands still. After every

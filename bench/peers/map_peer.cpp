@@ -129,9 +129,14 @@ struct Load {
     bool pin;
 };
 
-/// One map, one lap or as many rounds as make one: operations a second.
+struct Rate {
+    double operations; ///< a second
+    double processors; ///< that the threads had, on the average
+};
+
+/// One map, one lap or as many rounds as make one.
 template <class Map>
-double measure(const Load& load) {
+Rate measure(const Load& load) {
     const bool grows = load.mix.name == rapid_grow.name;
     const std::size_t n = load.keys.present_at_start();
     const std::size_t rounds = grows ? std::max<std::size_t>(1, load.operations / (n * 3 / 2 + 1)) : 1;
@@ -141,6 +146,7 @@ double measure(const Load& load) {
     std::optional<KeyedMap<Map>> map;
     std::size_t before = 0;
     double seconds = 0;
+    double processor_seconds = 0;
     std::int64_t growth = 0;
     std::string fault;
     const auto prepare = [&] {
@@ -153,6 +159,7 @@ double measure(const Load& load) {
     };
     const auto count_in = [&](const CrewLap& lap, bool timed) {
         seconds += timed ? lap.seconds : 0;
+        processor_seconds += timed ? lap.processor_seconds : 0;
         growth += lap.tally.growth;
         const std::int64_t expected = static_cast<std::int64_t>(before) + growth;
         if (static_cast<std::int64_t>(map->size()) != expected)
@@ -162,10 +169,7 @@ double measure(const Load& load) {
         const Pinned pinned(load.pin, me);
         Steps steps(load.keys, load.mix, Random(load.seed, me));
         const auto lap = [&](std::size_t operations, bool timed) {
-            Lap& mine = crew.lap(me);
-            mine.begin = Clock::now();
-            mine.tally = perform(*map, steps, operations);
-            mine.end = Clock::now();
+            crew.lap(me).time([&] { return perform(*map, steps, operations); });
             crew.alone(me, [&] { count_in(crew.sum(), timed); });
         };
         // Warm-up: a tenth of the lap on the same map, or a whole round.
@@ -185,7 +189,7 @@ double measure(const Load& load) {
         thread.join();
     if (!fault.empty())
         throw std::logic_error(fmt::format("{}, {} threads: {}", load.mix.name, load.threads, fault));
-    return static_cast<double>(rounds * each * load.threads) / seconds;
+    return {static_cast<double>(rounds * each * load.threads) / seconds, processor_seconds / seconds};
 }
 
 double median(std::vector<double> values) {
@@ -199,7 +203,7 @@ std::string range(const std::vector<double>& values, double unit) {
 
 struct Contender {
     std::string_view name;
-    double (*measure)(const Load&);
+    Rate (*measure)(const Load&);
 };
 
 /// What LockFreeHashMap must reach at 2 threads, as a multiple of the contender.
@@ -223,21 +227,24 @@ constexpr std::array floors{
 /// false if a floor does not hold.
 bool compare(const Options& options, const KeySet& keys, const Mix& mix, std::size_t threads) {
     std::array<std::vector<double>, contenders.size()> rates;
+    std::array<std::vector<double>, contenders.size()> processors;
     for (std::size_t repetition = 0; repetition != options.repetitions; ++repetition)
         for (std::size_t i = 0; i != contenders.size(); ++i) {
             const std::size_t turn = (repetition + i) % contenders.size();
-            rates[turn].push_back(contenders[turn].measure(
-                {mix, keys, threads, options.operations, options.seed + repetition, options.pin}));
+            const Rate rate = contenders[turn].measure(
+                {mix, keys, threads, options.operations, options.seed + repetition, options.pin});
+            rates[turn].push_back(rate.operations);
+            processors[turn].push_back(rate.processors);
         }
     bool hold = true;
     for (std::size_t i = 0; i != contenders.size(); ++i) {
+        fmt::print("{:<11}{:>2}  {:<27}{:>6.2f}  {:>14}  {:>5.2f}", mix.name, threads, contenders[i].name,
+                   median(rates[i]) / 1e6, range(rates[i], 1e6), median(processors[i]));
         std::vector<double> ratios;
         for (std::size_t repetition = 0; repetition != options.repetitions; ++repetition)
             ratios.push_back(rates[0][repetition] / rates[i][repetition]);
-        fmt::print("{:<11}{:>2}  {:<27}{:>6.2f}  {:>16}", mix.name, threads, contenders[i].name, median(rates[i]) / 1e6,
-                   range(rates[i], 1e6));
         if (i != 0)
-            fmt::print("  x{:<5.2f}{:>16}", median(ratios), range(ratios, 1));
+            fmt::print("  x{:<5.2f}{:>14}", median(ratios), range(ratios, 1));
         for (const Floor& floor : floors)
             if (threads == 2 && floor.mix == mix.name && floor.contender == contenders[i].name) {
                 const bool holds = median(ratios) >= floor.ratio;

@@ -163,7 +163,9 @@ class HotVectorIndex {
             const ReadLock lock(mutex_);
             scored = local.batch.scan(blocks(), ids());
             for (std::size_t i = 0; i != answers.size(); ++i)
-                answers[i] = matches_of(local, local.batch.top(i));
+                answers[i] = matches_of(local.batch.top(i));
+            for (std::size_t i = 0; i != answers.size(); ++i) // when nothing can throw any more
+                count_accesses(local, local.batch.top(i));
             maintain(local);
         }
         local.stats.answered(timer, answers.size(), scored);
@@ -269,7 +271,8 @@ class HotVectorIndex {
         {
             const ReadLock lock(mutex_);
             scored = scan_rows(local.prepared, blocks(), local.top, ids(), allowed);
-            matches = matches_of(local, local.top);
+            matches = matches_of(local.top);
+            count_accesses(local, local.top);
             maintain(local);
         }
         local.rows_last_time = scored;
@@ -289,18 +292,22 @@ class HotVectorIndex {
         };
     }
 
-    [[nodiscard]] std::vector<Match> matches_of(Local& local, TopK<Row>& top) const {
+    [[nodiscard]] std::vector<Match> matches_of(TopK<Row>& top) const {
         std::vector<Match> matches;
         matches.reserve(top.size());
-        const auto found = top.sorted(ids());
-        for (const auto& f : found)
-            matches.push_back({*ids_[f.slot], f.score});
-        if (options_.tracking != Tracking::off) {
-            const std::int64_t at = now();
-            for (const auto& f : found)
-                tracker_.access(local.tracker, records_[f.slot], at);
-        }
+        for (const auto& found : top.sorted(ids()))
+            matches.push_back({*ids_[found.slot], found.score});
         return matches;
+    }
+
+    /// Every result is an access. Apart from matches_of(), because a search that throws has counted none. Throws
+    /// nothing.
+    void count_accesses(Local& local, TopK<Row>& top) const {
+        if (options_.tracking == Tracking::off)
+            return;
+        const std::int64_t at = now();
+        for (const auto& found : top.sorted(ids()))
+            tracker_.access(local.tracker, records_[found.slot], at);
     }
 
     void count_access(Local& local, Row row) const {

@@ -454,7 +454,8 @@ class BasicLockFreeHotVectorIndex {
         local.top.reset(k, options_.metric);
         const auto id_of = ids(snapshot.guard_);
         const std::size_t scored = scan_rows(local.query, blocks(snapshot), local.top, id_of, allowed);
-        std::vector<Match> matches = matches_of(snapshot.guard_, local.top, id_of);
+        std::vector<Match> matches = matches_of(local.top, id_of);
+        count_accesses(snapshot.guard_, local.top, id_of);
         local.stats.answered(timer, 1, scored);
         maintain(snapshot.guard_);
         return matches;
@@ -471,7 +472,9 @@ class BasicLockFreeHotVectorIndex {
         std::vector<std::vector<Match>> answers;
         answers.reserve(local.batch.size());
         for (std::size_t i = 0; i != local.batch.size(); ++i)
-            answers.push_back(matches_of(snapshot.guard_, local.batch.top(i), id_of));
+            answers.push_back(matches_of(local.batch.top(i), id_of));
+        for (std::size_t i = 0; i != local.batch.size(); ++i) // when nothing can throw any more
+            count_accesses(snapshot.guard_, local.batch.top(i), id_of);
         local.stats.answered(timer, local.batch.size(), scored);
         maintain(snapshot.guard_);
         return answers;
@@ -491,17 +494,23 @@ class BasicLockFreeHotVectorIndex {
     }
 
     template <class IdOf>
-    [[nodiscard]] std::vector<Match> matches_of(const Guard& guard, TopK<SlotId>& top, const IdOf& id_of) const {
+    [[nodiscard]] std::vector<Match> matches_of(TopK<SlotId>& top, const IdOf& id_of) const {
         std::vector<Match> matches;
         matches.reserve(top.size());
         for (const auto& found : top.sorted(id_of))
             matches.push_back({std::string(id_of(found.slot)), found.score});
-        if (options_.tracking != Tracking::off) {
-            const std::int64_t now = B::read_clock_ms();
-            for (const auto& found : top.sorted(id_of))
-                tracker_.access(guard.local().tracker, slots_.entry(guard, found.slot)->value.record.get(), now);
-        }
         return matches;
+    }
+
+    /// Every result is an access. Apart from matches_of(), because a search that throws has counted none. Throws
+    /// nothing.
+    template <class IdOf>
+    void count_accesses(const Guard& guard, TopK<SlotId>& top, const IdOf& id_of) const {
+        if (options_.tracking == Tracking::off)
+            return;
+        const std::int64_t now = B::read_clock_ms();
+        for (const auto& found : top.sorted(id_of))
+            tracker_.access(guard.local().tracker, slots_.entry(guard, found.slot)->value.record.get(), now);
     }
 
     void count_access(const Guard& guard, const Entry& e) const {

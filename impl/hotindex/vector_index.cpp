@@ -34,14 +34,16 @@ namespace check {
 
 void options(const IndexOptions& options) {
     if (options.dimension == 0 || options.dimension > max_dimension)
-        throw InvalidArgument(fmt::format("IndexOptions.dimension is {}; give the number of floats in a vector, 1 to {}",
-                                          options.dimension, max_dimension));
+        throw InvalidArgument(
+            fmt::format("IndexOptions.dimension is {}; give the number of floats in a vector, 1 to {}",
+                        options.dimension, max_dimension));
     if (options.tiers.hot_within.count() < 0 || options.tiers.cold_after.count() < 0 ||
         options.tiers.manage_every.count() < 0)
-        throw InvalidArgument(fmt::format(
-            "IndexOptions.tiers has a negative time (hot_within {} ms, cold_after {} ms, manage_every {} ms); give times of "
-            "0 ms or more",
-            options.tiers.hot_within.count(), options.tiers.cold_after.count(), options.tiers.manage_every.count()));
+        throw InvalidArgument(fmt::format("IndexOptions.tiers has a negative time (hot_within {} ms, cold_after {} ms, "
+                                          "manage_every {} ms); give times of "
+                                          "0 ms or more",
+                                          options.tiers.hot_within.count(), options.tiers.cold_after.count(),
+                                          options.tiers.manage_every.count()));
     if (options.tiers.hot_within > options.tiers.cold_after)
         throw InvalidArgument(fmt::format(
             "IndexOptions.tiers.hot_within ({} ms) is longer than cold_after ({} ms), so a vector could be both; make "
@@ -65,15 +67,17 @@ void row(std::span<const float> vector, const IndexOptions& options, const std::
     }
     // The kernels divide by this norm, so what counts is the norm in float arithmetic, not the exact one.
     if (options.metric == Metric::cosine && !(squares >= smallest_squared_norm && std::isfinite(squares)))
-        throw InvalidArgument(fmt::format("{} has squared norm {} in float arithmetic, so it has no cosine similarity; scale it "
-                                          "(the squared norm must be at least {:g} and finite), or use another metric",
-                                          where, squares, smallest_squared_norm));
+        throw InvalidArgument(
+            fmt::format("{} has squared norm {} in float arithmetic, so it has no cosine similarity; scale it "
+                        "(the squared norm must be at least {:g} and finite), or use another metric",
+                        where, squares, smallest_squared_norm));
 }
 } // namespace
 
 void vector(std::span<const float> vector, const IndexOptions& options, std::string_view what) {
     if (vector.empty())
-        throw InvalidArgument(fmt::format("the {} is empty; this index holds vectors of {} floats", what, options.dimension));
+        throw InvalidArgument(
+            fmt::format("the {} is empty; this index holds vectors of {} floats", what, options.dimension));
     if (vector.size() != options.dimension)
         throw InvalidArgument(fmt::format("the {} has {} floats; this index holds vectors of {}", what, vector.size(),
                                           options.dimension));
@@ -82,10 +86,12 @@ void vector(std::span<const float> vector, const IndexOptions& options, std::str
 
 void batch(std::span<const float> queries, const IndexOptions& options) {
     if (queries.size() % options.dimension != 0)
-        throw InvalidArgument(fmt::format("the batch has {} floats, which is not a multiple of the dimension {}; give whole rows",
-                                          queries.size(), options.dimension));
+        throw InvalidArgument(
+            fmt::format("the batch has {} floats, which is not a multiple of the dimension {}; give whole rows",
+                        queries.size(), options.dimension));
     for (std::size_t i = 0; i != queries.size() / options.dimension; ++i)
-        row(queries.subspan(i * options.dimension, options.dimension), options, fmt::format("query {} of the batch", i));
+        row(queries.subspan(i * options.dimension, options.dimension), options,
+            fmt::format("query {} of the batch", i));
 }
 
 } // namespace check

@@ -133,7 +133,7 @@ class LockFreeHashMap {
         table_.for_each(guard, [&visit](const Entry& e) { visit(e.key.get(), e.value.get()); });
     }
 
-    /// Erases every entry that is there throughout; not atomic as a whole.
+    /// Erases every entry that is there throughout; not atomic as a whole: std::bad_alloc leaves some of them.
     void clear(const Handle& me) {
         const Guard guard(me);
         table_.for_each(guard, [&](Entry& e) {
