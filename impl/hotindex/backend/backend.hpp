@@ -12,8 +12,10 @@
 //   B::atomic<T>                 load, store, exchange, fetch_add, compare_exchange_strong/_weak with std::atomic's
 //                                meaning and explicit orders
 //   B::var<T>                    plain data that threads share: get(), set(v). A race on it is an error
-//   B::array<T>                  a fixed run of plain shared T, aligned to 64 bytes: read(offset, n) -> const T*,
-//                                write(offset, n) -> T*. The checker sees each as an access to those elements
+//   B::array<T>                  a fixed number of runs of plain shared T, one behind the other, aligned to 64 bytes:
+//                                read(run) -> const T*, write(run) -> T*, and read_some(first, mask) -> const T* of
+//                                run `first`, where only the runs first + i with bit i in the mask may be looked at.
+//                                The checker sees each as an access to those runs
 //   B::light_fence(edge), B::heavy_fence(edge)
 //                                the two halves of an asymmetric fence: of a light and a heavy one, or two heavy ones,
 //                                one is ordered before the other as if both were sequentially consistent fences. Two

@@ -66,21 +66,26 @@ struct ProductionBackend {
         T value_{};
     };
 
-    /// A run of n plain T, uninitialised, aligned to 64 bytes. Construction throws std::bad_alloc.
+    /// Runs of `width` plain T each, uninitialised, aligned to 64 bytes. Construction throws std::bad_alloc.
     template <class T>
     class array {
         static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
 
       public:
-        explicit array(std::size_t n)
-            : data_(static_cast<T*>(::operator new(n * sizeof(T), std::align_val_t{array_alignment}))) {}
+        array(std::size_t runs, std::size_t width)
+            : width_(width),
+              data_(static_cast<T*>(::operator new(runs * width * sizeof(T), std::align_val_t{array_alignment}))) {}
         ~array() { ::operator delete(data_, std::align_val_t{array_alignment}); }
         array(const array&) = delete;
         array& operator=(const array&) = delete;
-        [[nodiscard]] const T* read(std::size_t offset, std::size_t) const noexcept { return data_ + offset; }
-        [[nodiscard]] T* write(std::size_t offset, std::size_t) noexcept { return data_ + offset; }
+        [[nodiscard]] const T* read(std::size_t run) const noexcept { return data_ + run * width_; }
+        [[nodiscard]] const T* read_some(std::size_t first, std::uint64_t) const noexcept {
+            return data_ + first * width_;
+        }
+        [[nodiscard]] T* write(std::size_t run) noexcept { return data_ + run * width_; }
 
       private:
+        std::size_t width_;
         T* data_;
     };
 

@@ -230,6 +230,7 @@ template <class B, class Traits, class T>
 class MemoryPool {
   public:
     struct Link {
+        static constexpr bool ends_with_its_pool = true; ///< not destroyed one by one (for checkers of lifetimes)
         explicit Link(Link* n) : next(n) {}
         typename B::template var<Link*> next;
     };

@@ -87,13 +87,13 @@ class SlotStore {
     /// The row to fill between acquire() and open(): `stride` floats.
     [[nodiscard]] float* row_of_new(SlotId s) {
         const Place p = place(s);
-        return p.segment->rows.write(p.offset * stride_, stride_);
+        return p.segment->rows.write(p.offset);
     }
 
     /// The row is complete: PENDING from now on. The slot is still private.
     void open(SlotId s, float inverse_norm) {
         const Place p = place(s);
-        *p.segment->inverse_norms.write(p.offset, 1) = inverse_norm;
+        *p.segment->inverse_norms.write(p.offset) = inverse_norm;
         Stamps& v = p.segment->stamps[p.offset];
         // [slot_death] release-store; synchronizes-with the acquire-load of death in visible(); publishes: VACANT and
         // the row
@@ -175,7 +175,7 @@ class SlotStore {
     /// The row of a slot that the guard keeps: `stride` floats.
     [[nodiscard]] const float* row(const Guard&, SlotId s) const {
         const Place p = place(s);
-        return p.segment->rows.read(p.offset * stride_, stride_);
+        return p.segment->rows.read(p.offset);
     }
     /// The entry of a slot that the guard keeps.
     [[nodiscard]] Entry* entry(const Guard&, SlotId s) const { return rest(s).entry.get(); }
@@ -201,8 +201,8 @@ class SlotStore {
                 const SlotId n = std::min<SlotId>(block, here - offset);
                 const std::uint64_t mask = visible_mask(p.segment->stamps + offset, n, time);
                 if (mask != 0)
-                    use(first + offset, p.segment->rows.read(offset * stride_, n * stride_),
-                        p.segment->inverse_norms.read(offset, n), n, mask);
+                    use(first + offset, p.segment->rows.read_some(offset, mask),
+                        p.segment->inverse_norms.read_some(offset, mask), n, mask);
             }
             first += here;
         }
@@ -226,7 +226,7 @@ class SlotStore {
     };
     struct Segment {
         Segment(SlotId first, SlotId n, std::size_t stride)
-            : count(n), rows(n * stride), inverse_norms(n),
+            : count(n), rows(n, stride), inverse_norms(n, 1),
               stamps(B::template make_array<Stamps>(n, [](void* at) { B::template construct_at<Stamps>(at); })) {
             try {
                 rests = B::template make_array<Rest>(

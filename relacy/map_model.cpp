@@ -1,0 +1,258 @@
+// The hash map: every mix of operations on a key is linearizable, through collisions, growth and reclamation.
+#include "history.hpp"
+#include "model.hpp"
+
+#include <hotindex/map/lock_free_hash_map.hpp>
+
+#include <array>
+#include <cstddef>
+#include <initializer_list>
+#include <optional>
+#include <span>
+
+namespace {
+using namespace hotindex;
+using check::Effort;
+using check::expect;
+using check::History;
+using check::Model;
+using B = check::CheckerBackend;
+
+struct AllCollide {
+    std::size_t operator()(int) const noexcept { return 42; }
+};
+struct Spread {
+    std::size_t operator()(int key) const noexcept { return static_cast<std::size_t>(key); }
+};
+/// Does not grow within a model.
+struct RoomyTraits : TinyTraits {
+    static constexpr std::size_t first_buckets = 2;
+    static constexpr std::size_t load_percent = 100'000;
+};
+
+// ---- scripts: what each thread calls, as data ----
+
+struct Call {
+    enum Kind { insert, assign, update, erase, get } kind = get;
+    int key = 0;
+    int value = 0;  ///< to put; for update: to add
+    int answer = 0; ///< 1 or 0 for insert, update and erase; the old value for assign and get, 0 for none
+};
+struct Oracle {
+    std::array<int, 8> value{}; ///< by key; 0: absent
+    bool takes(const Call& c) {
+        int& v = value[static_cast<std::size_t>(c.key)];
+        const int old = v;
+        switch (c.kind) {
+        case Call::insert: v = old == 0 ? c.value : old; return c.answer == (old == 0 ? 1 : 0);
+        case Call::assign: v = c.value; return c.answer == old;
+        case Call::update: v = old == 0 ? 0 : old + c.value; return c.answer == (old == 0 ? 0 : 1);
+        case Call::erase: v = 0; return c.answer == (old == 0 ? 0 : 1);
+        default: return c.answer == old;
+        }
+    }
+};
+constexpr Call insert(int key, int value) { return {Call::insert, key, value, 0}; }
+constexpr Call assign(int key, int value) { return {Call::assign, key, value, 0}; }
+constexpr Call update(int key, int add) { return {Call::update, key, add, 0}; }
+constexpr Call erase(int key) { return {Call::erase, key, 0, 0}; }
+constexpr Call get(int key) { return {Call::get, key, 0, 0}; }
+
+/// Calls of up to three threads, after those of `before`, which run alone.
+struct Script {
+    static constexpr std::size_t most = 6;
+    struct Calls {
+        std::array<Call, most> calls{};
+        std::size_t size = 0;
+        constexpr Calls() = default;
+        constexpr Calls(std::initializer_list<Call> list) {
+            for (const Call& c : list)
+                calls[size++] = c;
+        }
+        [[nodiscard]] constexpr std::span<const Call> all() const { return {calls.data(), size}; }
+    };
+    Calls before;
+    std::array<Calls, 3> threads{};
+    [[nodiscard]] constexpr int count() const {
+        return threads[2].size != 0 ? 3 : 2;
+    }
+};
+
+template <const Script& S, class Hash, class Traits>
+struct Scripted {
+    using Map = LockFreeHashMap<int, int, Hash, std::equal_to<>, B, Traits>;
+    static constexpr int threads = S.count();
+    Map map;
+    std::array<std::optional<typename Map::Handle>, static_cast<std::size_t>(threads)> handles;
+    std::optional<History<Call, Oracle>> history;
+
+    Scripted() {
+        for (auto& h : handles)
+            h.emplace(map.join());
+        Oracle start;
+        for (Call c : S.before.all()) {
+            perform(*handles[0], c);
+            start.takes(c);
+        }
+        history.emplace(start);
+    }
+    void thread(int i) {
+        for (Call c : S.threads[static_cast<std::size_t>(i)].all())
+            history->record([&] { return perform(*handles[static_cast<std::size_t>(i)], c); });
+    }
+    void after() {
+        const auto& me = *handles[0];
+        std::size_t there = 0;
+        for (int key = 0; key != 8; ++key) {
+            history_end(me, key);
+            there += map.contains(me, key) ? 1 : 0;
+        }
+        history->check();
+        std::size_t visited = 0;
+        map.for_each(me, [&](int, int) { ++visited; });
+        expect(visited == there, "for_each visits every entry once when nothing else runs");
+        expect(map.size() == there, "the size is exact when nothing else runs");
+        for (auto& h : handles)
+            if (&h != &handles[0])
+                h.reset();
+        expect(map.drain(me), "everything retired goes in the end");
+    }
+    /// The final state counts as answers too, of the keys that were used.
+    void history_end(const typename Map::Handle& me, int key) {
+        for (const auto& calls : S.threads)
+            for (const Call& c : calls.all())
+                if (c.key == key) {
+                    history->record([&] { return perform(me, get(key)); });
+                    return;
+                }
+    }
+    Call perform(const typename Map::Handle& me, Call c) {
+        switch (c.kind) {
+        case Call::insert: c.answer = map.insert(me, c.key, c.value) ? 1 : 0; break;
+        case Call::assign: c.answer = map.insert_or_assign(me, c.key, c.value).value_or(0); break;
+        case Call::update: c.answer = map.update(me, c.key, [&](int old) { return old + c.value; }) ? 1 : 0; break;
+        case Call::erase: c.answer = map.erase(me, c.key) ? 1 : 0; break;
+        default: c.answer = map.get(me, c.key).value_or(0);
+        }
+        return c;
+    }
+};
+
+#define HOTINDEX_SCRIPT(name, hash, traits, claim, ...)                                                                \
+    constexpr Script name##_script __VA_ARGS__;                                                                        \
+    const Model<Scripted<name##_script, hash, traits>> name##_model(#name, claim)
+
+// One key.
+HOTINDEX_SCRIPT(insert_insert, AllCollide, RoomyTraits, "of two inserts of a key one succeeds",
+                {{}, {{{insert(1, 10), get(1)}, {insert(1, 20), get(1)}, {}}}});
+HOTINDEX_SCRIPT(insert_erase, AllCollide, RoomyTraits, "an erase takes what is there when it strikes",
+                {{}, {{{insert(1, 10), erase(1)}, {erase(1), insert(1, 20)}, {}}}});
+HOTINDEX_SCRIPT(erase_erase, AllCollide, RoomyTraits, "of two erases of a key one succeeds",
+                {{insert(1, 10)}, {{{erase(1), get(1)}, {erase(1), get(1)}, {}}}});
+HOTINDEX_SCRIPT(update_erase, AllCollide, RoomyTraits, "an update never brings an erased key back",
+                {{insert(1, 10)}, {{{update(1, 1), get(1)}, {erase(1), get(1)}, {}}}});
+HOTINDEX_SCRIPT(update_update, AllCollide, RoomyTraits, "no update is lost",
+                {{insert(1, 10)}, {{{update(1, 1), update(1, 2)}, {update(1, 4), get(1)}, {}}}});
+HOTINDEX_SCRIPT(erase_reinsert_get, AllCollide, RoomyTraits, "a lookup during erase and reinsert sees one of them whole",
+                {{insert(1, 10)}, {{{erase(1), insert(1, 20), assign(1, 30)}, {get(1), get(1)}, {}}}});
+HOTINDEX_SCRIPT(assign_assign, AllCollide, RoomyTraits, "every assignment returns what it replaced",
+                {{insert(1, 10)}, {{{assign(1, 20), assign(1, 30)}, {assign(1, 40), get(1)}, {}}}});
+HOTINDEX_SCRIPT(three_on_a_key, AllCollide, RoomyTraits, "insert, erase and lookup of a key by three threads",
+                {{insert(1, 10)}, {{{erase(1)}, {insert(1, 20)}, {get(1), get(1)}}}});
+HOTINDEX_SCRIPT(recycled_entry, AllCollide, RoomyTraits, "a lookup never sees an entry that is used again",
+                {{insert(1, 10)}, {{{assign(1, 20), assign(1, 30), assign(1, 40), assign(1, 50)}, {get(1), get(1)}, {}}}});
+
+// Several keys in one bucket: blocks.
+HOTINDEX_SCRIPT(neighbours, AllCollide, RoomyTraits, "operations on neighbours in a bucket do not disturb each other",
+                {{insert(1, 10)}, {{{insert(2, 20), get(1)}, {insert(3, 30), get(1)}, {}}}});
+HOTINDEX_SCRIPT(erase_neighbour, AllCollide, RoomyTraits, "erasing a neighbour does not hide a key",
+                {{insert(1, 10), insert(2, 20), insert(3, 30)}, {{{erase(1), erase(2)}, {get(3), get(2)}, {}}}});
+HOTINDEX_SCRIPT(block_recycled, AllCollide, RoomyTraits, "a lookup never walks a block that is used again",
+                {{insert(1, 10), insert(2, 20)},
+                 {{{assign(1, 11), assign(1, 12), assign(1, 13), assign(1, 14)}, {get(2), get(1)}, {}}}});
+HOTINDEX_SCRIPT(long_chain, AllCollide, RoomyTraits, "a bucket of more entries than a block holds",
+                {{insert(1, 10), insert(2, 20), insert(3, 30), insert(4, 40), insert(5, 50)},
+                 {{{insert(6, 60), erase(1)}, {get(1), insert(7, 70)}, {}}}});
+
+// Growth: TinyTraits start with one bucket, and the second insert grows.
+HOTINDEX_SCRIPT(get_during_growth, Spread, TinyTraits, "a key is never out of sight while its bucket moves",
+                {{insert(1, 10)}, {{{insert(2, 20), insert(3, 30)}, {get(1), get(1)}, {}}}});
+HOTINDEX_SCRIPT(two_growers, Spread, TinyTraits, "two inserts that both find the table full",
+                {{insert(1, 10)}, {{{insert(2, 20), insert(3, 30)}, {insert(4, 40), get(1)}, {}}}});
+HOTINDEX_SCRIPT(erase_during_growth, Spread, TinyTraits, "an erased key does not come back with its moved bucket",
+                {{insert(1, 10), insert(2, 20)}, {{{insert(3, 30), get(1)}, {erase(1), get(1)}, {}}}});
+HOTINDEX_SCRIPT(update_during_growth, Spread, TinyTraits, "an update during a move is not lost",
+                {{insert(1, 10), insert(2, 20)}, {{{insert(3, 30), get(1)}, {update(1, 5), get(1)}, {}}}});
+HOTINDEX_SCRIPT(chain_moves, AllCollide, TinyTraits, "a chain moves to the next table as a whole",
+                {{insert(1, 10), insert(2, 20)}, {{{insert(3, 30), erase(1)}, {get(2), get(1)}, {}}}});
+HOTINDEX_SCRIPT(three_movers, Spread, TinyTraits, "two movers and a reader",
+                {{insert(1, 10), insert(2, 20)}, {{{insert(3, 30)}, {insert(4, 40)}, {get(1), get(2)}}}});
+HOTINDEX_SCRIPT(reader_of_moved_words, Spread, TinyTraits,
+                "what helpers filled in is seen by whoever sees the old bucket as moved",
+                {{insert(1, 10), insert(2, 20)}, {{{insert(3, 30)}, {assign(1, 11)}, {update(1, 100), get(1)}}}});
+
+// Visiting is not atomic as a whole, so it is no call of a script.
+struct VisitDuringErase {
+    using Map = LockFreeHashMap<int, int, Spread, std::equal_to<>, B, TinyTraits>;
+    static constexpr int threads = 2;
+    Map map;
+    std::array<std::optional<Map::Handle>, 2> handles;
+    VisitDuringErase() {
+        for (auto& h : handles)
+            h.emplace(map.join());
+        for (int key = 1; key != 4; ++key)
+            map.insert(*handles[0], key, 10 * key);
+    }
+    void thread(int i) {
+        if (i == 0) {
+            map.erase(*handles[0], 2);
+            map.insert(*handles[0], 4, 40);
+            map.insert(*handles[0], 5, 50);
+            return;
+        }
+        std::array<int, 6> seen{};
+        map.for_each(*handles[1], [&seen](int key, int value) {
+            expect(value == 10 * key, "an entry is visited whole");
+            ++seen[static_cast<std::size_t>(key)];
+        });
+        expect(seen[1] == 1 && seen[3] == 1, "what is there throughout is visited exactly once");
+        expect(seen[2] <= 1 && seen[4] <= 1 && seen[5] <= 1, "nothing is visited twice");
+    }
+    void after() {
+        handles[1].reset();
+        expect(map.drain(*handles[0]), "everything retired goes in the end");
+    }
+};
+const Model<VisitDuringErase> visit_during_erase("visit_during_erase", "for_each misses nothing that is there throughout");
+
+/// A thread ends with blocks in its caches and limbo; another one takes over its record and goes on.
+struct HandOver {
+    using Map = LockFreeHashMap<int, int, AllCollide, std::equal_to<>, B, RoomyTraits>;
+    static constexpr int threads = 2;
+    Map map;
+    std::array<std::optional<Map::Handle>, 2> handles;
+    HandOver() {
+        handles[0].emplace(map.join());
+        map.insert(*handles[0], 1, 10);
+    }
+    void thread(int i) {
+        if (i == 0) {
+            map.insert_or_assign(*handles[0], 1, 20);
+            map.insert(*handles[0], 2, 20);
+            map.erase(*handles[0], 1);
+            handles[0].reset();
+        } else {
+            handles[1].emplace(map.join());
+            map.insert(*handles[1], 3, 30);
+            map.insert_or_assign(*handles[1], 2, 30);
+            map.erase(*handles[1], 3);
+        }
+    }
+    void after() {
+        expect(map.size() == 1, "counters of ended threads stay counted");
+        expect(map.drain(*handles[1]), "limbo of ended threads is collected");
+    }
+};
+const Model<HandOver> hand_over("hand_over", "a record with caches, limbo and counters passes from thread to thread");
+
+} // namespace

@@ -1,0 +1,63 @@
+// Model: what a scenario has to offer, and how it is registered with the runner.
+//
+//   struct ReaderAgainstRetire {                            // constructed anew for each execution, by one thread:
+//       static constexpr int threads = 2;                   //   a good place to play everything up to the window
+//       void thread(int i) { ... }                          // runs interleaved; i = 0 ... threads - 1
+//       void after() { ... }                                // optional: runs alone when all threads are done
+//   };                                                      // destruction finds leaks
+//   const Model<ReaderAgainstRetire> m1("reader_against_retire", "a node outlives the guard that saw it");
+#pragma once
+
+#include "checker_backend.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <string_view>
+#include <vector>
+
+namespace hotindex::check {
+
+/// How long a scenario is searched. Bounds are preemptions; 0 executions: not at all.
+struct Effort {
+    unsigned bound = 2;                     ///< of the quick search
+    std::uint64_t bounded = 60'000;         ///< executions after which the quick bounded search stops
+    std::uint64_t random = 10'000;          ///< executions of the quick random search
+    unsigned deep_bound = 3;                ///< of the deep one, which is stopped after 100 times as many executions
+};
+
+struct Scenario {
+    std::string_view name;
+    std::string_view claim; ///< a sentence
+    int threads;
+    std::size_t size;
+    void (*construct)(void*);
+    void (*destroy)(void*);
+    void (*thread)(void*, int);
+    void (*after)(void*);
+    Effort effort;
+};
+
+[[nodiscard]] inline std::vector<Scenario>& scenarios() {
+    static std::vector<Scenario> all;
+    return all;
+}
+
+template <class S>
+class Model {
+  public:
+    Model(std::string_view name, std::string_view claim, Effort effort = {}) {
+        static_assert(S::threads >= 2 && S::threads <= max_threads);
+        static_assert(alignof(S) <= 128);
+        scenarios().push_back({name, claim, S::threads, sizeof(S), [](void* at) { ::new (at) S(); },
+                               [](void* s) { static_cast<S*>(s)->~S(); },
+                               [](void* s, int i) { static_cast<S*>(s)->thread(i); },
+                               [](void* s) {
+                                   if constexpr (requires(S& x) { x.after(); })
+                                       static_cast<S*>(s)->after();
+                               },
+                               effort});
+    }
+};
+
+} // namespace hotindex::check
