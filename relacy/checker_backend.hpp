@@ -39,7 +39,7 @@
 #include <utility>
 #include <vector>
 
-namespace hotindex::check {
+namespace hotindex::model {
 
 inline constexpr int max_threads = 4;
 
@@ -459,4 +459,4 @@ struct CheckerBackend {
 };
 static_assert(Backend<CheckerBackend>);
 
-} // namespace hotindex::check
+} // namespace hotindex::model

@@ -9,9 +9,9 @@
 
 namespace {
 using namespace hotindex;
-using check::expect;
-using check::Model;
-using B = check::CheckerBackend;
+using model::expect;
+using model::Model;
+using B = model::CheckerBackend;
 
 using Domain = EpochDomain<B, TinyTraits, NoLocal>;
 using Guard = Domain::Guard;

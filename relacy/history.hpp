@@ -14,7 +14,7 @@
 #include <cstdint>
 #include <source_location>
 
-namespace hotindex::check {
+namespace hotindex::model {
 
 /// Oracle: copyable, default-constructed as the start; `bool takes(const Call&)` applies a call and says whether its
 /// answer is right. Call: what was called and what it answered.
@@ -77,4 +77,4 @@ class History {
     std::array<Entry, most_calls> entries_{};
 };
 
-} // namespace hotindex::check
+} // namespace hotindex::model

@@ -12,11 +12,11 @@
 
 namespace {
 using namespace hotindex;
-using check::Effort;
-using check::expect;
-using check::History;
-using check::Model;
-using B = check::CheckerBackend;
+using model::Effort;
+using model::expect;
+using model::History;
+using model::Model;
+using B = model::CheckerBackend;
 
 struct AllCollide {
     std::size_t operator()(int) const noexcept { return 42; }
@@ -190,6 +190,16 @@ HOTINDEX_SCRIPT(three_movers, Spread, TinyTraits, "two movers and a reader",
 HOTINDEX_SCRIPT(reader_of_moved_words, Spread, TinyTraits,
                 "what helpers filled in is seen by whoever sees the old bucket as moved",
                 {{insert(1, 10), insert(2, 20)}, {{{insert(3, 30)}, {assign(1, 11)}, {update(1, 100), get(1)}}}});
+
+HOTINDEX_SCRIPT(promoted_meanwhile, Spread, TinyTraits, "an insert that looked up in a table that has had its day",
+                {{insert(1, 10)}, {{{insert(2, 20), insert(3, 30)}, {insert(4, 40)}, {}}}});
+// Three inserts: a root of two buckets, with an untouched table of four behind it.
+HOTINDEX_SCRIPT(two_buckets_move, Spread, TinyTraits, "the last of several movers publishes what all of them moved",
+                {{insert(1, 10), insert(2, 20), insert(3, 30)}, {{{assign(1, 11)}, {assign(2, 22)}, {get(3), get(1)}}}});
+HOTINDEX_SCRIPT(filled_by_another, Spread, TinyTraits, "a bucket filled by a helper that stopped is published by the next",
+                {{insert(1, 10), insert(2, 20)}, {{{assign(1, 11)}, {assign(2, 22)}, {get(1), get(2)}}}});
+HOTINDEX_SCRIPT(visit_of_moved, AllCollide, TinyTraits, "a lookup in a chain that is being moved",
+                {{insert(1, 10), insert(2, 20)}, {{{assign(1, 11)}, {insert(3, 30)}, {get(1), get(3)}}}});
 
 // Visiting is not atomic as a whole, so it is no call of a script.
 struct VisitDuringErase {

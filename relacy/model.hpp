@@ -16,7 +16,7 @@
 #include <string_view>
 #include <vector>
 
-namespace hotindex::check {
+namespace hotindex::model {
 
 /// How long a scenario is searched. Bounds are preemptions; 0 executions: not at all.
 struct Effort {
@@ -60,4 +60,4 @@ class Model {
     }
 };
 
-} // namespace hotindex::check
+} // namespace hotindex::model

@@ -11,9 +11,9 @@
 
 namespace {
 using namespace hotindex;
-using check::expect;
-using check::Model;
-using B = check::CheckerBackend;
+using model::expect;
+using model::Model;
+using B = model::CheckerBackend;
 
 struct Block {
     explicit Block(int v) : value(v) {}

@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-namespace hotindex::check {
+namespace hotindex::model {
 
 FenceClocks fence_clocks;
 Arena arena;
@@ -322,7 +322,7 @@ int run_models(const std::vector<Scenario>& chosen, const Options& options, Repo
 void judge(const std::vector<Scenario>& chosen, const std::vector<std::size_t>& order, bool deep, Verdict& verdict) {
     const auto begin = std::chrono::steady_clock::now();
     std::vector<Search> stages{{Search::Kind::random, 0, 1000, 1},
-                               {Search::Kind::bounded, 1, 3000, 1},
+                               {Search::Kind::bounded, 1, 30'000, 1},
                                {Search::Kind::random, 0, 20'000, 1001},
                                {Search::Kind::bounded, 2, 60'000, 1}};
     if (deep) {
@@ -403,10 +403,10 @@ int run_mutants(const std::vector<Scenario>& chosen, const Options& options, Rep
                              v.bound == 0 ? "random" : fmt::format("bound {}", v.bound), v.executions,
                              rl::test_result_str(v.result));
         killed += v.killed || !v.finished ? 1 : 0;
-        fmt::print("{:<64} {:<11} {} ({:.1f} s)\n", id_of(site), check::name_of(mutants[m].to), by, v.seconds);
+        fmt::print("{:<64} {:<11} {} ({:.1f} s)\n", id_of(site), model::name_of(mutants[m].to), by, v.seconds);
         report.line("mutant", id_of(site), hotindex::name_of(site.named), bare_file(site.file),
-                    bare_function(site.function), check::name_of(site.operation), check::name_of(site.written),
-                    check::name_of(mutants[m].to), v.killed || !v.finished ? "killed" : "survived",
+                    bare_function(site.function), model::name_of(site.operation), model::name_of(site.written),
+                    model::name_of(mutants[m].to), v.killed || !v.finished ? "killed" : "survived",
                     v.killed ? chosen[v.scenario].name : std::string_view("-"),
                     !v.killed ? std::string("-") : v.bound == 0 ? "random" : fmt::format("bound {}", v.bound),
                     v.killed ? v.executions : 0, v.killed ? rl::test_result_str(v.result) : "-");
@@ -482,7 +482,7 @@ void apply_mutant(const Options& options, const std::vector<Scenario>& chosen) {
     for (Site* site : sites.all())
         if (id_of(*site) == id)
             for (const Strength s : weaker(site->written))
-                if (check::name_of(s) == to) {
+                if (model::name_of(s) == to) {
                     site->now = s;
                     return;
                 }
@@ -515,10 +515,10 @@ int replay(const std::vector<Scenario>& chosen, const Options& options) {
 }
 
 } // namespace
-} // namespace hotindex::check
+} // namespace hotindex::model
 
 int main(int argc, char** argv) {
-    using namespace hotindex::check;
+    using namespace hotindex::model;
     const Options options = parse(argc, argv);
     catch_crashes();
     std::vector<Scenario> chosen;

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <tuple>
 
-namespace hotindex::check {
+namespace hotindex::model {
 
 constinit SiteTable sites;
 
@@ -71,4 +71,4 @@ std::string id_of(const Site& site) {
     return before == 0 ? mine : fmt::format("{}:{}", mine, before + 1);
 }
 
-} // namespace hotindex::check
+} // namespace hotindex::model

@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-namespace hotindex::check {
+namespace hotindex::model {
 
 enum class Strength : std::uint8_t { relaxed, acquire, release, acq_rel, light_fence, heavy_fence, nothing };
 enum class Operation : std::uint8_t { unknown, load, store, exchange, fetch_add, cas, cas_failure, fence };
@@ -83,4 +83,4 @@ class SiteTable {
 };
 extern constinit SiteTable sites;
 
-} // namespace hotindex::check
+} // namespace hotindex::model

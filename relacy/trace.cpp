@@ -7,7 +7,7 @@
 #include <map>
 #include <utility>
 
-namespace hotindex::check {
+namespace hotindex::model {
 
 Trace trace;
 
@@ -66,4 +66,4 @@ std::string Trace::table(int threads) const {
     return out;
 }
 
-} // namespace hotindex::check
+} // namespace hotindex::model

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace hotindex::check {
+namespace hotindex::model {
 
 /// Where a step stands in the source.
 struct Place {
@@ -46,4 +46,4 @@ class Trace {
 };
 extern Trace trace;
 
-} // namespace hotindex::check
+} // namespace hotindex::model

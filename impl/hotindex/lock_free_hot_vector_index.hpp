@@ -344,7 +344,8 @@ class BasicLockFreeHotVectorIndex {
     [[nodiscard]] const IndexOptions& options() const noexcept { return options_; }
     [[nodiscard]] EpochStats epoch_stats() const { return domain_->stats(); }
     /// Reclaims what can be reclaimed now; true if nothing is left in limbo. The caller holds no snapshot.
-    bool drain() { return domain_->drain(self()); }
+    bool drain(const Handle& me) { return domain_->drain(me); }
+    bool drain() { return drain(self()); }
 
   private:
     struct Present {

@@ -159,7 +159,7 @@ class BucketTable {
             if (t == nullptr)
                 continue;
             for (std::size_t b = 0; b != t->size(); ++b) {
-                const Word w = t->buckets[b].load(B::relaxed());
+                const Word w = t->bucket(b).load(B::relaxed());
                 if ((w & bucket::moved) != 0)
                     continue; // its blocks were retired by the mover
                 for (Block* block = chain_of(w); block != nullptr;) {
@@ -275,10 +275,12 @@ class BucketTable {
     static constexpr std::size_t max_buckets = std::size_t{1} << 40;
 
     struct Table : Retirable<B, Local> {
-        Table(Cell* cells, std::size_t n) : buckets(cells), mask(n - 1), next(nullptr), cursor(0), moved(0) {}
-        [[nodiscard]] std::size_t size() const noexcept { return mask + 1; }
-        Cell* const buckets;
-        const std::size_t mask;
+        Table(Cell* cells, std::size_t n) : buckets(cells), last_bucket(n - 1), next(nullptr), cursor(0), moved(0) {}
+        [[nodiscard]] std::size_t mask() const { return last_bucket.get(); }
+        [[nodiscard]] std::size_t size() const { return mask() + 1; }
+        [[nodiscard]] Cell& bucket(std::size_t b) const { return buckets.get()[b]; }
+        const typename B::template var<Cell*> buckets;
+        const typename B::template var<std::size_t> last_bucket;
         alignas(isolation) typename B::template atomic<Table*> next;
         alignas(isolation) typename B::template atomic<std::size_t> cursor; ///< buckets claimed for moving
         typename B::template atomic<std::size_t> moved;                     ///< buckets marked moved
@@ -344,12 +346,12 @@ class BucketTable {
         const Table* t = root_.load(B::acquire(edge::table_root));
         // [bucket] acquire-load; synchronizes-with the release-CASes of insert(), rebuild(), fill()
         // [bucket_freeze] acquire-load; synchronizes-with the release-CAS in move_bucket(): the next table is there
-        Word w = t->buckets[hash & t->mask].load(B::acquire(edge::bucket));
+        Word w = t->bucket(hash & t->mask()).load(B::acquire(edge::bucket));
         while ((w & bucket::frozen) != 0) [[unlikely]] {
-            // [table_next] acquire-load; synchronizes-with the release-CAS in grow()
-            t = t->next.load(B::acquire(edge::table_next));
+            // relaxed: the frozen word was read with acquire, and who froze it had the next table (bucket_freeze)
+            t = t->next.load(B::relaxed());
             // [bucket] acquire-load; synchronizes-with the release-CASes of insert(), rebuild(), fill()
-            const Word newer = t->buckets[hash & t->mask].load(B::acquire(edge::bucket));
+            const Word newer = t->bucket(hash & t->mask()).load(B::acquire(edge::bucket));
             if (newer == bucket::untouched)
                 return w; // I3: the frozen content counts until the new word is filled
             w = newer;
@@ -365,16 +367,16 @@ class BucketTable {
             // [table_next] acquire-load; synchronizes-with the release-CAS in grow()
             Table* next = t->next.load(B::acquire(edge::table_next));
             if (next == nullptr) [[likely]] {
-                Cell& cell = t->buckets[hash & t->mask];
+                Cell& cell = t->bucket(hash & t->mask());
                 // [bucket] acquire-load; synchronizes-with the release-CASes of insert(), rebuild(), fill()
                 // [bucket_freeze] acquire-load; synchronizes-with the release-CAS in move_bucket()
                 const Word w = cell.load(B::acquire(edge::bucket));
                 if ((w & bucket::frozen) == 0) [[likely]]
                     return {&cell, w};
-                // [table_next] acquire-load; synchronizes-with the release-CAS in grow()
-                next = t->next.load(B::acquire(edge::table_next)); // bucket_freeze says that it is there
+                // relaxed: the frozen word was read with acquire, and who froze it had the next table (bucket_freeze)
+                next = t->next.load(B::relaxed());
             }
-            count_moved(guard, *t, *next, move_bucket(guard, *t, *next, hash & t->mask) ? 1 : 0);
+            count_moved(guard, *t, *next, move_bucket(guard, *t, *next, hash & t->mask()) ? 1 : 0);
             help_move(guard, *t, *next);
             t = next;
         }
@@ -521,7 +523,7 @@ class BucketTable {
 
     /// Moves bucket b of t into next, unless that is done; true for the one call that marked it moved.
     bool move_bucket(const Guard& guard, Table& t, Table& next, std::size_t b) {
-        Cell& cell = t.buckets[b];
+        Cell& cell = t.bucket(b);
         // [bucket_moved] acquire-load; synchronizes-with the release-CAS below
         // [bucket] acquire-load; synchronizes-with the release-CASes of insert(), rebuild(), fill()
         Word w = cell.load(B::acquire(edge::bucket_moved));
@@ -536,9 +538,9 @@ class BucketTable {
             return false;
         // The content of old bucket b goes to the new buckets b, b + old size, b + 2 * old size, ...
         const bool is_single = (w & bucket::chained) == 0 && (w & bucket::address_bits) != 0;
-        const std::size_t single = is_single ? entry_of(w)->hash.get() & next.mask : next.size();
+        const std::size_t single = is_single ? entry_of(w)->hash.get() & next.mask() : next.size();
         for (std::size_t target = b; target < next.size(); target += t.size()) {
-            Cell& into = next.buckets[target];
+            Cell& into = next.bucket(target);
             // [bucket] acquire-load; synchronizes-with the release-CAS in fill(), by another helper: bucket_moved
             // passes it on
             if (into.load(B::acquire(edge::bucket)) != bucket::untouched)
@@ -547,7 +549,7 @@ class BucketTable {
                 fill(guard, into, target == single ? w & ~(bucket::frozen | bucket::moved) : bucket::filled);
             else
                 fill(guard, into, build(guard, chosen(w, [&](Word entry) {
-                                            return (entry_of(entry)->hash.get() & next.mask) == target;
+                                            return (entry_of(entry)->hash.get() & next.mask()) == target;
                                         })));
         }
         Word expected = w;
@@ -589,7 +591,7 @@ class BucketTable {
         std::size_t marked = 0;
         for (std::size_t b = begin; b < t.size() && b != begin + Traits::buckets_per_help; ++b)
             // relaxed: only a hint where memory will be needed; moving reads the entries' hashes
-            B::prefetch(entry_of(t.buckets[b].load(B::relaxed())));
+            B::prefetch(entry_of(t.bucket(b).load(B::relaxed())));
         try {
             for (std::size_t b = begin; b < t.size() && b != begin + Traits::buckets_per_help; ++b)
                 marked += move_bucket(guard, t, next, b) ? 1 : 0;
@@ -629,14 +631,14 @@ class BucketTable {
         }
     }
     static void destroy_table(Table* t) {
-        B::destroy_array(t->buckets, t->size());
+        B::destroy_array(t->buckets.get(), t->size());
         B::destroy(t);
     }
 
     template <class Visit>
     void visit_bucket(const Table& t, std::size_t b, Visit&& visit) const {
         // [bucket] acquire-load; synchronizes-with the release-CASes of insert(), rebuild(), fill()
-        visit_content(t, b, t.buckets[b].load(B::acquire(edge::bucket)), visit);
+        visit_content(t, b, t.bucket(b).load(B::acquire(edge::bucket)), visit);
     }
 
     template <class Visit>
@@ -648,17 +650,17 @@ class BucketTable {
             });
             return;
         }
-        // [table_next] acquire-load; synchronizes-with the release-CAS in grow()
-        const Table& next = *t.next.load(B::acquire(edge::table_next));
+        // relaxed: the frozen word was read with acquire, and who froze it had the next table (bucket_freeze)
+        const Table& next = *t.next.load(B::relaxed());
         for (std::size_t target = b; target < next.size(); target += t.size()) {
             // [bucket] acquire-load; synchronizes-with the release-CASes of insert(), rebuild(), fill()
-            const Word newer = next.buckets[target].load(B::acquire(edge::bucket));
+            const Word newer = next.bucket(target).load(B::acquire(edge::bucket));
             if (newer != bucket::untouched) {
                 visit_content(next, target, newer, visit);
                 continue;
             }
             any_of(w, [&](Word entry) {
-                if ((entry_of(entry)->hash.get() & next.mask) == target)
+                if ((entry_of(entry)->hash.get() & next.mask()) == target)
                     visit(*entry_of(entry));
                 return false;
             });

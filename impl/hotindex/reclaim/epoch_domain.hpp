@@ -163,8 +163,9 @@ class EpochDomain {
 
     /// Tries to move the epoch on by one. false: a pinned participant is behind, or another thread was faster.
     bool try_advance() {
-        // [epoch_advance] acquire-load; synchronizes-with the release-CAS below
-        std::uint64_t e = epoch_.load(B::acquire(edge::epoch_advance));
+        // relaxed: a guess, which the CAS confirms; earlier advances are passed on by the release sequence that it
+        // continues
+        std::uint64_t e = epoch_.load(B::relaxed());
         // [epoch_fence] heavy; pairs-with light in pin(): either the scan below sees a pin, or that pin's reads see
         // every unlink before this line
         B::heavy_fence(edge::epoch_fence);

@@ -1,0 +1,295 @@
+// The whole lock-free index at a tiny size: every mix of add, remove, get and search is linearizable, rows are never
+// torn, and nothing is used again while somebody can see it.
+#include "history.hpp"
+#include "model.hpp"
+
+#include <hotindex/lock_free_hot_vector_index.hpp>
+
+#include <array>
+#include <cstddef>
+#include <initializer_list>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace {
+using namespace hotindex;
+using model::Effort;
+using model::expect;
+using model::History;
+using model::Model;
+using B = model::CheckerBackend;
+
+constexpr std::array<std::string_view, 3> ids{"a", "b", "c"};
+
+/// Does not grow its directory within a model.
+struct RoomyTraits : TinyTraits {
+    static constexpr std::size_t first_buckets = 2;
+    static constexpr std::size_t load_percent = 100'000;
+};
+
+// ---- scripts: what each thread calls, as data ----
+
+struct Call {
+    enum Kind { add, remove, get, contains, search } kind = get;
+    int id = 0;
+    int value = 0;
+    int answer = 0;            ///< add: 1 inserted, 2 replaced; remove, contains: 1 or 0; get: the value, 0 for none
+    std::array<int, 3> seen{}; ///< search: the value of each id, 0 for none
+};
+struct Oracle {
+    std::array<int, 3> value{};
+    bool takes(const Call& c) {
+        int& v = value[static_cast<std::size_t>(c.id)];
+        const int old = v;
+        switch (c.kind) {
+        case Call::add: v = c.value; return c.answer == (old == 0 ? 1 : 2);
+        case Call::remove: v = 0; return c.answer == (old == 0 ? 0 : 1);
+        case Call::get: return c.answer == old;
+        case Call::contains: return c.answer == (old == 0 ? 0 : 1);
+        default: return c.seen == value;
+        }
+    }
+};
+constexpr int a = 0;
+constexpr int b = 1;
+constexpr int c = 2;
+constexpr Call add(int id, int value) { return {Call::add, id, value, 0, {}}; }
+constexpr Call remove(int id) { return {Call::remove, id, 0, 0, {}}; }
+constexpr Call get(int id) { return {Call::get, id, 0, 0, {}}; }
+constexpr Call contains(int id) { return {Call::contains, id, 0, 0, {}}; }
+constexpr Call search() { return {Call::search, 0, 0, 0, {}}; }
+
+/// Calls of up to three threads, after those of `before`, which run alone.
+struct Script {
+    static constexpr std::size_t most = 8;
+    struct Calls {
+        std::array<Call, most> calls{};
+        std::size_t size = 0;
+        constexpr Calls() = default;
+        constexpr Calls(std::initializer_list<Call> list) {
+            for (const Call& each : list)
+                calls[size++] = each;
+        }
+        [[nodiscard]] constexpr std::span<const Call> all() const { return {calls.data(), size}; }
+    };
+    Calls before;
+    std::array<Calls, 3> threads{};
+    [[nodiscard]] constexpr int count() const {
+        return threads[2].size != 0 ? 3 : 2;
+    }
+};
+
+template <class Traits>
+class Stage {
+  public:
+    using Index = BasicLockFreeHotVectorIndex<B, Traits>;
+    using Handle = typename Index::Handle;
+
+    explicit Stage(int threads, Tracking tracking = Tracking::off)
+        : index(IndexOptions{.dimension = 2,
+                             .metric = Metric::inner_product,
+                             .tracking = tracking,
+                             .stats = false,
+                             .tiers = {.manage_every = std::chrono::milliseconds(0)}}) {
+        for (int i = 0; i != threads; ++i)
+            handles[static_cast<std::size_t>(i)].emplace(index.join());
+    }
+    const Handle& handle(int i) { return *handles[static_cast<std::size_t>(i)]; }
+
+    Call perform(const Handle& me, Call call) {
+        const std::string_view id = ids[static_cast<std::size_t>(call.id)];
+        const auto value = static_cast<float>(call.value);
+        switch (call.kind) {
+        case Call::add:
+            call.answer = index.add_vector(me, id, std::array{value, value}) == AddOutcome::inserted ? 1 : 2;
+            break;
+        case Call::remove: call.answer = index.remove_vector(me, id) ? 1 : 0; break;
+        case Call::contains: call.answer = index.contains(me, id) ? 1 : 0; break;
+        case Call::get:
+            if (const std::optional<std::vector<float>> row = index.get_vector(me, id)) {
+                expect((*row)[0] == (*row)[1], "a row is whole");
+                call.answer = static_cast<int>((*row)[0]);
+            }
+            break;
+        default: call.seen = seen_by(index.search(me, query, 8));
+        }
+        return call;
+    }
+    static std::array<int, 3> seen_by(const std::vector<Match>& matches) {
+        std::array<int, 3> seen{};
+        for (const Match& m : matches) {
+            int& mine = seen[static_cast<std::size_t>(m.id[0] - 'a')];
+            expect(mine == 0, "an id comes once in a result");
+            mine = static_cast<int>(m.score);
+        }
+        return seen;
+    }
+    /// Everything is over: nothing may be left in limbo.
+    void finish() {
+        for (std::size_t i = 1; i != handles.size(); ++i)
+            handles[i].reset();
+        // what is in limbo needs a few advances; drain() makes three
+        expect(index.drain(handle(0)), "everything retired is recycled in the end");
+    }
+    static constexpr std::array query{1.0F, 0.0F};
+    Index index;
+    std::array<std::optional<Handle>, 3> handles;
+};
+
+template <const Script& S, class Traits>
+struct Scripted : Stage<Traits> {
+    static constexpr int threads = S.count();
+    std::optional<History<Call, Oracle>> history;
+
+    Scripted() : Stage<Traits>(threads) {
+        Oracle start;
+        for (const Call& call : S.before.all())
+            start.takes(this->perform(this->handle(0), call));
+        history.emplace(start);
+    }
+    void thread(int i) {
+        for (const Call& call : S.threads[static_cast<std::size_t>(i)].all())
+            history->record([&] { return this->perform(this->handle(i), call); });
+    }
+    void after() {
+        history->record([&] { return this->perform(this->handle(0), search()); });
+        for (int id = 0; id != 3; ++id)
+            history->record([&] { return this->perform(this->handle(0), get(id)); });
+        history->check();
+        this->finish();
+    }
+};
+
+#define HOTINDEX_SCRIPT(name, traits, claim, ...)                                                                      \
+    constexpr Script name##_script __VA_ARGS__;                                                                        \
+    const Model<Scripted<name##_script, traits>> name##_model(#name, claim)
+
+HOTINDEX_SCRIPT(add_search, RoomyTraits, "a search sees a new vector whole or not at all",
+                {{}, {{{add(a, 1)}, {search(), search()}, {}}}});
+HOTINDEX_SCRIPT(upsert_search, RoomyTraits, "a search sees the old version or the new one, never both or none",
+                {{add(a, 1)}, {{{add(a, 2)}, {search(), search()}, {}}}});
+HOTINDEX_SCRIPT(remove_search, RoomyTraits, "a search sees a removed vector or not, and not again after that",
+                {{add(a, 1)}, {{{remove(a)}, {search(), search()}, {}}}});
+HOTINDEX_SCRIPT(token_search, RoomyTraits, "a token that moves from id to id is never out of sight",
+                {{add(a, 1)}, {{{add(b, 1), remove(a)}, {search(), search()}, {}}}});
+HOTINDEX_SCRIPT(upsert_upsert, RoomyTraits, "one of two replacements comes first",
+                {{add(a, 1)}, {{{add(a, 2), get(a)}, {add(a, 3), get(a)}, {}}}});
+HOTINDEX_SCRIPT(add_add, RoomyTraits, "of two adds of an id one inserts", {{}, {{{add(a, 1), get(a)}, {add(a, 2), get(a)}, {}}}});
+HOTINDEX_SCRIPT(upsert_remove, RoomyTraits, "a replacement and a removal of an id",
+                {{add(a, 1)}, {{{add(a, 2), search()}, {remove(a), search()}, {}}}});
+HOTINDEX_SCRIPT(remove_remove, RoomyTraits, "of two removals one succeeds",
+                {{add(a, 1)}, {{{remove(a), contains(a)}, {remove(a), contains(a)}, {}}}});
+HOTINDEX_SCRIPT(remove_readd, RoomyTraits, "an id that is removed and added again, beside a removal",
+                {{add(a, 1)}, {{{remove(a), add(a, 2)}, {remove(a), get(a)}, {}}}});
+HOTINDEX_SCRIPT(get_then_search, RoomyTraits, "what get has shown, search shows too",
+                {{add(a, 1)}, {{{add(a, 2)}, {get(a), search()}, {}}}});
+HOTINDEX_SCRIPT(gone_then_search, RoomyTraits, "what get has missed, search misses too",
+                {{add(a, 1)}, {{{remove(a)}, {contains(a), search()}, {}}}});
+HOTINDEX_SCRIPT(false_then_search, RoomyTraits, "when a removal finds nothing, neither does a search after it",
+                {{add(a, 1)}, {{{remove(a)}, {remove(a), search()}, {}}}});
+HOTINDEX_SCRIPT(two_ids, RoomyTraits, "updates of two ids are seen in one order",
+                {{add(a, 1), add(b, 1)}, {{{add(a, 2)}, {add(b, 2)}, {search(), search()}}}});
+HOTINDEX_SCRIPT(two_searchers, RoomyTraits, "two searches agree on the order of two updates",
+                {{add(a, 1), add(b, 1)}, {{{add(a, 2), add(b, 2)}, {search()}, {search()}}}});
+HOTINDEX_SCRIPT(three_updates, RoomyTraits, "replace, remove and replace of one id",
+                {{add(a, 1)}, {{{add(a, 2)}, {remove(a)}, {add(a, 3)}}}});
+HOTINDEX_SCRIPT(upsert_remove_search, RoomyTraits, "replace and remove, seen by a third thread",
+                {{add(a, 1)}, {{{add(a, 2)}, {remove(a)}, {search(), search()}}}});
+HOTINDEX_SCRIPT(helped_upsert, RoomyTraits, "two replacements and a search that may help either",
+                {{add(a, 1)}, {{{add(a, 2)}, {add(a, 3)}, {search(), search()}}}});
+HOTINDEX_SCRIPT(slots_recycled, RoomyTraits, "a search never sees a slot that is used again",
+                {{add(a, 1), add(a, 2), add(a, 3)},
+                 {{{add(a, 4), add(a, 5), add(a, 6), add(a, 7)}, {search(), search()}, {}}}});
+HOTINDEX_SCRIPT(recycled_for_another, RoomyTraits, "a slot that goes from one id to another",
+                {{add(a, 1), add(a, 2), add(b, 1)},
+                 {{{add(a, 3), add(b, 2), add(a, 4), add(b, 3)}, {search(), get(b)}, {}}}});
+HOTINDEX_SCRIPT(entry_recycled, RoomyTraits, "an entry that is unlinked and used again",
+                {{add(a, 1)}, {{{remove(a), add(b, 2), remove(b), add(a, 3)}, {get(a), search()}, {}}}});
+HOTINDEX_SCRIPT(directory_grows, TinyTraits, "adds that make the directory grow, beside gets",
+                {{add(a, 1)}, {{{add(b, 2), add(c, 3)}, {get(a), get(b)}, {}}}});
+HOTINDEX_SCRIPT(segments_open, TinyTraits, "adds that open segments, beside searches",
+                {{add(a, 1), add(b, 1)}, {{{add(c, 1)}, {add(a, 2)}, {search()}}}});
+
+/// Several searches on one snapshot see one state.
+struct HeldSnapshot : Stage<RoomyTraits> {
+    static constexpr int threads = 2;
+    HeldSnapshot() : Stage<RoomyTraits>(threads) {
+        perform(handle(0), add(a, 1));
+        perform(handle(0), add(b, 1));
+    }
+    void thread(int i) {
+        if (i == 0) {
+            perform(handle(0), add(a, 2));
+            perform(handle(0), remove(b));
+            perform(handle(0), add(a, 3));
+            return;
+        }
+        const auto snapshot = index.snapshot(handle(1));
+        const std::array<int, 3> first = seen_by(snapshot.search(query, 8));
+        expect(first[0] != 0, "what is replaced is never out of sight");
+        expect(seen_by(snapshot.search(query, 8)) == first, "a snapshot does not change");
+        expect(snapshot.size() == (first[1] != 0 ? 2 : 1), "a snapshot counts what it finds");
+    }
+    void after() {
+        expect(index.size() == 1, "the size is exact when nothing else runs");
+        finish();
+    }
+};
+const Model<HeldSnapshot> held_snapshot("held_snapshot", "several searches on one snapshot see one state");
+
+/// Accesses are counted exactly, whoever counts them where, through lives of records.
+struct Accesses : Stage<RoomyTraits> {
+    static constexpr int threads = 2;
+    Accesses() : Stage<RoomyTraits>(threads, Tracking::exact) {
+        perform(handle(0), add(a, 1));
+        perform(handle(0), add(b, 1));
+    }
+    void thread(int i) {
+        index.access(handle(i), "a");
+        if (i == 0) {
+            perform(handle(0), add(c, 1)); // its record shares a cell with that of "a"
+            index.access(handle(0), "c");
+            index.access(handle(0), "a");
+        } else {
+            perform(handle(1), search());
+        }
+    }
+    void after() {
+        expect(index.access_stats(handle(0), "a")->count == 4, "every access is counted");
+        expect(index.access_stats(handle(0), "b")->count == 1, "every access is counted");
+        finish();
+    }
+};
+const Model<Accesses> accesses("accesses", "accesses of several threads add up exactly");
+
+/// A record's next life starts at zero, whatever late comers write back.
+struct RecordLives : Stage<RoomyTraits> {
+    static constexpr int threads = 2;
+    RecordLives() : Stage<RoomyTraits>(threads, Tracking::exact) {
+        perform(handle(0), add(a, 1));
+        index.access(handle(1), "a");
+    }
+    void thread(int i) {
+        if (i == 0) {
+            perform(handle(0), remove(a));
+            perform(handle(0), add(b, 1));
+            perform(handle(0), remove(b));
+            perform(handle(0), add(c, 1));
+            index.access(handle(0), "c");
+        } else {
+            index.access(handle(1), "b");
+            index.access(handle(1), "c");
+            index.promote(handle(1), "b");
+        }
+    }
+    void after() {
+        const std::uint64_t count = index.access_stats(handle(0), "c")->count;
+        expect(count == 1 || count == 2, "no access of an earlier life is counted for the next one");
+        finish();
+    }
+};
+const Model<RecordLives> record_lives("record_lives", "a record that is used again starts at zero");
+
+} // namespace
