@@ -19,7 +19,6 @@
 #pragma once
 
 #include "clean_relacy.hpp"
-
 #include "sites.hpp"
 #include "trace.hpp"
 
@@ -49,6 +48,13 @@ struct FenceClocks {
     std::array<rl::timestamp_t, max_threads> heavy{}; ///< what was before some heavy fence
 };
 extern FenceClocks fence_clocks;
+
+/// The planted bug that is switched on, and how often each one's place was reached.
+struct Bugs {
+    bug active = bug::none;
+    std::array<std::uint64_t, bug_count> reached{};
+};
+extern constinit Bugs bugs;
 
 [[nodiscard]] inline int current_thread() {
     return rl::ctx().current_thread();
@@ -91,7 +97,8 @@ class Probe {
         check_life(at);
         const rl::thread_info_base& me = *rl::ctx().threadx_;
         for (rl::thread_id_t i = 0; i != threads(); ++i)
-            if (me.acq_rel_order_[i] < std::max(writes_[static_cast<std::size_t>(i)], reads_[static_cast<std::size_t>(i)]))
+            if (me.acq_rel_order_[i] <
+                std::max(writes_[static_cast<std::size_t>(i)], reads_[static_cast<std::size_t>(i)]))
                 return fail(complaint, rl::test_result_data_race, at);
         wrote();
     }
@@ -187,9 +194,9 @@ struct CheckerBackend {
             const T value = cell_.load(rl_order(*o.site), rl_info(*o.site));
             if (tracing())
                 trace.add(current_thread(),
-                          value == newest_ ? fmt::format("load -> {}", in_words(value))
-                                           : fmt::format("load -> {} (stale; the newest is {})", in_words(value),
-                                                         in_words(newest_)),
+                          value == newest_
+                              ? fmt::format("load -> {}", in_words(value))
+                              : fmt::format("load -> {} (stale; the newest is {})", in_words(value), in_words(newest_)),
                           *o.site);
             return value;
         }
@@ -239,8 +246,8 @@ struct CheckerBackend {
             const bool done =
                 Weak ? cell_.compare_exchange_weak(expected, desired, rl_order(*success.site), rl_info(*success.site),
                                                    rl::mo_relaxed, rl_info(*failure.site))
-                     : cell_.compare_exchange_strong(expected, desired, rl_order(*success.site),
-                                                     rl_info(*success.site), rl::mo_relaxed, rl_info(*failure.site));
+                     : cell_.compare_exchange_strong(expected, desired, rl_order(*success.site), rl_info(*success.site),
+                                                     rl::mo_relaxed, rl_info(*failure.site));
             if (!done && failure.site->now == Strength::acquire)
                 rl::ctx().atomic_thread_fence_acquire();
             if (tracing())
@@ -358,8 +365,15 @@ struct CheckerBackend {
             trace.add(current_thread(), "heavy fence", site);
     }
 
+    [[nodiscard]] static bool planted(bug b) noexcept {
+        ++bugs.reached[static_cast<std::size_t>(b)];
+        return b == bugs.active;
+    }
+
     static void prefetch(const void*) noexcept {}
-    static void pause(const Location at = Location::current()) { rl::ctx().yield(1, rl::debug_info("", at.file_name(), at.line())); }
+    static void pause(const Location at = Location::current()) {
+        rl::ctx().yield(1, rl::debug_info("", at.file_name(), at.line()));
+    }
 
     template <class T, class... Args>
     [[nodiscard]] static T* make(Args&&... args) {
@@ -420,10 +434,14 @@ struct CheckerBackend {
     }
     [[nodiscard]] static rl::memory_order rl_order(const Site& site) noexcept {
         switch (site.now) {
-        case Strength::acquire: return rl::mo_acquire;
-        case Strength::release: return rl::mo_release;
-        case Strength::acq_rel: return rl::mo_acq_rel;
-        default: return rl::mo_relaxed;
+        case Strength::acquire:
+            return rl::mo_acquire;
+        case Strength::release:
+            return rl::mo_release;
+        case Strength::acq_rel:
+            return rl::mo_acq_rel;
+        default:
+            return rl::mo_relaxed;
         }
     }
     [[nodiscard]] static rl::debug_info rl_info(const Site& site) noexcept {
@@ -433,9 +451,12 @@ struct CheckerBackend {
     [[nodiscard]] static rl::timestamp_t* put_aside() {
         rl::thread_info_base* const me = rl::ctx().threadx_;
         switch (rl::ctx().get_thread_count()) {
-        case 2: return static_cast<rl::thread_info<2>*>(me)->acquire_fence_order_;
-        case 3: return static_cast<rl::thread_info<3>*>(me)->acquire_fence_order_;
-        default: return static_cast<rl::thread_info<4>*>(me)->acquire_fence_order_;
+        case 2:
+            return static_cast<rl::thread_info<2>*>(me)->acquire_fence_order_;
+        case 3:
+            return static_cast<rl::thread_info<3>*>(me)->acquire_fence_order_;
+        default:
+            return static_cast<rl::thread_info<4>*>(me)->acquire_fence_order_;
         }
     }
     [[nodiscard]] static rl::timestamp_t* clock() { return rl::ctx().threadx_->acq_rel_order_; }

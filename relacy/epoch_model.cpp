@@ -100,7 +100,8 @@ struct AdvancedByAnother : Stage<3> {
         }
     }
 };
-const Model<AdvancedByAnother> m3("advanced_by_another", "what one thread frees was over for readers that a third one saw leave");
+const Model<AdvancedByAnother> m3("advanced_by_another",
+                                  "what one thread frees was over for readers that a third one saw leave");
 
 /// Up to just before the race: retired at 3, the epoch is 5, a reader pinned at 4 holds the node.
 struct LastAdvance : Stage<3> {
@@ -138,7 +139,8 @@ struct LastAdvanceRepinned : LastAdvance {
         const Guard again(handle(1));
     }
 };
-const Model<LastAdvanceRepinned> m5("last_advance_repinned", "a scan that sees the next pin has seen the reads before it");
+const Model<LastAdvanceRepinned> m5("last_advance_repinned",
+                                    "a scan that sees the next pin has seen the reads before it");
 
 /// A reader whose announced epoch would lag by two, did it not look again.
 struct LateAnnouncement : Stage<3> {
@@ -219,7 +221,8 @@ struct JoinAgainstAdvance : Stage<3, 1> {
     }
     void after() { expect(domain.stats().participants == 3, "every thread has a record"); }
 };
-const Model<JoinAgainstAdvance> m11("join_against_advance", "a reader that joins late is seen, or sees what was unlinked");
+const Model<JoinAgainstAdvance> m11("join_against_advance",
+                                    "a reader that joins late is seen, or sees what was unlinked");
 
 /// Limbo of an ended thread, old enough only by an advance that its adopter has not made.
 struct AdoptedAfterAdvance : Stage<3> {

@@ -1,9 +1,9 @@
 // History: what operations of one execution were called when and what they answered, and whether some order of them
 // explains the answers (Wing and Gong's search, for a handful of operations).
 //
-// "Before" is happens-before, not the checker's clock: under release and acquire a call may well miss what another thread
-// has done at an earlier step of the execution, as long as nothing told it so. Whoever is told (by any synchronization,
-// the structure's own included) must see it. That is linearizability as C++ programs can observe it.
+// "Before" is happens-before, not the checker's clock: under release and acquire a call may well miss what another
+// thread has done at an earlier step of the execution, as long as nothing told it so. Whoever is told (by any
+// synchronization, the structure's own included) must see it. That is linearizability as C++ programs can observe it.
 #pragma once
 
 #include "checker_backend.hpp"

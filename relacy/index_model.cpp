@@ -44,22 +44,39 @@ struct Oracle {
         int& v = value[static_cast<std::size_t>(c.id)];
         const int old = v;
         switch (c.kind) {
-        case Call::add: v = c.value; return c.answer == (old == 0 ? 1 : 2);
-        case Call::remove: v = 0; return c.answer == (old == 0 ? 0 : 1);
-        case Call::get: return c.answer == old;
-        case Call::contains: return c.answer == (old == 0 ? 0 : 1);
-        default: return c.seen == value;
+        case Call::add:
+            v = c.value;
+            return c.answer == (old == 0 ? 1 : 2);
+        case Call::remove:
+            v = 0;
+            return c.answer == (old == 0 ? 0 : 1);
+        case Call::get:
+            return c.answer == old;
+        case Call::contains:
+            return c.answer == (old == 0 ? 0 : 1);
+        default:
+            return c.seen == value;
         }
     }
 };
 constexpr int a = 0;
 constexpr int b = 1;
 constexpr int c = 2;
-constexpr Call add(int id, int value) { return {Call::add, id, value, 0, {}}; }
-constexpr Call remove(int id) { return {Call::remove, id, 0, 0, {}}; }
-constexpr Call get(int id) { return {Call::get, id, 0, 0, {}}; }
-constexpr Call contains(int id) { return {Call::contains, id, 0, 0, {}}; }
-constexpr Call search() { return {Call::search, 0, 0, 0, {}}; }
+constexpr Call add(int id, int value) {
+    return {Call::add, id, value, 0, {}};
+}
+constexpr Call remove(int id) {
+    return {Call::remove, id, 0, 0, {}};
+}
+constexpr Call get(int id) {
+    return {Call::get, id, 0, 0, {}};
+}
+constexpr Call contains(int id) {
+    return {Call::contains, id, 0, 0, {}};
+}
+constexpr Call search() {
+    return {Call::search, 0, 0, 0, {}};
+}
 
 /// Calls of up to three threads, after those of `before`, which run alone.
 struct Script {
@@ -76,9 +93,7 @@ struct Script {
     };
     Calls before;
     std::array<Calls, 3> threads{};
-    [[nodiscard]] constexpr int count() const {
-        return threads[2].size != 0 ? 3 : 2;
-    }
+    [[nodiscard]] constexpr int count() const { return threads[2].size != 0 ? 3 : 2; }
 };
 
 template <class Traits>
@@ -105,15 +120,20 @@ class Stage {
         case Call::add:
             call.answer = index.add_vector(me, id, std::array{value, value}) == AddOutcome::inserted ? 1 : 2;
             break;
-        case Call::remove: call.answer = index.remove_vector(me, id) ? 1 : 0; break;
-        case Call::contains: call.answer = index.contains(me, id) ? 1 : 0; break;
+        case Call::remove:
+            call.answer = index.remove_vector(me, id) ? 1 : 0;
+            break;
+        case Call::contains:
+            call.answer = index.contains(me, id) ? 1 : 0;
+            break;
         case Call::get:
             if (const std::optional<std::vector<float>> row = index.get_vector(me, id)) {
                 expect((*row)[0] == (*row)[1], "a row is whole");
                 call.answer = static_cast<int>((*row)[0]);
             }
             break;
-        default: call.seen = seen_by(index.search(me, query, 8));
+        default:
+            call.seen = seen_by(index.search(me, query, 8));
         }
         return call;
     }
@@ -176,7 +196,8 @@ HOTINDEX_SCRIPT(token_search, RoomyTraits, "a token that moves from id to id is 
                 {{add(a, 1)}, {{{add(b, 1), remove(a)}, {search(), search()}, {}}}});
 HOTINDEX_SCRIPT(upsert_upsert, RoomyTraits, "one of two replacements comes first",
                 {{add(a, 1)}, {{{add(a, 2), get(a)}, {add(a, 3), get(a)}, {}}}});
-HOTINDEX_SCRIPT(add_add, RoomyTraits, "of two adds of an id one inserts", {{}, {{{add(a, 1), get(a)}, {add(a, 2), get(a)}, {}}}});
+HOTINDEX_SCRIPT(add_add, RoomyTraits, "of two adds of an id one inserts",
+                {{}, {{{add(a, 1), get(a)}, {add(a, 2), get(a)}, {}}}});
 HOTINDEX_SCRIPT(upsert_remove, RoomyTraits, "a replacement and a removal of an id",
                 {{add(a, 1)}, {{{add(a, 2), search()}, {remove(a), search()}, {}}}});
 HOTINDEX_SCRIPT(remove_remove, RoomyTraits, "of two removals one succeeds",

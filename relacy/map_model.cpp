@@ -44,19 +44,38 @@ struct Oracle {
         int& v = value[static_cast<std::size_t>(c.key)];
         const int old = v;
         switch (c.kind) {
-        case Call::insert: v = old == 0 ? c.value : old; return c.answer == (old == 0 ? 1 : 0);
-        case Call::assign: v = c.value; return c.answer == old;
-        case Call::update: v = old == 0 ? 0 : old + c.value; return c.answer == (old == 0 ? 0 : 1);
-        case Call::erase: v = 0; return c.answer == (old == 0 ? 0 : 1);
-        default: return c.answer == old;
+        case Call::insert:
+            v = old == 0 ? c.value : old;
+            return c.answer == (old == 0 ? 1 : 0);
+        case Call::assign:
+            v = c.value;
+            return c.answer == old;
+        case Call::update:
+            v = old == 0 ? 0 : old + c.value;
+            return c.answer == (old == 0 ? 0 : 1);
+        case Call::erase:
+            v = 0;
+            return c.answer == (old == 0 ? 0 : 1);
+        default:
+            return c.answer == old;
         }
     }
 };
-constexpr Call insert(int key, int value) { return {Call::insert, key, value, 0}; }
-constexpr Call assign(int key, int value) { return {Call::assign, key, value, 0}; }
-constexpr Call update(int key, int add) { return {Call::update, key, add, 0}; }
-constexpr Call erase(int key) { return {Call::erase, key, 0, 0}; }
-constexpr Call get(int key) { return {Call::get, key, 0, 0}; }
+constexpr Call insert(int key, int value) {
+    return {Call::insert, key, value, 0};
+}
+constexpr Call assign(int key, int value) {
+    return {Call::assign, key, value, 0};
+}
+constexpr Call update(int key, int add) {
+    return {Call::update, key, add, 0};
+}
+constexpr Call erase(int key) {
+    return {Call::erase, key, 0, 0};
+}
+constexpr Call get(int key) {
+    return {Call::get, key, 0, 0};
+}
 
 /// Calls of up to three threads, after those of `before`, which run alone.
 struct Script {
@@ -73,9 +92,7 @@ struct Script {
     };
     Calls before;
     std::array<Calls, 3> threads{};
-    [[nodiscard]] constexpr int count() const {
-        return threads[2].size != 0 ? 3 : 2;
-    }
+    [[nodiscard]] constexpr int count() const { return threads[2].size != 0 ? 3 : 2; }
 };
 
 template <const Script& S, class Hash, class Traits>
@@ -128,11 +145,20 @@ struct Scripted {
     }
     Call perform(const typename Map::Handle& me, Call c) {
         switch (c.kind) {
-        case Call::insert: c.answer = map.insert(me, c.key, c.value) ? 1 : 0; break;
-        case Call::assign: c.answer = map.insert_or_assign(me, c.key, c.value).value_or(0); break;
-        case Call::update: c.answer = map.update(me, c.key, [&](int old) { return old + c.value; }) ? 1 : 0; break;
-        case Call::erase: c.answer = map.erase(me, c.key) ? 1 : 0; break;
-        default: c.answer = map.get(me, c.key).value_or(0);
+        case Call::insert:
+            c.answer = map.insert(me, c.key, c.value) ? 1 : 0;
+            break;
+        case Call::assign:
+            c.answer = map.insert_or_assign(me, c.key, c.value).value_or(0);
+            break;
+        case Call::update:
+            c.answer = map.update(me, c.key, [&](int old) { return old + c.value; }) ? 1 : 0;
+            break;
+        case Call::erase:
+            c.answer = map.erase(me, c.key) ? 1 : 0;
+            break;
+        default:
+            c.answer = map.get(me, c.key).value_or(0);
         }
         return c;
     }
@@ -153,14 +179,16 @@ HOTINDEX_SCRIPT(update_erase, AllCollide, RoomyTraits, "an update never brings a
                 {{insert(1, 10)}, {{{update(1, 1), get(1)}, {erase(1), get(1)}, {}}}});
 HOTINDEX_SCRIPT(update_update, AllCollide, RoomyTraits, "no update is lost",
                 {{insert(1, 10)}, {{{update(1, 1), update(1, 2)}, {update(1, 4), get(1)}, {}}}});
-HOTINDEX_SCRIPT(erase_reinsert_get, AllCollide, RoomyTraits, "a lookup during erase and reinsert sees one of them whole",
+HOTINDEX_SCRIPT(erase_reinsert_get, AllCollide, RoomyTraits,
+                "a lookup during erase and reinsert sees one of them whole",
                 {{insert(1, 10)}, {{{erase(1), insert(1, 20), assign(1, 30)}, {get(1), get(1)}, {}}}});
 HOTINDEX_SCRIPT(assign_assign, AllCollide, RoomyTraits, "every assignment returns what it replaced",
                 {{insert(1, 10)}, {{{assign(1, 20), assign(1, 30)}, {assign(1, 40), get(1)}, {}}}});
 HOTINDEX_SCRIPT(three_on_a_key, AllCollide, RoomyTraits, "insert, erase and lookup of a key by three threads",
                 {{insert(1, 10)}, {{{erase(1)}, {insert(1, 20)}, {get(1), get(1)}}}});
 HOTINDEX_SCRIPT(recycled_entry, AllCollide, RoomyTraits, "a lookup never sees an entry that is used again",
-                {{insert(1, 10)}, {{{assign(1, 20), assign(1, 30), assign(1, 40), assign(1, 50)}, {get(1), get(1)}, {}}}});
+                {{insert(1, 10)},
+                 {{{assign(1, 20), assign(1, 30), assign(1, 40), assign(1, 50)}, {get(1), get(1)}, {}}}});
 
 // Several keys in one bucket: blocks.
 HOTINDEX_SCRIPT(neighbours, AllCollide, RoomyTraits, "operations on neighbours in a bucket do not disturb each other",
@@ -195,8 +223,10 @@ HOTINDEX_SCRIPT(promoted_meanwhile, Spread, TinyTraits, "an insert that looked u
                 {{insert(1, 10)}, {{{insert(2, 20), insert(3, 30)}, {insert(4, 40)}, {}}}});
 // Three inserts: a root of two buckets, with an untouched table of four behind it.
 HOTINDEX_SCRIPT(two_buckets_move, Spread, TinyTraits, "the last of several movers publishes what all of them moved",
-                {{insert(1, 10), insert(2, 20), insert(3, 30)}, {{{assign(1, 11)}, {assign(2, 22)}, {get(3), get(1)}}}});
-HOTINDEX_SCRIPT(filled_by_another, Spread, TinyTraits, "a bucket filled by a helper that stopped is published by the next",
+                {{insert(1, 10), insert(2, 20), insert(3, 30)},
+                 {{{assign(1, 11)}, {assign(2, 22)}, {get(3), get(1)}}}});
+HOTINDEX_SCRIPT(filled_by_another, Spread, TinyTraits,
+                "a bucket filled by a helper that stopped is published by the next",
                 {{insert(1, 10), insert(2, 20)}, {{{assign(1, 11)}, {assign(2, 22)}, {get(1), get(2)}}}});
 HOTINDEX_SCRIPT(visit_of_moved, AllCollide, TinyTraits, "a lookup in a chain that is being moved",
                 {{insert(1, 10), insert(2, 20)}, {{{assign(1, 11)}, {insert(3, 30)}, {get(1), get(3)}}}});
@@ -233,7 +263,8 @@ struct VisitDuringErase {
         expect(map.drain(*handles[0]), "everything retired goes in the end");
     }
 };
-const Model<VisitDuringErase> visit_during_erase("visit_during_erase", "for_each misses nothing that is there throughout");
+const Model<VisitDuringErase> visit_during_erase("visit_during_erase",
+                                                 "for_each misses nothing that is there throughout");
 
 /// A thread ends with blocks in its caches and limbo; another one takes over its record and goes on.
 struct HandOver {

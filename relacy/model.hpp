@@ -20,11 +20,14 @@ namespace hotindex::model {
 
 /// How long a scenario is searched. Bounds are preemptions; 0 executions: not at all.
 struct Effort {
-    unsigned bound = 2;                     ///< of the quick search
-    std::uint64_t bounded = 60'000;         ///< executions after which the quick bounded search stops
-    std::uint64_t random = 10'000;          ///< executions of the quick random search
-    unsigned deep_bound = 3;                ///< of the deep one, which is stopped after 100 times as many executions
+    unsigned bound = 2;             ///< of the quick search
+    std::uint64_t bounded = 60'000; ///< executions after which the quick bounded search stops
+    std::uint64_t random = 10'000;  ///< executions of the quick random search
+    unsigned deep_bound = 3;        ///< of the deep one, which is stopped after 100 times as many executions
 };
+
+/// What a scenario's search has to end with. A scenario that must fail shows that the checker sees what it should.
+enum class Expected : std::uint8_t { passes, fails };
 
 struct Scenario {
     std::string_view name;
@@ -36,6 +39,7 @@ struct Scenario {
     void (*thread)(void*, int);
     void (*after)(void*);
     Effort effort;
+    Expected expected;
 };
 
 [[nodiscard]] inline std::vector<Scenario>& scenarios() {
@@ -46,7 +50,7 @@ struct Scenario {
 template <class S>
 class Model {
   public:
-    Model(std::string_view name, std::string_view claim, Effort effort = {}) {
+    Model(std::string_view name, std::string_view claim, Effort effort = {}, Expected expected = Expected::passes) {
         static_assert(S::threads >= 2 && S::threads <= max_threads);
         static_assert(alignof(S) <= 128);
         scenarios().push_back({name, claim, S::threads, sizeof(S), [](void* at) { ::new (at) S(); },
@@ -56,7 +60,7 @@ class Model {
                                    if constexpr (requires(S& x) { x.after(); })
                                        static_cast<S*>(s)->after();
                                },
-                               effort});
+                               effort, expected});
     }
 };
 

@@ -5,12 +5,13 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <optional>
 #include <ostream>
 #include <sstream>
@@ -23,6 +24,7 @@
 namespace hotindex::model {
 
 FenceClocks fence_clocks;
+constinit Bugs bugs;
 Arena arena;
 
 namespace {
@@ -36,7 +38,7 @@ std::uint64_t most_executions = 0;
 /// disable_alloc_ switches Relacy's own tracking of every `new` of the process on and off; it is off here, because
 /// libraries allocate too. What models allocate goes through the backend.
 struct AllocationSwitch : rl::context {
-    static int rl::context::*member() { return &AllocationSwitch::disable_alloc_; }
+    static int rl::context::* member() { return &AllocationSwitch::disable_alloc_; }
 };
 
 /// One suite a number of threads: Relacy's contexts are big templates. The scenario lives in a buffer beside it.
@@ -97,7 +99,7 @@ void catch_crashes() {
     alternative.ss_sp = stack.data();
     alternative.ss_size = stack.size();
     sigaltstack(&alternative, nullptr);
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = on_crash;
     action.sa_flags = SA_ONSTACK | SA_NODEFER;
     for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT})
@@ -114,9 +116,12 @@ struct Search {
 };
 [[nodiscard]] std::string name_of(const Search& s) {
     switch (s.kind) {
-    case Search::Kind::random: return "random";
-    case Search::Kind::bounded: return fmt::format("bound {}", s.bound);
-    default: return "full";
+    case Search::Kind::random:
+        return "random";
+    case Search::Kind::bounded:
+        return fmt::format("bound {}", s.bound);
+    default:
+        return "full";
     }
 }
 
@@ -163,32 +168,52 @@ Outcome search(const Scenario& scenario, const Search& how, bool with_trace) {
 
 Outcome search(const Scenario& scenario, const Search& how, bool with_trace) {
     switch (scenario.threads) {
-    case 2: return search<2>(scenario, how, with_trace);
-    case 3: return search<3>(scenario, how, with_trace);
-    default: return search<4>(scenario, how, with_trace);
+    case 2:
+        return search<2>(scenario, how, with_trace);
+    case 3:
+        return search<3>(scenario, how, with_trace);
+    default:
+        return search<4>(scenario, how, with_trace);
     }
 }
 
 // ---- mutants ----
 
+/// One order weakened, or one planted bug switched on.
 struct Mutant {
-    Site* site;
-    Strength to;
+    Site* site = nullptr;
+    Strength to{};
+    bug planted = bug::none;
+
+    void apply() const {
+        if (site != nullptr)
+            site->now = to;
+        bugs.active = planted;
+    }
+    [[nodiscard]] std::string name() const {
+        return site != nullptr ? fmt::format("{}={}", id_of(*site), model::name_of(to))
+                               : std::string(hotindex::name_of(planted));
+    }
 };
 
 [[nodiscard]] std::vector<Strength> weaker(Strength s) {
     switch (s) {
     case Strength::acquire:
-    case Strength::release: return {Strength::relaxed};
-    case Strength::acq_rel: return {Strength::acquire, Strength::release};
+    case Strength::release:
+        return {Strength::relaxed};
+    case Strength::acq_rel:
+        return {Strength::acquire, Strength::release};
     case Strength::light_fence:
-    case Strength::heavy_fence: return {Strength::nothing};
-    default: return {};
+    case Strength::heavy_fence:
+        return {Strength::nothing};
+    default:
+        return {};
     }
 }
 
 /// What a mutant's process reports.
 struct Verdict {
+    bool over; ///< its process has ended
     bool finished;
     bool killed;
     std::size_t scenario;
@@ -202,11 +227,13 @@ struct Options {
     bool deep = false;
     bool list = false;
     bool mutate = false;
-    std::string only;     ///< scenario names that contain it
-    std::string mutant;   ///< id=strength, weakened in all that is run
-    std::string site;     ///< with mutate: only sites whose id contains it
-    std::string replay;   ///< random:SEED or bound:N:EXECUTION
-    std::string report;   ///< file for lines of tab-separated facts
+    bool plant = false;
+    std::string only;    ///< scenario names that contain it
+    std::string mutant;  ///< id=strength or a bug's name: in force in all that is run
+    std::string site;    ///< with mutate or plant: only mutants whose name contains it
+    double seconds = 30; ///< with mutate or plant: for each mutant at most
+    std::string replay;  ///< random:SEED or bound:N:EXECUTION
+    std::string report;  ///< file for lines of tab-separated facts
 };
 
 class Report {
@@ -261,8 +288,8 @@ void explain(const Scenario& s, const Search& how, const Outcome& o, const Optio
     (void)search(s, again, true);
     fmt::print("\n{}: {}\n  {} in {} execution {}\n  again: {} --only {}{} --replay {}\n\n{}\n", s.name, s.claim,
                rl::test_result_str(o.result), name_of(how), o.failed_at, program, s.name,
-               options.mutant.empty() ? "" : fmt::format(" --mutant '{}'", options.mutant),
-               replay_of(how, o.failed_at), trace.table(s.threads));
+               options.mutant.empty() ? "" : fmt::format(" --mutant '{}'", options.mutant), replay_of(how, o.failed_at),
+               trace.table(s.threads));
 }
 
 int run_models(const std::vector<Scenario>& chosen, const Options& options, Report& report, const char* program) {
@@ -287,39 +314,59 @@ int run_models(const std::vector<Scenario>& chosen, const Options& options, Repo
                         result);
             if (!o.passed) {
                 fine = false;
-                explain(s, how, o, options, program);
+                if (s.expected == Expected::passes)
+                    explain(s, how, o, options, program);
             }
+        }
+        if (s.expected == Expected::fails) {
+            if (fine)
+                fmt::print("{}: {}\n  must fail and did not\n", s.name, s.claim);
+            fine = !fine;
         }
         ++(fine ? passed : failed);
     }
     for (const Site* site : sites.all())
-        report.line("site", id_of(*site), hotindex::name_of(site->named), site->file, site->line, bare_function(site->function),
-                    name_of(site->operation), name_of(site->written), site->executions);
+        report.line("site", id_of(*site), hotindex::name_of(site->named), site->file, site->line,
+                    bare_function(site->function), name_of(site->operation), name_of(site->written), site->executions);
     fmt::print("{} passed, {} failed\n", passed, failed);
     return failed == 0 ? 0 : 1;
 }
 
-/// The sites that each scenario meets, found out by a short search.
-[[nodiscard]] std::vector<std::vector<const Site*>> met_by(const std::vector<Scenario>& chosen) {
-    std::vector<std::vector<const Site*>> met;
+/// What each scenario meets: sites, and the places of planted bugs. Found out by a short search.
+struct Met {
+    std::vector<const Site*> sites;
+    std::vector<bug> bugs;
+    [[nodiscard]] bool has(const Mutant& m) const {
+        return m.site != nullptr ? std::find(sites.begin(), sites.end(), m.site) != sites.end()
+                                 : std::find(bugs.begin(), bugs.end(), m.planted) != bugs.end();
+    }
+};
+[[nodiscard]] std::vector<Met> met_by(const std::vector<Scenario>& chosen) {
+    std::vector<Met> met;
     for (const Scenario& s : chosen) {
         std::vector<std::uint64_t> before;
         sites.for_each([&](const Site& site) { before.push_back(site.executions); });
+        bugs.reached = {};
         if (!search(s, {Search::Kind::random, 0, 3000, 1}, false).passed) {
             fmt::print("{} fails without any mutant: run the models first\n", s.name);
             std::exit(1);
         }
         std::size_t i = 0;
-        std::vector<const Site*>& mine = met.emplace_back();
+        Met& mine = met.emplace_back();
         sites.for_each([&](const Site& site) {
             if (site.executions != before[i++])
-                mine.push_back(&site);
+                mine.sites.push_back(&site);
         });
+        for (std::size_t b = 0; b != bug_count; ++b)
+            if (bugs.reached[b] != 0)
+                mine.bugs.push_back(static_cast<bug>(b));
     }
     return met;
 }
 
-void judge(const std::vector<Scenario>& chosen, const std::vector<std::size_t>& order, bool deep, Verdict& verdict) {
+/// Cheap searches of all scenarios first, dearer ones for what survives them, `seconds` at most.
+void judge(const std::vector<Scenario>& chosen, const std::vector<std::size_t>& order, bool deep, double seconds,
+           Verdict& verdict) {
     const auto begin = std::chrono::steady_clock::now();
     std::vector<Search> stages{{Search::Kind::random, 0, 1000, 1},
                                {Search::Kind::bounded, 1, 30'000, 1},
@@ -329,8 +376,13 @@ void judge(const std::vector<Scenario>& chosen, const std::vector<std::size_t>& 
         stages.push_back({Search::Kind::random, 0, 1'000'000, 21'001});
         stages.push_back({Search::Kind::bounded, 3, 3'000'000, 1});
     }
+    const auto spent = [&begin] {
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    };
     for (const Search& stage : stages)
         for (const std::size_t i : order) {
+            if (spent() > seconds)
+                break;
             const Outcome o = search(chosen[i], stage, false);
             if (o.passed)
                 continue;
@@ -339,27 +391,41 @@ void judge(const std::vector<Scenario>& chosen, const std::vector<std::size_t>& 
             verdict.bound = stage.bound;
             verdict.executions = o.failed_at;
             verdict.result = o.result;
-            verdict.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+            verdict.seconds = spent();
             verdict.finished = true;
             return;
         }
-    verdict.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    verdict.seconds = spent();
     verdict.finished = true;
 }
 
-int run_mutants(const std::vector<Scenario>& chosen, const Options& options, Report& report) {
-    const std::vector<std::vector<const Site*>> met = met_by(chosen);
-    const std::vector<Site*> all = sites.all();
-    std::vector<Mutant> mutants;
-    for (Site* site : all) // of the library: a model's own orders are scaffolding
-        if (std::string_view(site->file).find("/impl/hotindex/") == std::string_view::npos)
-            continue;
-        else if (options.site.empty() || id_of(*site).find(options.site) != std::string::npos)
-            for (const Strength to : weaker(site->written))
-                mutants.push_back({site, to});
-    auto* const verdicts =
-        static_cast<Verdict*>(mmap(nullptr, sizeof(Verdict) * (mutants.size() + 1), PROT_READ | PROT_WRITE,
-                                   MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+/// Orders of the library (a model's own are scaffolding) that are met and can be weakened; or planted bugs.
+[[nodiscard]] std::vector<Mutant> mutants_of(const std::vector<Met>& met, const Options& options) {
+    std::vector<Mutant> all;
+    const auto add = [&](const Mutant& m) {
+        if (m.name().find(options.site) != std::string::npos &&
+            std::any_of(met.begin(), met.end(), [&](const Met& scenario) { return scenario.has(m); }))
+            all.push_back(m);
+    };
+    if (options.mutate)
+        for (Site* site : sites.all())
+            if (std::string_view(site->file).find("/impl/hotindex/") != std::string_view::npos)
+                for (const Strength to : weaker(site->written))
+                    add({site, to, bug::none});
+    if (options.plant)
+        for (std::size_t b = 1; b != bug_count; ++b)
+            add({nullptr, {}, static_cast<bug>(b)});
+    return all;
+}
+
+int run_mutants(const std::vector<Scenario>& all, const Options& options, Report& report) {
+    std::vector<Scenario> chosen;
+    std::copy_if(all.begin(), all.end(), std::back_inserter(chosen),
+                 [](const Scenario& s) { return s.expected == Expected::passes; });
+    const std::vector<Met> met = met_by(chosen);
+    const std::vector<Mutant> mutants = mutants_of(met, options);
+    auto* const verdicts = static_cast<Verdict*>(mmap(nullptr, sizeof(Verdict) * (mutants.size() + 1),
+                                                      PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
     const long cores = std::max(1L, sysconf(_SC_NPROCESSORS_ONLN));
     std::fflush(nullptr);
     const auto begin = std::chrono::steady_clock::now();
@@ -367,49 +433,55 @@ int run_mutants(const std::vector<Scenario>& chosen, const Options& options, Rep
     for (long worker = 0; worker != cores; ++worker) {
         if (fork() != 0)
             continue;
-        for (std::size_t m = static_cast<std::size_t>(worker); m < mutants.size(); m += static_cast<std::size_t>(cores)) {
+        for (std::size_t m = static_cast<std::size_t>(worker); m < mutants.size();
+             m += static_cast<std::size_t>(cores)) {
             const pid_t child = fork();
             if (child == 0) {
                 std::vector<std::size_t> order;
                 for (std::size_t i = 0; i != chosen.size(); ++i)
-                    if (std::find(met[i].begin(), met[i].end(), mutants[m].site) != met[i].end())
+                    if (met[i].has(mutants[m]))
                         order.push_back(i);
-                mutants[m].site->now = mutants[m].to;
-                judge(chosen, order, options.deep, verdicts[m]);
+                mutants[m].apply();
+                judge(chosen, order, options.deep, options.seconds, verdicts[m]);
                 _exit(0);
             }
-            int status = 0;
-            waitpid(child, &status, 0);
-            if (isatty(STDERR_FILENO) != 0) {
-                const double spent = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-                fmt::print(stderr, "\r{} of {} mutants, {:.0f} s left   ", m + 1, mutants.size(),
-                           spent / static_cast<double>(m + 1) * static_cast<double>(mutants.size() - m - 1));
-            }
+            waitpid(child, nullptr, 0);
+            verdicts[m].over = true;
         }
         _exit(0);
     }
-    while (wait(nullptr) > 0) {
-    }
     std::size_t killed = 0;
-    fmt::print("{:<64} {:<11} {}\n", "order", "weakened to", "verdict");
+    fmt::print("{:<72} {}\n", "mutant", "verdict");
     for (std::size_t m = 0; m != mutants.size(); ++m) {
-        const Verdict& v = verdicts[m];
-        const Site& site = *mutants[m].site;
-        std::string by = "SURVIVED";
-        if (!v.finished)
-            by = "killed: the process died"; // by a crash that could not be turned into a failure
-        else if (v.killed)
-            by = fmt::format("killed by {}, {}, execution {}: {}", chosen[v.scenario].name,
-                             v.bound == 0 ? "random" : fmt::format("bound {}", v.bound), v.executions,
-                             rl::test_result_str(v.result));
-        killed += v.killed || !v.finished ? 1 : 0;
-        fmt::print("{:<64} {:<11} {} ({:.1f} s)\n", id_of(site), model::name_of(mutants[m].to), by, v.seconds);
-        report.line("mutant", id_of(site), hotindex::name_of(site.named), bare_file(site.file),
-                    bare_function(site.function), model::name_of(site.operation), model::name_of(site.written),
-                    model::name_of(mutants[m].to), v.killed || !v.finished ? "killed" : "survived",
-                    v.killed ? chosen[v.scenario].name : std::string_view("-"),
-                    !v.killed ? std::string("-") : v.bound == 0 ? "random" : fmt::format("bound {}", v.bound),
-                    v.killed ? v.executions : 0, v.killed ? rl::test_result_str(v.result) : "-");
+        const volatile bool& over = verdicts[m].over; // shared with the workers' processes
+        while (!over)
+            usleep(20'000);
+        if (isatty(STDERR_FILENO) != 0) {
+            const double spent = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+            fmt::print(stderr, "\r{} of {} mutants, about {:.0f} s left   \r", m + 1, mutants.size(),
+                       spent / static_cast<double>(m + 1) * static_cast<double>(mutants.size() - m - 1));
+        }
+        const Verdict v = verdicts[m];
+        const bool dead = v.killed || !v.finished;
+        const std::string_view by = v.killed ? chosen[v.scenario].name : dead ? "the process died" : "-";
+        const std::string search = !v.killed ? "-" : v.bound == 0 ? "random" : fmt::format("bound {}", v.bound);
+        const std::string_view result = v.killed ? rl::test_result_str(v.result) : "-";
+        killed += dead ? 1 : 0;
+        fmt::print("{:<72} {} ({:.1f} s)\n", mutants[m].name(),
+                   dead ? fmt::format("killed by {}, {}, execution {}: {}", by, search, v.executions, result)
+                        : std::string("SURVIVED"),
+                   v.seconds);
+        std::fflush(stdout);
+        const std::string_view verdict = dead ? "killed" : "survived";
+        if (const Site* const site = mutants[m].site)
+            report.line("mutant", id_of(*site), hotindex::name_of(site->named), bare_file(site->file), site->line,
+                        bare_function(site->function), model::name_of(site->operation), model::name_of(site->written),
+                        model::name_of(mutants[m].to), verdict, by, search, v.executions, result);
+        else
+            report.line("bug", mutants[m].name(), what_is(mutants[m].planted), verdict, by, search, v.executions,
+                        result);
+    }
+    while (wait(nullptr) > 0) {
     }
     fmt::print("{} mutants, {} killed, {} survived\n", mutants.size(), killed, mutants.size() - killed);
     return 0;
@@ -422,8 +494,8 @@ int run_mutants(const std::vector<Scenario>& chosen, const Options& options, Rep
 
 Options parse(int argc, char** argv) {
     Options o;
-    const std::array<std::string_view, 10> flags{"--quick", "--deep", "--list",   "--mutate", "--only",
-                                                 "--site",  "--mutant", "--replay", "--report", "--help"};
+    const std::array<std::string_view, 12> flags{"--seconds", "--quick", "--deep",   "--list",   "--mutate", "--only",
+                                                 "--plant",   "--site",  "--mutant", "--replay", "--report", "--help"};
     for (int i = 1; i != argc; ++i) {
         const std::string_view flag = argv[i];
         const auto value = [&]() -> std::string {
@@ -439,11 +511,19 @@ Options parse(int argc, char** argv) {
             o.list = true;
         else if (flag == "--mutate")
             o.mutate = true;
+        else if (flag == "--plant")
+            o.plant = true;
         else if (flag == "--only")
             o.only = value();
         else if (flag == "--site")
             o.site = value();
-        else if (flag == "--mutant")
+        else if (flag == "--seconds") {
+            const std::string text = value();
+            char* end = nullptr;
+            o.seconds = std::strtod(text.c_str(), &end);
+            if (*end != 0 || !(o.seconds > 0))
+                usage_error(fmt::format("--seconds {}: expected a number above 0", text));
+        } else if (flag == "--mutant")
             o.mutant = value();
         else if (flag == "--replay")
             o.replay = value();
@@ -455,8 +535,10 @@ Options parse(int argc, char** argv) {
                        "  --list             scenarios and what they claim\n"
                        "  --only TEXT        scenarios whose name contains TEXT\n"
                        "  --mutate           weaken every order in turn and see which scenario fails\n"
-                       "  --site TEXT        with --mutate: sites whose id contains TEXT\n"
-                       "  --mutant ID=ORDER  run with one order weakened (relaxed, acquire, release, nothing)\n"
+                       "  --plant            switch every planted bug on in turn and see which scenario fails\n"
+                       "  --site TEXT        with --mutate or --plant: mutants whose name contains TEXT\n"
+                       "  --seconds N        with --mutate or --plant: for each mutant at most (default: 30)\n"
+                       "  --mutant NAME      run with one order weakened (ID=ORDER) or one planted bug\n"
                        "  --replay WHICH     one execution with its trace: random:SEED or bound:N:EXECUTION\n"
                        "  --report FILE      facts for scripts, tab-separated\n");
             std::exit(0);
@@ -472,22 +554,19 @@ Options parse(int argc, char** argv) {
 }
 
 void apply_mutant(const Options& options, const std::vector<Scenario>& chosen) {
-    const std::size_t equals = options.mutant.rfind('=');
-    if (equals == std::string::npos)
-        usage_error(fmt::format("--mutant {}: expected ID=ORDER", options.mutant));
-    const std::string id = options.mutant.substr(0, equals);
-    const std::string to = options.mutant.substr(equals + 1);
     for (const Scenario& s : chosen)
         (void)search(s, {Search::Kind::random, 0, 2000, 1}, false);
+    std::vector<Mutant> all;
     for (Site* site : sites.all())
-        if (id_of(*site) == id)
-            for (const Strength s : weaker(site->written))
-                if (model::name_of(s) == to) {
-                    site->now = s;
-                    return;
-                }
-    usage_error(fmt::format("--mutant {}: there is no such site, or it cannot be weakened to that (--report lists sites)",
-                            options.mutant));
+        for (const Strength to : weaker(site->written))
+            all.push_back({site, to, bug::none});
+    for (std::size_t b = 1; b != bug_count; ++b)
+        all.push_back({nullptr, {}, static_cast<bug>(b)});
+    for (const Mutant& m : all)
+        if (m.name() == options.mutant)
+            return m.apply();
+    usage_error(
+        fmt::format("--mutant {}: there is no such order or bug (--mutate and --plant list them)", options.mutant));
 }
 
 int replay(const std::vector<Scenario>& chosen, const Options& options) {
@@ -509,8 +588,8 @@ int replay(const std::vector<Scenario>& chosen, const Options& options) {
         fmt::print("{}: no failure in {}\n0 passed, 0 failed\n", chosen[0].name, options.replay);
         return 0;
     }
-    fmt::print("{}: {}\n  {} in {} execution {}\n\n{}", chosen[0].name, chosen[0].claim,
-               rl::test_result_str(o.result), name_of(how), o.failed_at, trace.table(chosen[0].threads));
+    fmt::print("{}: {}\n  {} in {} execution {}\n\n{}", chosen[0].name, chosen[0].claim, rl::test_result_str(o.result),
+               name_of(how), o.failed_at, trace.table(chosen[0].threads));
     return 1;
 }
 
@@ -533,7 +612,7 @@ int main(int argc, char** argv) {
         return 0;
     }
     Report report(options.report);
-    if (options.mutate)
+    if (options.mutate || options.plant)
         return run_mutants(chosen, options, report);
     if (!options.mutant.empty())
         apply_mutant(options, chosen);

@@ -35,10 +35,10 @@ struct Site {
     std::uint32_t line = 0;
     std::uint32_t column = 0;
     edge named = edge::unnamed;
-    Strength written{};            ///< in the source
-    Strength now{};                ///< in force: weaker when this site is the mutant
-    Operation operation{};         ///< what it was used in
-    std::uint64_t executions = 0;  ///< how often it was used
+    Strength written{};           ///< in the source
+    Strength now{};               ///< in force: weaker when this site is the mutant
+    Operation operation{};        ///< what it was used in
+    std::uint64_t executions = 0; ///< how often it was used
 };
 
 /// The bare name of the function in a compiler's pretty signature.

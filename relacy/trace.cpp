@@ -12,9 +12,8 @@ namespace hotindex::model {
 Trace trace;
 
 void Trace::add(int thread, std::string what, const Site& site) {
-    std::string order = site.named == edge::unnamed
-                            ? std::string(name_of(site.written))
-                            : fmt::format("{} {}", name_of(site.named), name_of(site.written));
+    std::string order = site.named == edge::unnamed ? std::string(name_of(site.written))
+                                                    : fmt::format("{} {}", name_of(site.named), name_of(site.written));
     if (site.now != site.written)
         order += fmt::format(", weakened to {}", name_of(site.now));
     steps_.push_back({thread, std::move(what), site.file, site.line, std::move(order)});

@@ -1,5 +1,5 @@
-// Trace: what a failing execution did, step by step, as a person wants to read it. Recorded only while a failure that is
-// already known is played again.
+// Trace: what a failing execution did, step by step, as a person wants to read it. Recorded only while a failure that
+// is already known is played again.
 #pragma once
 
 #include "sites.hpp"

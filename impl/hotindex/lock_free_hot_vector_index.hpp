@@ -130,7 +130,11 @@ class BasicLockFreeHotVectorIndex {
         friend class BasicLockFreeHotVectorIndex;
         // In this order: pinned before the time is read, the time before the number of slots.
         Snapshot(const BasicLockFreeHotVectorIndex& index, const Handle& me)
-            : index_(&index), guard_(me), time_(index.slots_.now()), count_(index.slots_.slot_count()) {}
+            : Snapshot(index, me, B::planted(bug::time_before_pin) ? index.slots_.now() : 0,
+                       B::planted(bug::count_before_time) ? index.slots_.slot_count() : 0) {}
+        Snapshot(const BasicLockFreeHotVectorIndex& index, const Handle& me, version::Word early, SlotId few)
+            : index_(&index), guard_(me), time_(B::planted(bug::time_before_pin) ? early : index.slots_.now()),
+              count_(B::planted(bug::count_before_time) ? few : index.slots_.slot_count()) {}
         const BasicLockFreeHotVectorIndex* index_;
         Guard guard_;
         version::Word time_;
@@ -159,11 +163,12 @@ class BasicLockFreeHotVectorIndex {
         const std::uint64_t hash = hash_of(id);
         NewSlot slot(slots_, guard);
         write_row(slot.id(), vector);
+        [[maybe_unused]] SlotId superseded = no_slot; // by an earlier attempt
         for (;;) {
             Entry* e = directory_.find(guard, hash, id);
             if (e == nullptr) {
                 NewEntry fresh(*this, guard, hash, id, slot.id());
-                slots_.aim(slot.id(), fresh.get(), no_slot);
+                slots_.aim(slot.id(), fresh.get(), B::planted(bug::stale_predecessor) ? superseded : no_slot);
                 e = fresh.insert();
                 if (e == nullptr) {
                     slots_.finish(slot.publish(), true);
@@ -175,18 +180,23 @@ class BasicLockFreeHotVectorIndex {
             // [entry_current] acquire-load; synchronizes-with the release-CASes of current
             SlotId old = e->value.current.load(B::acquire(edge::entry_current));
             if ((old & removed_mark) != 0) {
-                finish_remove(guard, *e, old & ~removed_mark);
+                finish_remove(guard, *e, old & ~removed_mark, !B::planted(bug::add_over_unburied));
                 continue;
             }
-            slots_.finish(old, true); // X4
+            if (!B::planted(bug::supersede_unfinished))
+                slots_.finish(old, !B::planted(bug::supersede_unsettled)); // X4
+            superseded = old;
             slots_.aim(slot.id(), e, old);
             // [entry_current] release-CAS; synchronizes-with the acquire-loads of current; publishes: the slot
             // relaxed on failure: read again above
             if (!e->value.current.compare_exchange_strong(old, slot.id(), B::release(edge::entry_current),
                                                           B::relaxed()))
                 continue;
+            if (B::planted(bug::retire_before_stamp))
+                slots_.retire(guard, old);
             slots_.finish(slot.publish(), true);
-            slots_.retire(guard, old);
+            if (!B::planted(bug::retire_before_stamp))
+                slots_.retire(guard, old);
             maintain(guard);
             return AddOutcome::replaced;
         }
@@ -201,10 +211,12 @@ class BasicLockFreeHotVectorIndex {
         SlotId old = e->value.current.load(B::acquire(edge::entry_current));
         for (;;) {
             if ((old & removed_mark) != 0) {
-                slots_.bury(old & ~removed_mark); // "not there" is true once the removal has its time
+                if (!B::planted(bug::remove_false_unburied))
+                    slots_.bury(old & ~removed_mark); // "not there" is true once the removal has its time
                 return false;
             }
-            slots_.finish(old, true); // X4
+            if (!B::planted(bug::remove_unfinished))
+                slots_.finish(old, !B::planted(bug::supersede_unsettled)); // X4
             // [entry_current] release-CAS; synchronizes-with the acquire-loads of current; publishes: that the slot is
             // settled. It continues the release sequence of the slot's publication
             // [entry_current] acquire on failure: the slot found is finished next
@@ -214,7 +226,7 @@ class BasicLockFreeHotVectorIndex {
         }
         guard.local().net_vectors.add(~std::uint64_t{0});
         try {
-            finish_remove(guard, *e, old);
+            finish_remove(guard, *e, old, true);
         } catch (const std::bad_alloc&) {
             // The removal is done; the marked entry is left to the next add_vector of this id.
         }
@@ -429,19 +441,30 @@ class BasicLockFreeHotVectorIndex {
         // [entry_current] acquire-load; synchronizes-with the release-CASes of current
         const SlotId slot = e->value.current.load(B::acquire(edge::entry_current));
         if ((slot & removed_mark) != 0) {
-            slots_.bury(slot & ~removed_mark);
+            if (!B::planted(bug::miss_unburied))
+                slots_.bury(slot & ~removed_mark);
             return std::nullopt;
         }
-        slots_.finish(slot, false); // X4
+        if (!B::planted(bug::get_unfinished))
+            slots_.finish(slot, false); // X4
         return Present{e, slot};
     }
 
     /// Completes a removal, whoever began it. Throws std::bad_alloc only before the entry is out of the directory.
-    void finish_remove(const Guard& guard, Entry& e, SlotId victim) {
-        slots_.bury(victim);
-        if (directory_.unlink(guard, &e)) { // X3
-            directory_.retire(guard, &e);
+    void finish_remove(const Guard& guard, Entry& e, SlotId victim, bool buries) {
+        if (buries && !B::planted(bug::unlink_before_stamp))
+            slots_.bury(victim);
+        if (B::planted(bug::retire_before_unlink))
             slots_.retire(guard, victim);
+        Entry* unlinked = &e;
+        if (B::planted(bug::unlink_by_key))
+            unlinked = directory_.find(guard, e.hash.get(), e.key.get());
+        if (unlinked != nullptr && directory_.unlink(guard, unlinked)) { // X3
+            if (B::planted(bug::unlink_before_stamp))
+                slots_.bury(victim);
+            directory_.retire(guard, unlinked);
+            if (!B::planted(bug::retire_before_unlink))
+                slots_.retire(guard, victim);
         }
     }
 

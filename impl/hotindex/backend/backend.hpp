@@ -26,10 +26,12 @@
 //   B::construct_at<T>(memory, args...), B::destroy_at(p)   one object in memory of the caller's
 //   B::make_array<T>(n, init), B::destroy_array(p, n)   n objects, each constructed by `init(void* at)`
 //   B::shared<T>, B::make_shared<T>(args...)   a domain outlives its structure while threads hold handles
+//   B::planted(bug)              is this bug switched on? false at compile time but in the checker
 //   B::read_clock_ms()           wall clock in milliseconds since 1970 (system_clock)
 #pragma once
 
 #include <hotindex/backend/edges.hpp>
+#include <hotindex/backend/planted_bugs.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -55,6 +57,7 @@ concept Backend = requires(typename B::template atomic<std::uint64_t>& a, typena
     { B::light_fence(edge::unnamed) };
     { B::heavy_fence(edge::unnamed) };
     { B::pause() };
+    { B::planted(bug::none) } -> std::same_as<bool>;
 };
 
 /// Sizes that keep what different threads write on different cache lines (two, because of adjacent-line prefetch).

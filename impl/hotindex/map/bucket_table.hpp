@@ -183,14 +183,10 @@ class BucketTable {
     }
     /// After a successful unlink or replace, by whoever did it: frees the entry after the grace period.
     void retire(const Guard& guard, Entry* entry) {
+        if (B::planted(bug::free_entry_at_once))
+            return reclaim_entry(entry, guard.local());
         guard.retire(
-            entry,
-            [](Retirable<B, Local>* r, Local& local) {
-                Entry* const retired = static_cast<Entry*>(r);
-                if constexpr (requires { local.before_reclaim(*retired); })
-                    local.before_reclaim(*retired);
-                local.pools->entries.destroy(local.entry_cache, retired);
-            },
+            entry, [](Retirable<B, Local>* r, Local& local) { reclaim_entry(static_cast<Entry*>(r), local); },
             sizeof(Entry));
     }
 
@@ -352,7 +348,7 @@ class BucketTable {
             t = t->next.load(B::relaxed());
             // [bucket] acquire-load; synchronizes-with the release-CASes of insert(), rebuild(), fill()
             const Word newer = t->bucket(hash & t->mask()).load(B::acquire(edge::bucket));
-            if (newer == bucket::untouched)
+            if (newer == bucket::untouched && !B::planted(bug::trust_untouched))
                 return w; // I3: the frozen content counts until the new word is filled
             w = newer;
         }
@@ -385,9 +381,17 @@ class BucketTable {
     // ---- changing a bucket
     // -------------------------------------------------------------------------------------------
 
+    static void reclaim_entry(Entry* retired, Local& local) {
+        if constexpr (requires { local.before_reclaim(*retired); })
+            local.before_reclaim(*retired);
+        local.pools->entries.destroy(local.entry_cache, retired);
+    }
+
     Block* make_block(const Guard& guard) { return pools_.blocks.make(guard.local().block_cache); }
 
     void retire_block(const Guard& guard, Block* block) {
+        if (B::planted(bug::free_block_at_once))
+            return pools_.blocks.destroy(guard.local().block_cache, block);
         guard.retire(
             block,
             [](Retirable<B, Local>* r, Local& local) {
@@ -527,7 +531,7 @@ class BucketTable {
         // [bucket_moved] acquire-load; synchronizes-with the release-CAS below
         // [bucket] acquire-load; synchronizes-with the release-CASes of insert(), rebuild(), fill()
         Word w = cell.load(B::acquire(edge::bucket_moved));
-        while ((w & bucket::frozen) == 0)
+        while ((w & bucket::frozen) == 0 && !B::planted(bug::move_unfrozen))
             // [bucket_freeze] release-CAS; synchronizes-with the acquire-loads of bucket words; publishes: that there
             // is a next table. It continues the release sequence of the content [bucket] acquire on failure: the word
             // found is looked into
@@ -543,7 +547,7 @@ class BucketTable {
             Cell& into = next.bucket(target);
             // [bucket] acquire-load; synchronizes-with the release-CAS in fill(), by another helper: bucket_moved
             // passes it on
-            if (into.load(B::acquire(edge::bucket)) != bucket::untouched)
+            if (into.load(B::acquire(edge::bucket)) != bucket::untouched && !B::planted(bug::fill_over))
                 continue;
             if ((w & bucket::chained) == 0)
                 fill(guard, into, target == single ? w & ~(bucket::frozen | bucket::moved) : bucket::filled);
@@ -563,6 +567,8 @@ class BucketTable {
 
     void fill(const Guard& guard, Cell& cell, Word content) {
         Word expected = bucket::untouched;
+        if (B::planted(bug::fill_over))
+            expected = cell.load(B::relaxed()); // relaxed: a bug by design
         // [bucket] release-CAS; synchronizes-with the acquire-loads of bucket words; publishes: the content
         // [bucket] acquire on failure: bucket_moved passes on what another helper filled in
         if (!cell.compare_exchange_strong(expected, content, B::release(edge::bucket), B::acquire(edge::bucket)))
@@ -605,7 +611,8 @@ class BucketTable {
         if (marked == 0)
             return;
         // [table_progress] acq_rel-RMW; synchronizes-with the other calls; publishes: the words that this thread filled
-        if (t.moved.fetch_add(marked, B::acq_rel(edge::table_progress)) + marked == t.size())
+        if (t.moved.fetch_add(marked, B::acq_rel(edge::table_progress)) + marked == t.size() ||
+            B::planted(bug::promote_early))
             promote(guard, t, next);
     }
 

@@ -173,7 +173,7 @@ class EpochDomain {
             // [epoch_unpin] acquire-load; synchronizes-with the release-store in unpin()
             // [epoch_pin] acquire-load; synchronizes-with the release-store in pin()
             const std::uint64_t pinned = r.local.pinned.load(B::acquire(edge::epoch_unpin));
-            return (pinned & 1) == 0 || pinned >> 1 == e;
+            return (pinned & 1) == 0 || pinned >> 1 == e || B::planted(bug::advance_blindly);
         });
         // [epoch_advance] release-CAS; synchronizes-with the acquire-loads of epoch_; publishes: the unpins just seen
         // relaxed on failure: nothing is done with the value
@@ -237,7 +237,7 @@ class EpochDomain {
             // [epoch_advance] acquire-load; synchronizes-with the release-CAS in try_advance(): what others read of the
             // limbo that I am about to reclaim is over
             const std::uint64_t again = epoch_.load(B::acquire(edge::epoch_advance));
-            if (again == e) [[likely]]
+            if (again == e || B::planted(bug::pin_once)) [[likely]]
                 break;
             e = again; // finding 1
         }
@@ -278,14 +278,14 @@ class EpochDomain {
     /// Reclaims the bags that are old enough at epoch e.
     static void collect(Participant& me, std::uint64_t e) {
         for (auto& bag : me.bags)
-            if (bag.get().head != nullptr && bag.get().epoch + 3 <= e)
+            if (bag.get().head != nullptr && bag.get().epoch + (B::planted(bug::free_one_early) ? 2 : 3) <= e)
                 reclaim(me, bag);
     }
 
     /// Collects the limbo of records that nobody owns.
     void adopt_limbo() {
         participants_.for_each([this](Record& r) {
-            if (r.local.limbo_objects.read() == 0 || !participants_.try_claim(r))
+            if (r.local.limbo_objects.read() == 0 || (!B::planted(bug::adopt_unclaimed) && !participants_.try_claim(r)))
                 return;
             // [epoch_advance] acquire-load; synchronizes-with the release-CAS in try_advance(), as in pin()
             collect(r.local, epoch_.load(B::acquire(edge::epoch_advance)));

@@ -55,6 +55,14 @@ class Depot {
             // relaxed: only a hint, the exchange decides
             if (c.load(B::relaxed()) == Item{})
                 continue;
+            if (B::planted(bug::pop_by_link)) {
+                // relaxed, both: a bug by design
+                Item first = c.load(B::relaxed());
+                if (first == Item{} || !c.compare_exchange_strong(first, links.get(first), B::relaxed(), B::relaxed()))
+                    continue;
+                use(first);
+                return 1;
+            }
             // [pool_batch] acquire-exchange; synchronizes-with the release-CAS in put() and fill_empty()
             Item item = c.exchange(Item{}, B::acquire(edge::pool_batch));
             if (item == Item{})

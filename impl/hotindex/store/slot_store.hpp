@@ -79,6 +79,8 @@ class SlotStore {
     [[nodiscard]] SlotId acquire(const Guard& guard) {
         const SlotId s =
             indices_.acquire(guard.local().slot_cache, FreeLinks{this}, [this](SlotId i) { need_segment(i); });
+        if (B::planted(bug::alive_before_vacant))
+            stamps(s).death.store(version::alive, B::relaxed()); // relaxed: a bug by design
         // relaxed: published by the store of ALIVE in open()
         stamps(s).birth.store(version::vacant, B::relaxed());
         return s;
@@ -123,22 +125,25 @@ class SlotStore {
         const SlotId predecessor = rest(s).predecessor.get();
         // [slot_birth] acquire-load; synchronizes-with the acq_rel-CASes below and in VersionClock::stamp()
         version::Word birth = v.birth.load(B::acquire(edge::slot_birth));
-        if (birth == version::pending) {
-            if (predecessor != no_slot) {
-                version::Word alive = version::alive;
-                // [slot_death] acq_rel-CAS; synchronizes-with the acquire-load of death in visible(); publishes:
-                // PENDING of s relaxed on failure: another helper linked it, nothing is read
-                stamps(predecessor)
-                    .death.compare_exchange_strong(alive, version::link(s), B::acq_rel(edge::slot_death), B::relaxed());
-            }
+        const bool links_late = B::planted(bug::link_after_unstamped) || B::planted(bug::stamp_before_link);
+        if (birth == version::pending || B::planted(bug::link_always)) {
+            if (!links_late)
+                link(predecessor, s);
+            birth = version::pending;
             // [slot_birth] acq_rel-CAS; synchronizes-with the acquire-loads of birth; publishes: the link, entry,
             // predecessor [slot_birth] acquire on failure: the stamp found is used
-            if (v.birth.compare_exchange_strong(birth, version::unstamped, B::acq_rel(edge::slot_birth),
-                                                B::acquire(edge::slot_birth)))
+            if (B::planted(bug::stamp_pending))
+                birth = clock_.stamp(v.birth, version::pending, edge::slot_birth);
+            else if (v.birth.compare_exchange_strong(birth, version::unstamped, B::acq_rel(edge::slot_birth),
+                                                     B::acquire(edge::slot_birth)))
                 birth = version::unstamped;
+            if (B::planted(bug::link_after_unstamped))
+                link(predecessor, s);
         }
         if (birth == version::unstamped)
             birth = clock_.stamp(v.birth, version::unstamped, edge::slot_birth);
+        if (B::planted(bug::stamp_before_link))
+            link(predecessor, s);
         if (settle && predecessor != no_slot) {
             Cell& death = stamps(predecessor).death;
             version::Word linked = version::link(s);
@@ -155,6 +160,10 @@ class SlotStore {
     void bury(SlotId s) {
         Stamps& v = stamps(s);
         version::Word death = version::alive;
+        if (B::planted(bug::stamp_alive)) {
+            clock_.stamp(v.death, version::alive, edge::slot_death);
+            return;
+        }
         // [slot_death] acq_rel-CAS; synchronizes-with the acquire-load of death in visible(); publishes: the removal
         // [slot_death] acquire on failure: the stamp found is relied upon
         if (v.death.compare_exchange_strong(death, version::dead_unstamped, B::acq_rel(edge::slot_death),
@@ -166,6 +175,8 @@ class SlotStore {
 
     /// A dead slot, out of its entry, with a timestamp as its death: reused after the grace period.
     void retire(const Guard& guard, SlotId s) {
+        if (B::planted(bug::free_slot_at_once))
+            return free(guard.local(), s);
         guard.retire(
             &rest(s),
             [](Retirable<B, Local>* r, Local& local) { local.slots->free(local, static_cast<Rest*>(r)->self.get()); },
@@ -288,12 +299,53 @@ class SlotStore {
             B::destroy(fresh);
     }
 
+    /// The predecessor's death becomes the link to s, unless that is done.
+    void link(SlotId predecessor, SlotId s) {
+        if (predecessor == no_slot)
+            return;
+        version::Word alive = version::alive;
+        // [slot_death] acq_rel-CAS; synchronizes-with the acquire-load of death in visible(); publishes: PENDING of s
+        // relaxed on failure: another helper linked it, nothing is read
+        stamps(predecessor)
+            .death.compare_exchange_strong(alive, version::link(s), B::acq_rel(edge::slot_death), B::relaxed());
+    }
+
     void free(Local& local, SlotId s) { indices_.release(local.slot_cache, s, FreeLinks{this}); }
+
+    struct Life {
+        version::Word birth;
+        version::Word death;
+    };
+    static Life life_of(const Stamps& v) {
+        if (B::planted(bug::birth_then_death)) {
+            const version::Word birth = v.birth.load(B::acquire(edge::slot_birth)); // [slot_birth] as below
+            return {birth, v.death.load(B::acquire(edge::slot_death))};             // [slot_death] as below
+        }
+        // V4: death before birth.
+        // [slot_death] acquire-load; synchronizes-with the release-store in open() and the CASes on death
+        const version::Word death = v.death.load(B::acquire(edge::slot_death));
+        // [slot_birth] acquire-load; synchronizes-with the CASes on birth
+        const version::Word birth = v.birth.load(B::acquire(edge::slot_birth));
+        return {birth, death};
+    }
+    /// VACANT, PENDING and UNSTAMPED are later than any time.
+    static bool is_born(version::Word birth, version::Word time) noexcept {
+        return B::planted(bug::birth_exclusive) ? birth < time : birth <= time;
+    }
+    /// ALIVE, links and DEAD_UNSTAMPED are later than any time.
+    static bool is_dead(version::Word death, version::Word time) noexcept {
+        return B::planted(bug::death_inclusive) ? death < time : death <= time;
+    }
 
     /// Bit i: slot i of the run is visible at `time`.
     std::uint64_t visible_mask(Stamps* run, SlotId n, version::Word time) {
         std::uint64_t mask = 0;
         std::uint64_t others = 0;
+        if (B::planted(bug::time_per_slot)) {
+            for (SlotId i = 0; i != n; ++i)
+                mask |= static_cast<std::uint64_t>(visible(run[i], clock_.now())) << i;
+            return mask;
+        }
         // Eight slots at a time without branches: shifts by constants, and nothing for the branch predictor to learn.
         for (SlotId i = 0; i < n; i += 8) {
             if (n - i >= 8 && all_plain(run + i, time)) [[likely]] {
@@ -303,14 +355,10 @@ class SlotStore {
             std::uint32_t plain = 0;
             std::uint32_t rest = 0;
             const auto classify = [&](SlotId j) {
-                // V4: death before birth.
-                // [slot_death] acquire-load; synchronizes-with the release-store in open() and the CASes on death
-                const version::Word death = run[i + j].death.load(B::acquire(edge::slot_death));
-                // [slot_birth] acquire-load; synchronizes-with the CASes on birth
-                const version::Word birth = run[i + j].birth.load(B::acquire(edge::slot_birth));
+                const auto [birth, death] = life_of(run[i + j]);
                 const auto sees = static_cast<std::uint32_t>(static_cast<int>(death == version::alive) &
-                                                             static_cast<int>(birth <= time));
-                const auto gone = static_cast<std::uint32_t>(static_cast<int>(death <= time) |
+                                                             static_cast<int>(is_born(birth, time)));
+                const auto gone = static_cast<std::uint32_t>(static_cast<int>(is_dead(death, time)) |
                                                              static_cast<int>(birth == version::vacant));
                 plain |= sees << j;
                 rest |= ((sees | gone) ^ 1U) << j;
@@ -338,11 +386,7 @@ class SlotStore {
         version::Word too_new = 0;   // bit 63: some birth is later than `time` or special
         version::Word not_alive = 0; // any bit: some death is not ALIVE
         for (SlotId j = 0; j != 8; ++j) {
-            // V4: death before birth.
-            // [slot_death] acquire-load; synchronizes-with the release-store in open() and the CASes on death
-            const version::Word death = eight[j].death.load(B::acquire(edge::slot_death));
-            // [slot_birth] acquire-load; synchronizes-with the CASes on birth
-            const version::Word birth = eight[j].birth.load(B::acquire(edge::slot_birth));
+            const auto [birth, death] = life_of(eight[j]);
             not_alive |= death ^ version::alive;
             too_new |= (time - birth) | birth;
         }
@@ -351,24 +395,26 @@ class SlotStore {
 
     /// Any case; helps what is unfinished.
     bool visible(Stamps& v, version::Word time) {
-        // V4: death before birth.
-        // [slot_death] acquire-load; synchronizes-with the release-store in open() and the CASes on death
-        const version::Word death = v.death.load(B::acquire(edge::slot_death));
-        // [slot_birth] acquire-load; synchronizes-with the CASes on birth
-        version::Word birth = v.birth.load(B::acquire(edge::slot_birth));
-        if (birth == version::unstamped)
+        auto [birth, death] = life_of(v);
+        if (birth == version::unstamped && !B::planted(bug::skip_unstamped))
             birth = clock_.stamp(v.birth, version::unstamped, edge::slot_birth);
-        if (birth > time)
+        if (!is_born(birth, time))
             return false; // VACANT and PENDING too: such a version will be stamped after `time`
         if (death == version::alive)
             return true;
         if (version::is_timestamp(death))
-            return time < death;
+            return !is_dead(death, time);
+        if (death == version::dead_unstamped && B::planted(bug::dead_unstamped_visible))
+            return true;
         if (death == version::dead_unstamped)
             return time < clock_.stamp(v.death, version::dead_unstamped, edge::slot_death);
         Stamps& successor = stamps(version::successor_of(death));
         // [slot_birth] acquire-load; synchronizes-with the CASes on birth
         version::Word next = successor.birth.load(B::acquire(edge::slot_birth));
+        if (next == version::unstamped && B::planted(bug::link_unstamped_visible))
+            return true;
+        if (next == version::pending && B::planted(bug::link_pending_dead))
+            return false;
         if (next == version::unstamped)
             next = clock_.stamp(successor.birth, version::unstamped, edge::slot_birth);
         return time < next; // PENDING is larger than any time: the successor will be stamped after `time`
