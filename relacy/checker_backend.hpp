@@ -263,7 +263,8 @@ struct CheckerBackend {
 
         mutable Probe life_;
         mutable rl::atomic<T> cell_;
-        T newest_; ///< for traces
+        friend struct CheckerBackend;
+        T newest_; ///< for traces and invariants
     };
 
     /// Plain data: every get and set is an access that a race is looked for on.
@@ -365,6 +366,14 @@ struct CheckerBackend {
             trace.add(current_thread(), "heavy fence", site);
     }
 
+    static constexpr bool verifies = true;
+    template <class T>
+    [[nodiscard]] static T newest(const atomic<T>& a) {
+        return a.newest_;
+    }
+    static void verify(bool holds, const char* what, const Location at = Location::current()) {
+        expect(holds, what, at);
+    }
     [[nodiscard]] static bool planted(bug b) noexcept {
         ++bugs.reached[static_cast<std::size_t>(b)];
         return b == bugs.active;

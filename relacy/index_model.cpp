@@ -228,6 +228,20 @@ HOTINDEX_SCRIPT(recycled_for_another, RoomyTraits, "a slot that goes from one id
                  {{{add(a, 3), add(b, 2), add(a, 4), add(b, 3)}, {search(), get(b)}, {}}}});
 HOTINDEX_SCRIPT(entry_recycled, RoomyTraits, "an entry that is unlinked and used again",
                 {{add(a, 1)}, {{{remove(a), add(b, 2), remove(b), add(a, 3)}, {get(a), search()}, {}}}});
+// Slots that are used again. After `recycling` the slot of a's first version is the next to be handed out.
+#define HOTINDEX_RECYCLING add(a, 1), add(a, 2), add(c, 1), remove(c), add(c, 2), remove(c)
+HOTINDEX_SCRIPT(predecessor_recycled, RoomyTraits, "finishing a version again leaves its predecessor's next life alone",
+                {{HOTINDEX_RECYCLING, add(b, 1)}, {{{get(a), search()}, {search()}, {}}}});
+HOTINDEX_SCRIPT(recycled_in_sight, RoomyTraits, "a search never sees the old version of a slot in its new life",
+                {{HOTINDEX_RECYCLING}, {{{add(b, 1)}, {search()}, {}}}});
+HOTINDEX_SCRIPT(recycled_while_starting, RoomyTraits,
+                "what a search can see is not used again, however late it is pinned",
+                {{add(a, 1)}, {{{add(a, 2), add(a, 3), add(a, 4), add(a, 5), add(a, 6)}, {search()}, {}}}});
+HOTINDEX_SCRIPT(removal_then_add, RoomyTraits, "a removal is seen before an add that came after it, or not at all",
+                {{add(a, 1)}, {{{remove(a)}, {add(b, 2), search()}, {search()}}}});
+HOTINDEX_SCRIPT(remove_between_attempts, RoomyTraits, "an add that meets another version, then none",
+                {{add(a, 1)}, {{{add(a, 2)}, {add(a, 3), remove(a)}, {}}}});
+
 HOTINDEX_SCRIPT(directory_grows, TinyTraits, "adds that make the directory grow, beside gets",
                 {{add(a, 1)}, {{{add(b, 2), add(c, 3)}, {get(a), get(b)}, {}}}});
 HOTINDEX_SCRIPT(segments_open, TinyTraits, "adds that open segments, beside searches",

@@ -26,6 +26,8 @@
 //   B::construct_at<T>(memory, args...), B::destroy_at(p)   one object in memory of the caller's
 //   B::make_array<T>(n, init), B::destroy_array(p, n)   n objects, each constructed by `init(void* at)`
 //   B::shared<T>, B::make_shared<T>(args...)   a domain outlives its structure while threads hold handles
+//   B::verifies                  does this backend look at invariants? If so: B::newest(atomic), its value without an
+//                                operation, and B::verify(holds, "what"), which fails if it does not hold
 //   B::planted(bug)              is this bug switched on? false at compile time but in the checker
 //   B::read_clock_ms()           wall clock in milliseconds since 1970 (system_clock)
 #pragma once
@@ -57,6 +59,7 @@ concept Backend = requires(typename B::template atomic<std::uint64_t>& a, typena
     { B::light_fence(edge::unnamed) };
     { B::heavy_fence(edge::unnamed) };
     { B::pause() };
+    { B::verifies } -> std::convertible_to<bool>;
     { B::planted(bug::none) } -> std::same_as<bool>;
 };
 

@@ -92,6 +92,7 @@ struct ProductionBackend {
     static void light_fence(edge) noexcept { AsymmetricFence::light(); }
     static void heavy_fence(edge) noexcept { AsymmetricFence::heavy(); }
 
+    static constexpr bool verifies = false;
     static constexpr bool planted(bug) noexcept { return false; }
 
     static void prefetch(const void* address) noexcept { __builtin_prefetch(address); }

@@ -18,6 +18,7 @@
 //   V1  a version is stamped before anyone acts on it having been seen: get, supersede, remove help first.
 //   V2  a predecessor is linked before its successor can be stamped; so at every time one of the two is visible.
 //   V3  a slot is reused only after a grace period that began when its death was a timestamp.
+//   V5  a slot is linked only to a successor that is still PENDING, and retired only when no LINK names it any more.
 //   V4  ALIVE publishes VACANT: whoever reads the new life's death does not read the old life's birth.
 // Linearization: an update at the clock tick that stamped it, a snapshot at its load of the clock.
 // Progress: every function here is bounded by a constant number of steps, but for open(), which may open a segment
@@ -177,6 +178,12 @@ class SlotStore {
     void retire(const Guard& guard, SlotId s) {
         if (B::planted(bug::free_slot_at_once))
             return free(guard.local(), s);
+        if constexpr (B::verifies) {
+            B::verify(version::is_timestamp(B::newest(stamps(s).death)), "V3: a retired slot's death is a timestamp");
+            const SlotId predecessor = rest(s).predecessor.get();
+            B::verify(predecessor == no_slot || B::newest(stamps(predecessor).death) != version::link(s),
+                      "V5: no LINK names a retired slot");
+        }
         guard.retire(
             &rest(s),
             [](Retirable<B, Local>* r, Local& local) { local.slots->free(local, static_cast<Rest*>(r)->self.get()); },
@@ -304,6 +311,11 @@ class SlotStore {
         if (predecessor == no_slot)
             return;
         version::Word alive = version::alive;
+        if constexpr (B::verifies) {
+            const version::Word death = B::newest(stamps(predecessor).death);
+            B::verify(B::newest(stamps(s).birth) != version::pending || death == alive || death == version::link(s),
+                      "V5: the predecessor of a PENDING slot lives, or is linked to it");
+        }
         // [slot_death] acq_rel-CAS; synchronizes-with the acquire-load of death in visible(); publishes: PENDING of s
         // relaxed on failure: another helper linked it, nothing is read
         stamps(predecessor)
