@@ -46,6 +46,7 @@ template <class Query, class Slot, class IdOf, class Allowed>
 void offer(const Query& query, const float* scores, std::uint64_t mask, Slot first, IdOf& id_of, Allowed& allowed,
            TopK<Slot>& top) {
     mask &= query.scores_not_worse(scores, top.threshold());
+    bool full = top.full();
     for (; mask != 0; mask &= mask - 1) {
         const auto i = static_cast<std::size_t>(std::countr_zero(mask));
         const Slot slot = static_cast<Slot>(first + static_cast<Slot>(i));
@@ -55,7 +56,29 @@ void offer(const Query& query, const float* scores, std::uint64_t mask, Slot fir
             if (!allowed(std::string_view(id_of(slot))))
                 continue;
         top.take(scores[i], slot, id_of);
+        if (!full && top.full()) { // only now there is a threshold to compare the rest with
+            full = true;
+            mask &= query.scores_not_worse(scores, top.threshold()) | (mask & (~mask + 1));
+        }
     }
+}
+
+/// Scores of one block. Initialised once a search: the comparison with the threshold reads those of rows that were not
+/// scored too, though it does not use them.
+struct alignas(row_alignment) Scores {
+    float of_row[block_rows] = {};
+};
+
+/// See scan_block() below.
+template <class Slot, class IdOf, class Allowed>
+std::size_t scan_block(const PreparedQuery& query, const RowBlock<Slot>& block, Scores& scores, TopK<Slot>& top,
+                       IdOf& id_of, Allowed& allowed) {
+    const std::uint64_t mask = block.mask & first_rows(block.count);
+    if (mask == 0)
+        return 0;
+    score_rows(query, block.rows, block.inverse_norms, block.count, mask, scores.of_row);
+    offer(query, scores.of_row, mask, block.first, id_of, allowed, top);
+    return static_cast<std::size_t>(std::popcount(mask));
 }
 
 } // namespace scan_detail
@@ -65,13 +88,8 @@ void offer(const Query& query, const float* scores, std::uint64_t mask, Slot fir
 template <class Slot, class IdOf, class Allowed = AllIds>
 std::size_t scan_block(const PreparedQuery& query, const RowBlock<Slot>& block, TopK<Slot>& top, IdOf&& id_of,
                        Allowed&& allowed = {}) {
-    const std::uint64_t mask = block.mask & first_rows(block.count);
-    if (mask == 0)
-        return 0;
-    alignas(row_alignment) float scores[block_rows] = {};
-    score_rows(query, block.rows, block.inverse_norms, block.count, mask, scores);
-    scan_detail::offer(query, scores, mask, block.first, id_of, allowed, top);
-    return static_cast<std::size_t>(std::popcount(mask));
+    scan_detail::Scores scores;
+    return scan_detail::scan_block(query, block, scores, top, id_of, allowed);
 }
 
 /// Scans all blocks: `for_each_block(use)` calls use(const RowBlock<Slot>&) for each of them, in any order. Returns the
@@ -82,7 +100,10 @@ std::size_t scan_rows(const PreparedQuery& query, ForEachBlock&& for_each_block,
     std::size_t scored = 0;
     if (top.k() == 0)
         return scored;
-    for_each_block([&](const RowBlock<Slot>& block) { scored += scan_block(query, block, top, id_of, allowed); });
+    scan_detail::Scores scores;
+    for_each_block([&](const RowBlock<Slot>& block) {
+        scored += scan_detail::scan_block(query, block, scores, top, id_of, allowed);
+    });
     return scored;
 }
 

@@ -83,18 +83,6 @@ HWY_INLINE V fold_parts(V* HWY_RESTRICT p) {
     return p[0];
 }
 
-// The rows of a block in the order of their bits: number p of them is row p itself, or row list[p].
-template <bool listed>
-struct Order {
-    const std::uint8_t* list;
-    HWY_INLINE std::size_t operator()(std::size_t p) const {
-        if constexpr (listed)
-            return list[p];
-        else
-            return p;
-    }
-};
-
 // How a run of rows is read. Row after row is what the hardware prefetcher of one core follows best: from DRAM four
 // rows at once reach half its speed, and any software prefetch costs another fifth (200,000 x 128). From the L2 cache
 // four rows at once, with a prefetch in the order of the addresses, are 15 to 20% faster than row after row (1,000 x
@@ -108,19 +96,16 @@ struct Cached {
     static constexpr std::uintptr_t ahead = 2048; // bytes
 };
 
-// Partial sums of `n` rows, interleaved. With `ahead`, the rows are neighbours and the lines that far behind each of
-// theirs are prefetched, in ascending order.
-template <class Op, std::size_t n, std::uintptr_t ahead, bool listed>
-HWY_INLINE void accumulate(const float* HWY_RESTRICT rows, std::size_t stride, Order<listed> order, std::size_t first,
+// Partial sums of `n` rows, interleaved. With `ahead`, the lines that far behind `begin`, where the rows lie, are
+// prefetched in ascending order.
+template <class Op, std::size_t n, std::uintptr_t ahead>
+HWY_INLINE void accumulate(const float* const* HWY_RESTRICT row, const float* begin, std::size_t stride,
                            const float* HWY_RESTRICT query, V* HWY_RESTRICT out) {
     const Floats d;
-    const float* row[n];
     V sum[n][parts];
-    for (std::size_t r = 0; r < n; ++r) {
-        row[r] = rows + order(first + r) * stride;
+    for (std::size_t r = 0; r < n; ++r)
         for (std::size_t p = 0; p < parts; ++p)
             sum[r][p] = hn::Zero(d);
-    }
     for (std::size_t i = 0; i < stride; i += 16) {
         for (std::size_t p = 0; p < parts; ++p) {
             const V q = hn::Load(d, query + i + p * lanes);
@@ -129,7 +114,7 @@ HWY_INLINE void accumulate(const float* HWY_RESTRICT rows, std::size_t stride, O
         }
         if constexpr (ahead != 0) {
             // As a number: the address may lie behind the end of the rows.
-            const std::uintptr_t line = reinterpret_cast<std::uintptr_t>(row[0] + i * n) + ahead;
+            const std::uintptr_t line = reinterpret_cast<std::uintptr_t>(begin + i * n) + ahead;
             for (std::size_t r = 0; r < n; ++r)
                 hwy::Prefetch(reinterpret_cast<const float*>(line + r * row_alignment));
         }
@@ -138,40 +123,70 @@ HWY_INLINE void accumulate(const float* HWY_RESTRICT rows, std::size_t stride, O
         out[r] = fold_parts(sum[r]);
 }
 
-// Scores of `count` rows in their order, a vector of rows at a time.
-template <class Op, bool cosine, class Reading, bool listed>
-HWY_INLINE void score_run(const kernel::Rows& b, Order<listed> order, std::size_t count,
-                          const float* HWY_RESTRICT inverse_norms, const float* HWY_RESTRICT query,
-                          float query_inverse_norm, float* HWY_RESTRICT scores) {
+// Scores of the rows of `b` from `first` on, as many as a vector has lanes, in place. row(r): where row first + r is
+// read from; norm(r): under cosine, its inverse norm.
+template <class Op, bool cosine, class Reading, class Row, class Norms>
+HWY_INLINE void score_group(const kernel::Rows& b, std::size_t first, Row row, Norms norms,
+                            const float* HWY_RESTRICT query, float query_inverse_norm, float* HWY_RESTRICT scores) {
     const Floats d;
-    std::size_t p = 0;
-    for (; p + lanes <= count; p += lanes) {
+    V v[lanes];
+    for (std::size_t r = 0; r < lanes; r += Reading::rows) {
+        const float* from[Reading::rows];
+        for (std::size_t i = 0; i < Reading::rows; ++i)
+            from[i] = row(r + i);
+        accumulate<Op, Reading::rows, Reading::ahead>(from, b.rows + (first + r) * b.stride, b.stride, query, v + r);
+    }
+    V sums = fold_rows<lanes / 2>(v);
+    if constexpr (cosine)
+        sums = hn::Mul(hn::Mul(sums, norms()), hn::Set(d, query_inverse_norm));
+    hn::StoreU(sums, d, scores + first);
+}
+
+// Goes through the rows a vector at a time. The scores of rows that are not selected are written too, and mean nothing:
+// so every row has its place, and nothing has to be gathered before or scattered afterwards (which took a third of the
+// time of a block with a few holes in it).
+template <class Op, bool cosine, class Reading>
+void score_one(const kernel::Rows& b, const float* query, float query_inverse_norm, float* scores) noexcept {
+    const Floats d;
+    constexpr std::uint64_t all = (std::uint64_t{1} << lanes) - 1;
+    for (std::size_t first = 0; first < block_rows; first += lanes) {
+        const std::uint64_t mask = b.mask >> first & all;
+        if (mask == 0)
+            continue;
+        if (mask == all) [[likely]] {
+            score_group<Op, cosine, Reading>(
+                b, first, [&](std::size_t r) { return b.rows + (first + r) * b.stride; },
+                [&] { return hn::LoadU(d, b.inverse_norms + first); }, query, query_inverse_norm, scores);
+            continue;
+        }
+        // A selected row stands in for each that is not: I2.
+        const std::size_t other = first + static_cast<std::size_t>(std::countr_zero(mask));
+        const auto selected = [&](std::size_t r) { return (mask >> r & 1) != 0 ? first + r : other; };
+        const auto gathered_norms = [&] {
+            HWY_ALIGN float norms[lanes];
+            for (std::size_t r = 0; r < lanes; ++r)
+                norms[r] = b.inverse_norms[selected(r)];
+            return hn::Load(d, norms);
+        };
+        if (static_cast<std::size_t>(std::popcount(mask)) * 4 >= lanes * 3) {
+            score_group<Op, cosine, Reading>(
+                b, first, [&](std::size_t r) { return b.rows + selected(r) * b.stride; }, gathered_norms, query,
+                query_inverse_norm, scores);
+            continue;
+        }
+        // Few: each by itself.
         V v[lanes];
-        for (std::size_t r = 0; r < lanes; r += Reading::rows)
-            accumulate<Op, Reading::rows, Reading::ahead, listed>(b.rows, b.stride, order, p + r, query, v + r);
+        for (std::size_t r = 0; r < lanes; ++r)
+            v[r] = hn::Zero(d);
+        for (std::uint64_t left = mask; left != 0; left &= left - 1) {
+            const auto r = static_cast<std::size_t>(std::countr_zero(left));
+            const float* const row = b.rows + (first + r) * b.stride;
+            accumulate<Op, 1, 0>(&row, row, b.stride, query, v + r);
+        }
         V sums = fold_rows<lanes / 2>(v);
         if constexpr (cosine)
-            sums = hn::Mul(hn::Mul(sums, hn::LoadU(d, inverse_norms + p)), hn::Set(d, query_inverse_norm));
-        hn::StoreU(sums, d, scores + p);
-    }
-    if (p < count) {
-        V v[lanes];
-        for (std::size_t r = 0; r < lanes; ++r) {
-            if (p + r < count)
-                accumulate<Op, 1, 0, listed>(b.rows, b.stride, order, p + r, query, v + r);
-            else
-                v[r] = hn::Zero(d);
-        }
-        V sums = fold_rows<lanes / 2>(v);
-        HWY_ALIGN float rest[lanes];
-        if constexpr (cosine) {
-            for (std::size_t r = 0; r < lanes; ++r)
-                rest[r] = p + r < count ? inverse_norms[p + r] : 0.0F;
-            sums = hn::Mul(hn::Mul(sums, hn::Load(d, rest)), hn::Set(d, query_inverse_norm));
-        }
-        hn::Store(sums, d, rest);
-        for (std::size_t r = 0; p + r < count; ++r)
-            scores[p + r] = rest[r];
+            sums = hn::Mul(hn::Mul(sums, gathered_norms()), hn::Set(d, query_inverse_norm));
+        hn::StoreU(sums, d, scores + first);
     }
 }
 
@@ -181,25 +196,6 @@ HWY_INLINE std::size_t list_rows(std::uint64_t mask, std::uint8_t* list) {
     for (; mask != 0; mask &= mask - 1)
         list[n++] = static_cast<std::uint8_t>(std::countr_zero(mask));
     return n;
-}
-
-template <class Op, bool cosine, class Reading>
-void score_one(const kernel::Rows& b, const float* query, float query_inverse_norm, float* scores) noexcept {
-    if ((b.mask & (b.mask + 1)) == 0) {
-        score_run<Op, cosine, Reading, false>(b, {nullptr}, static_cast<std::size_t>(std::countr_one(b.mask)),
-                                              b.inverse_norms, query, query_inverse_norm, scores);
-        return;
-    }
-    std::uint8_t list[block_rows];
-    float norms[block_rows];
-    float packed[block_rows];
-    const std::size_t n = list_rows(b.mask, list);
-    if constexpr (cosine)
-        for (std::size_t p = 0; p < n; ++p)
-            norms[p] = b.inverse_norms[list[p]];
-    score_run<Op, cosine, Streaming, true>(b, {list}, n, norms, query, query_inverse_norm, packed);
-    for (std::size_t p = 0; p < n; ++p)
-        scores[list[p]] = packed[p];
 }
 
 // A tile is tile_queries x tile_rows pairs: as many as a vector has lanes, so that one fold finishes it. It takes one
@@ -295,10 +291,20 @@ std::uint64_t select_scores(const float* scores, float threshold) noexcept {
     return ~worse;
 }
 
+// Folds one vector: the same additions as in fold_rows().
+template <std::size_t half>
+HWY_INLINE V fold_one(V v) {
+#if HWY_TARGET != HWY_SCALAR
+    if constexpr (half > 0)
+        return fold_one<half / 2>(fold<half>(v, v));
+#endif
+    return v;
+}
+
 float squared_norm(const float* row, std::size_t stride) noexcept {
-    float sum = 0;
-    score_one<Dot, false, Streaming>({row, nullptr, stride, 1}, row, 1, &sum);
-    return sum;
+    V sum;
+    accumulate<Dot, 1, 0>(&row, row, stride, row, &sum);
+    return hn::GetLane(fold_one<lanes / 2>(sum));
 }
 
 } // namespace

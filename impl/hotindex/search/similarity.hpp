@@ -185,7 +185,8 @@ inline void score_rows(const PreparedQuery& query, const float* rows, const floa
 }
 
 /// As score_rows for the queries `first` to `first + queries - 1` of a batch: the score of query first + j and row i
-/// goes to scores[j * 64 + i]. Several times as fast a pair as score_rows once there are four queries or more.
+/// goes to scores[j * 64 + i]; other scores stay. Several times as fast a pair as score_rows once there are four
+/// queries or more.
 inline void score_batch(const PreparedBatch& batch, std::size_t first, std::size_t queries, const float* rows,
                         const float* inverse_norms, std::size_t count, std::uint64_t mask, float* scores) noexcept {
     batch.score_({rows, inverse_norms, batch.stride_, mask & first_rows(count)},
