@@ -221,12 +221,13 @@ class HotVectorIndex {
     using ReadLock =
         std::conditional_t<std::is_same_v<Mutex, std::shared_mutex>, std::shared_lock<Mutex>, std::unique_lock<Mutex>>;
     struct Free {
-        void operator()(float* p) const noexcept { ::operator delete(p, std::align_val_t{row_alignment}); }
+        std::size_t bytes = 0;
+        void operator()(float* p) const noexcept { ArrayMemory::release(p, bytes); }
     };
     using Floats = std::unique_ptr<float, Free>;
 
     [[nodiscard]] static Floats uninitialised_floats(std::size_t n) {
-        return Floats(static_cast<float*>(::operator new(n * sizeof(float), std::align_val_t{row_alignment})));
+        return Floats(static_cast<float*>(ArrayMemory::allocate(n * sizeof(float))), Free{n * sizeof(float)});
     }
 
     /// Room for n rows. Throws std::bad_alloc and changes nothing that can be seen.

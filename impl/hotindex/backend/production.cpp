@@ -5,6 +5,7 @@
 
 #if defined(__linux__)
 #include <linux/membarrier.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #endif
 
@@ -39,5 +40,14 @@ void AsymmetricFence::heavy() noexcept {
 // Constant initialisation first gives false, which is sound: the light half is then a full fence. A domain that was
 // used before this line ran has used full fences on its light side, which any heavy half pairs with.
 const bool AsymmetricFence::asymmetric_ = AsymmetricFence::detect();
+
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+void ArrayMemory::prefer_huge_pages(void* memory, std::size_t bytes) noexcept {
+    // Whole huge pages only: what else lies in the last one is not ours. Advice: a kernel may decline.
+    (void)madvise(memory, bytes / huge_page * huge_page, MADV_HUGEPAGE);
+}
+#else
+void ArrayMemory::prefer_huge_pages(void*, std::size_t) noexcept {}
+#endif
 
 } // namespace hotindex
