@@ -141,6 +141,11 @@ class EpochDomain {
                 EpochDomain::unpin(record_->local);
         }
         [[nodiscard]] Local& local() const noexcept { return record_->local.local; }
+        /// See EpochDomain::for_each_local.
+        template <class Visit>
+        void for_each_local(Visit visit) const {
+            domain_->for_each_local(visit);
+        }
 
         /// `object` is unreachable for whoever pins from now on, and nobody else retires it. `reclaim` is called with
         /// it after the grace period. Does not allocate. `weight`: as how many retires it counts towards the next
@@ -166,14 +171,19 @@ class EpochDomain {
         // relaxed: a guess, which the CAS confirms; earlier advances are passed on by the release sequence that it
         // continues
         std::uint64_t e = epoch_.load(B::relaxed());
+        // Who is seen behind now stays behind until it unpins: then the fence can be saved.
+        if (!participants_.all_of([e](Record& r) {
+                // relaxed: only a hint; without the fence it proves nothing
+                return is_not_behind(r.local.pinned.load(B::relaxed()), e);
+            }))
+            return false;
         // [epoch_fence] heavy; pairs-with light in pin(): either the scan below sees a pin, or that pin's reads see
         // every unlink before this line
         B::heavy_fence(edge::epoch_fence);
         const bool nobody_behind = participants_.all_of([e](Record& r) {
             // [epoch_unpin] acquire-load; synchronizes-with the release-store in unpin()
             // [epoch_pin] acquire-load; synchronizes-with the release-store in pin()
-            const std::uint64_t pinned = r.local.pinned.load(B::acquire(edge::epoch_unpin));
-            return (pinned & 1) == 0 || pinned >> 1 == e || B::planted(bug::advance_blindly);
+            return is_not_behind(r.local.pinned.load(B::acquire(edge::epoch_unpin)), e);
         });
         // [epoch_advance] release-CAS; synchronizes-with the acquire-loads of epoch_; publishes: the unpins just seen
         // relaxed on failure: nothing is done with the value
@@ -221,6 +231,10 @@ class EpochDomain {
     }
 
   private:
+    [[nodiscard]] static bool is_not_behind(std::uint64_t pinned, std::uint64_t e) noexcept {
+        return (pinned & 1) == 0 || pinned >> 1 == e || B::planted(bug::advance_blindly);
+    }
+
     void pin(Participant& me) {
         const std::uint32_t depth = me.depth.get();
         me.depth.set(depth + 1);
