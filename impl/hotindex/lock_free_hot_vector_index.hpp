@@ -78,8 +78,8 @@ class BasicLockFreeHotVectorIndex {
         using Owner = BasicLockFreeHotVectorIndex;
         explicit Local(Owner& o) : Local(o, o.next_hint()) {}
         Local(Owner& o, std::uint32_t hint)
-            : TableLocal<B, Traits, Local, Key, Directed>(o.pools_, hint),
-              SlotLocal<B, Traits, Local, Entry>(o.slots_, hint), tracker(hint), owner(&o) {}
+            : TableLocal<B, Traits, Local, Key, Directed>(o.pools_, hint), SlotLocal<B, Traits, Local, Entry>(o.slots_),
+              tracker(hint), owner(&o) {}
         /// Called by the directory when nobody can reach the entry any more.
         void before_reclaim(Entry& e) { owner->tracker_.forget(tracker, e.value.record.get()); }
 
@@ -91,6 +91,7 @@ class BasicLockFreeHotVectorIndex {
         PreparedQuery query;
         TopK<SlotId> top;
         BatchScan<SlotId> batch;
+        std::size_t rows_last_time = 0; ///< of the last search
     };
 
   public:
@@ -474,12 +475,13 @@ class BasicLockFreeHotVectorIndex {
         check::vector(query, options_, "query");
         Local& local = snapshot.guard_.local();
         const typename Stats::Timer timer(options_.stats);
-        local.query.assign(query, options_.metric, snapshot.count_);
+        local.query.assign(query, options_.metric, local.rows_last_time);
         local.top.reset(k, options_.metric);
         const auto id_of = ids(snapshot.guard_);
         const std::size_t scored = scan_rows(local.query, blocks(snapshot), local.top, id_of, allowed);
         std::vector<Match> matches = matches_of(local.top, id_of);
         count_accesses(snapshot.guard_, local.top, id_of);
+        local.rows_last_time = scored;
         local.stats.answered(timer, 1, scored);
         maintain(snapshot.guard_);
         return matches;

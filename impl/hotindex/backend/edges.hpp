@@ -21,7 +21,7 @@ namespace hotindex {
     X(epoch_unpin,          "all reads made under a guard, to whoever frees what they read")                             \
     X(epoch_advance,        "every unpin that an advance has seen, to every later pin and advance")                      \
     X(epoch_fence,          "store-load order between a pin and the scan of an advance")                                 \
-    X(pool_batch,           "a chain of free blocks or slots, with all uses before they were freed")                     \
+    X(pool_batch,           "a chain of free blocks or indices, with all uses before they were freed")                     \
     X(segment,              "a new segment of a segmented array, initialised")                                           \
     X(bucket,               "a hash bucket's content: entries and blocks, initialised")                                  \
     X(bucket_freeze,        "the last content of a bucket to whoever moves it to the next table")                        \
@@ -30,6 +30,7 @@ namespace hotindex {
     X(table_root,           "a table whose buckets hold everything that the one before held")                            \
     X(table_progress,       "buckets moved by others to whoever sees that all are moved")                                \
     X(entry_current,        "a slot: row, norm, entry, predecessor; and the removal of an entry")                        \
+    X(slot_free,            "a free slot, with all uses before it was freed")                                            \
     X(slot_birth,           "the birth state of a version: linked, stamped")                                             \
     X(slot_death,           "the death state of a version; ALIVE publishes VACANT and the row of a new life")            \
     X(version_clock,        "every version stamped up to a time, to the snapshot that takes that time")                  \

@@ -2,7 +2,14 @@
 //
 // A slot holds one version of one vector: its row, its inverse norm, the directory entry it belongs to, the slot that
 // it replaced, and the two version words (see version_clock.hpp). Slots lie in segments of doubling size, each with
-// rows, norms and version words in arrays of their own, so that a scan reads them as streams.
+// rows, norms and version words in arrays of their own, so that a scan reads them as streams. For each block of 64
+// slots one word says which of them are free; a thread takes a few free slots of a block at once and gives them back
+// one by one.
+//
+// Where free slots come from. A search costs what the blocks with a used slot cost, so the used slots should lie close
+// together, whatever limbo has swollen to meanwhile. Each thread goes around the lowest blocks, as many as all the used
+// slots would fill, and only when there is nothing free beyond them. So each replacement brings its vector back into
+// the compact part, and the blocks behind it fall empty and cost a search one load each.
 //
 // The protocol (multi-version snapshots by helped timestamps, after Wei, Ben-David, Blelloch, Fatourou, Ruppert and
 // Sun, "Constant-time snapshots with applications to concurrent data structures", PPoPP 2021; adapted to slots that are
@@ -20,14 +27,17 @@
 //   V3  a slot is reused only after a grace period that began when its death was a timestamp.
 //   V5  a slot is linked only to a successor that is still PENDING, and retired only when no LINK names it any more.
 //   V4  ALIVE publishes VACANT: whoever reads the new life's death does not read the old life's birth.
+//   V6  of each slot: its bit in its block's free word is set, or one thread holds it ready, or it is in use, or in
+//       limbo. So a slot whose bit is set is visible at no time that anybody still asks for.
 // Linearization: an update at the clock tick that stamped it, a snapshot at its load of the clock.
-// Progress: every function here is bounded by a constant number of steps, but for open(), which may open a segment
-// (lock-free), and for the scan, which is bounded by the slots at its start: wait-free.
+// Progress: every function here is bounded by a constant number of steps, but for acquire(), which looks for a free
+// slot and may open a segment (lock-free: a CAS fails only because another thread took or freed a slot of that block),
+// and for the scan, which is bounded by the slots at its start: wait-free.
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
 #include <hotindex/reclaim/epoch_domain.hpp>
-#include <hotindex/reclaim/memory_pool.hpp>
+#include <hotindex/reclaim/participants.hpp>
 #include <hotindex/store/segmented_array.hpp>
 #include <hotindex/store/version_clock.hpp>
 
@@ -36,7 +46,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <span>
+#include <new>
 
 namespace hotindex {
 
@@ -49,9 +59,13 @@ class SlotStore;
 /// What each participant owns of a slot store; the domain's Local derives from it.
 template <class B, class Traits, class Local, class Entry>
 struct SlotLocal {
-    SlotLocal(SlotStore<B, Traits, Local, Entry>& s, std::uint32_t hint) : slots(&s), slot_cache(hint) {}
+    explicit SlotLocal(SlotStore<B, Traits, Local, Entry>& s)
+        : slots(&s), free_block(0u), free_slots(0u), turn_at(0u) {}
     SlotStore<B, Traits, Local, Entry>* slots;
-    typename IndexPool<B, Traits>::Cache slot_cache;
+    typename B::template var<SlotId> free_block;        ///< first slot of the block that was looked at last
+    typename B::template var<std::uint64_t> free_slots; ///< bit i: slot free_block + i is free and this participant's
+    typename B::template var<SlotId> turn_at;           ///< where the turn around the blocks ends
+    OwnedCounter<B> used_slots;                         ///< acquired minus retired by this participant, modulo 2^64
 };
 
 template <class B, class Traits, class Local, class Entry>
@@ -62,7 +76,7 @@ class SlotStore {
     static constexpr std::size_t block = 64; ///< slots that a scan looks at together
 
     /// `stride`: floats from row to row.
-    explicit SlotStore(std::size_t stride) : stride_(stride), indices_(max_slots) {
+    explicit SlotStore(std::size_t stride) : stride_(stride) {
         for (auto& s : segments_)
             s.store(nullptr, B::relaxed()); // relaxed: construction overlaps with nothing
     }
@@ -78,8 +92,13 @@ class SlotStore {
 
     /// A slot that is nobody else's, VACANT to every scan. Throws std::bad_alloc.
     [[nodiscard]] SlotId acquire(const Guard& guard) {
-        const SlotId s =
-            indices_.acquire(guard.local().slot_cache, FreeLinks{this}, [this](SlotId i) { need_segment(i); });
+        Local& local = guard.local();
+        if (local.free_slots.get() == 0)
+            take_free_slots(guard);
+        const std::uint64_t free = local.free_slots.get();
+        local.free_slots.set(free & (free - 1));
+        local.used_slots.add(1);
+        const SlotId s = local.free_block.get() + static_cast<SlotId>(std::countr_zero(free));
         if (B::planted(bug::alive_before_vacant))
             stamps(s).death.store(version::alive, B::relaxed()); // relaxed: a bug by design
         // relaxed: published by the store of ALIVE in open()
@@ -116,14 +135,16 @@ class SlotStore {
     void discard(const Guard& guard, SlotId s) {
         // relaxed: the slot was never seen by anyone but scans, which skip PENDING as they skip VACANT
         stamps(s).birth.store(version::vacant, B::relaxed());
+        guard.local().used_slots.add(~std::uint64_t{0});
         free(guard.local(), s);
     }
 
     /// Completes the birth of a published slot, whoever began it; afterwards it has a timestamp.
     /// settle: also turns its predecessor's LINK into that timestamp.
     void finish(SlotId s, bool settle) {
-        Stamps& v = stamps(s);
-        const SlotId predecessor = rest(s).predecessor.get();
+        const Place p = place(s);
+        Stamps& v = p.segment->stamps[p.offset];
+        const SlotId predecessor = p.segment->rests[p.offset].predecessor.get();
         // [slot_birth] acquire-load; synchronizes-with the acq_rel-CASes below and in VersionClock::stamp()
         version::Word birth = v.birth.load(B::acquire(edge::slot_birth));
         const bool links_late = B::planted(bug::link_after_unstamped) || B::planted(bug::stamp_before_link);
@@ -176,6 +197,7 @@ class SlotStore {
 
     /// A dead slot, out of its entry, with a timestamp as its death: reused after the grace period.
     void retire(const Guard& guard, SlotId s) {
+        guard.local().used_slots.add(~std::uint64_t{0});
         if (B::planted(bug::free_slot_at_once))
             return free(guard.local(), s);
         if constexpr (B::verifies) {
@@ -200,7 +222,13 @@ class SlotStore {
 
     [[nodiscard]] version::Word now() const { return clock_.now(); }
     /// Every slot that is visible at a time taken before this call is below.
-    [[nodiscard]] SlotId slot_count() const { return indices_.high_water(); }
+    [[nodiscard]] SlotId slot_count() const {
+        SlotId segment = 0;
+        // relaxed: who stamped a version at that time knew its segment, so the clock passes it on
+        while (segment != segments_.size() && segments_[segment].load(B::relaxed()) != nullptr)
+            ++segment;
+        return Geometry::begin(segment);
+    }
     [[nodiscard]] std::size_t stride() const noexcept { return stride_; }
 
     /// Calls use(first slot, rows, inverse norms, slots, mask) for each run of at most 64 slots below `count`, where
@@ -209,14 +237,13 @@ class SlotStore {
     void scan(const Guard&, version::Word time, SlotId count, Use use) {
         for (SlotId first = 0; first < count;) {
             const Place p = place(first);
-            if (p.segment == nullptr) {
-                // Its slots were handed out, but none of them can have been stamped by `time`.
-                first += Geometry::size(Geometry::segment_of(first));
-                continue;
-            }
             const SlotId here = std::min(p.segment->count, count - first);
             for (SlotId offset = 0; offset < here; offset += block) {
                 const SlotId n = std::min<SlotId>(block, here - offset);
+                // relaxed: who stamped a version at that time had its slot before, so the clock passes on that it is
+                // not free, until the grace period that this guard holds up is over (V3, V6)
+                if ((~p.segment->free[offset / block].load(B::relaxed()) & first_slots(n)) == 0)
+                    continue;
                 const std::uint64_t mask = visible_mask(p.segment->stamps + offset, n, time);
                 if (mask != 0)
                     use(first + offset, p.segment->rows.read_some(offset, mask),
@@ -236,20 +263,29 @@ class SlotStore {
     };
     /// What a scan does not need.
     struct Rest : Retirable<B, Local> {
-        explicit Rest(SlotId s) : entry(nullptr), predecessor(no_slot), next_free(0u), self(s) {}
+        explicit Rest(SlotId s) : entry(nullptr), predecessor(no_slot), self(s) {}
         typename B::template var<Entry*> entry;
         typename B::template var<SlotId> predecessor;
-        typename B::template var<std::uint32_t> next_free;
         const typename B::template var<SlotId> self;
     };
+    /// Which slots of a block are free: bit i for the i-th.
+    using FreeWord = typename B::template atomic<std::uint64_t>;
+    [[nodiscard]] static constexpr std::uint64_t first_slots(SlotId n) noexcept {
+        return n >= block ? ~std::uint64_t{0} : (std::uint64_t{1} << n) - 1;
+    }
+
     struct Segment {
         Segment(SlotId first, SlotId n, std::size_t stride)
             : count(n), rows(n, stride), inverse_norms(n, 1),
               stamps(B::template make_array<Stamps>(n, [](void* at) { B::template construct_at<Stamps>(at); })) {
             try {
+                free = B::template make_array<FreeWord>(
+                    words(n), [n](void* at) { B::template construct_at<FreeWord>(at, first_slots(n)); });
                 rests = B::template make_array<Rest>(
                     n, [&first](void* at) { B::template construct_at<Rest>(at, first++); });
             } catch (...) {
+                if (free != nullptr)
+                    B::destroy_array(free, words(n));
                 B::destroy_array(stamps, n);
                 throw;
             }
@@ -258,24 +294,23 @@ class SlotStore {
         Segment& operator=(const Segment&) = delete;
         ~Segment() {
             B::destroy_array(stamps, count);
+            B::destroy_array(free, words(count));
             B::destroy_array(rests, count);
         }
+        /// A segment is smaller than a block, or consists of whole blocks.
+        static constexpr std::size_t words(SlotId n) noexcept { return (n + block - 1) / block; }
+
         const SlotId count;
         typename B::template array<float> rows;
         typename B::template array<float> inverse_norms;
         Stamps* stamps;
+        FreeWord* free = nullptr;
         Rest* rests = nullptr;
     };
     struct Place {
         Segment* segment;
         SlotId offset;
     };
-    struct FreeLinks {
-        SlotStore* store;
-        std::uint32_t get(SlotId s) const { return store->rest(s).next_free.get(); }
-        void set(SlotId s, std::uint32_t next) const { store->rest(s).next_free.set(next); }
-    };
-
     using Geometry = Doubling<Traits::first_segment>;
 
     Place place(SlotId s) const {
@@ -322,7 +357,60 @@ class SlotStore {
             .death.compare_exchange_strong(alive, version::link(s), B::acq_rel(edge::slot_death), B::relaxed());
     }
 
-    void free(Local& local, SlotId s) { indices_.release(local.slot_cache, s, FreeLinks{this}); }
+    /// The slot may be used again. Every use of it happened before.
+    void free(Local&, SlotId s) {
+        const Place p = place(s);
+        // [slot_free] release-RMW; synchronizes-with the acquire-CAS in take_free_slots(); publishes: all uses of the
+        // slot. The bit was clear, so adding sets it
+        p.segment->free[p.offset / block].fetch_add(std::uint64_t{1} << p.offset % block, B::release(edge::slot_free));
+    }
+
+    /// A few free slots of one block for this participant, which has none. Throws std::bad_alloc.
+    void take_free_slots(const Guard& guard) {
+        Local& local = guard.local();
+        SlotId first = local.free_block.get();
+        bool turned = false; // the compact part has been looked through since the beginning of this call, from 0 on
+        for (;;) {
+            if (first >= local.turn_at.get() && !turned) {
+                local.turn_at.set(compact_part(guard));
+                if (first >= local.turn_at.get()) {
+                    first = 0;
+                    turned = true;
+                }
+            }
+            if (first >= max_slots)
+                throw std::bad_alloc();
+            need_segment(first);
+            const Place p = place(first);
+            FreeWord& word = p.segment->free[p.offset / block];
+            // relaxed: only a first guess, the CAS decides
+            for (std::uint64_t free = word.load(B::relaxed()); free != 0;) {
+                std::uint64_t left = free;
+                for (std::uint32_t i = 0; i != Traits::fresh_indices; ++i)
+                    left &= left - 1;
+                // [slot_free] acquire-CAS; synchronizes-with the release-RMW in free(), also through other takes, which
+                // continue its release sequence
+                // relaxed on failure: as above
+                if (!word.compare_exchange_weak(free, left, B::acquire(edge::slot_free), B::relaxed()))
+                    continue;
+                local.free_block.set(first);
+                local.free_slots.set(free ^ left);
+                return;
+            }
+            first += std::min<SlotId>(p.segment->count, block);
+        }
+    }
+
+    /// So many slots, from 0 on, hold all that are in use, a little limbo and what threads keep ready.
+    [[nodiscard]] static SlotId compact_part(const Guard& guard) {
+        std::uint64_t used = 0;
+        guard.for_each_local([&used](const Local& l) { used += l.used_slots.read(); });
+        // Modulo 2^64, and other threads are at work: it may be off by a few, even below zero.
+        if (static_cast<std::int64_t>(used) < 0)
+            used = 0;
+        used += used / 16 + 2 * block;
+        return static_cast<SlotId>(std::min<std::uint64_t>(used, max_slots));
+    }
 
     struct Life {
         version::Word birth;
@@ -351,58 +439,58 @@ class SlotStore {
 
     /// Bit i: slot i of the run is visible at `time`.
     std::uint64_t visible_mask(Stamps* run, SlotId n, version::Word time) {
+        // Eight slots at a time without branches on what a single slot says: nothing for the branch predictor to learn.
         std::uint64_t mask = 0;
-        std::uint64_t others = 0;
         if (B::planted(bug::time_per_slot)) {
             for (SlotId i = 0; i != n; ++i)
                 mask |= static_cast<std::uint64_t>(visible(run[i], clock_.now())) << i;
             return mask;
         }
-        // Eight slots at a time without branches: shifts by constants, and nothing for the branch predictor to learn.
         for (SlotId i = 0; i < n; i += 8) {
-            if (n - i >= 8 && all_plain(run + i, time)) [[likely]] {
+            if (n - i < 8) {
+                for (SlotId j = i; j != n; ++j)
+                    mask |= std::uint64_t{visible(run[j], time)} << j;
+            } else if (all_plain(run + i, time)) [[likely]] {
                 mask |= std::uint64_t{0xFF} << i;
-                continue;
-            }
-            std::uint32_t plain = 0;
-            std::uint32_t rest = 0;
-            const auto classify = [&](SlotId j) {
-                const auto [birth, death] = life_of(run[i + j]);
-                const auto sees = static_cast<std::uint32_t>(static_cast<int>(death == version::alive) &
-                                                             static_cast<int>(is_born(birth, time)));
-                const auto gone = static_cast<std::uint32_t>(static_cast<int>(is_dead(death, time)) |
-                                                             static_cast<int>(birth == version::vacant));
-                plain |= sees << j;
-                rest |= ((sees | gone) ^ 1U) << j;
-            };
-            if (n - i >= 8) {
-                classify(0), classify(1), classify(2), classify(3);
-                classify(4), classify(5), classify(6), classify(7);
             } else {
-                for (SlotId j = 0; i + j != n; ++j)
-                    classify(j);
+                mask |= std::uint64_t{visible_of_eight(run + i, time)} << i;
             }
-            mask |= std::uint64_t{plain} << i;
-            others |= std::uint64_t{rest} << i;
-        }
-        for (; others != 0; others &= others - 1) {
-            const auto i = static_cast<SlotId>(std::countr_zero(others));
-            if (visible(run[i], time))
-                mask |= others & (~others + 1);
         }
         return mask;
     }
 
     /// Are these eight slots all alive and old enough? The usual answer, found with a few additions a slot.
     static bool all_plain(const Stamps* eight, version::Word time) {
-        version::Word too_new = 0;   // bit 63: some birth is later than `time` or special
-        version::Word not_alive = 0; // any bit: some death is not ALIVE
-        for (SlotId j = 0; j != 8; ++j) {
+        const version::Word lift = (version::Word{1} << 62) - 1 - time;
+        version::Word births = 0;              // bit 62: some birth is later than `time`; bit 63: some is special
+        version::Word deaths = version::alive; // any bit clear: some death is not ALIVE
+        const auto look = [&](SlotId j) {
             const auto [birth, death] = life_of(eight[j]);
-            not_alive |= death ^ version::alive;
-            too_new |= (time - birth) | birth;
+            deaths &= death;
+            births |= birth + lift;
+        };
+        look(0), look(1), look(2), look(3), look(4), look(5), look(6), look(7);
+        return deaths == version::alive && births >> 62 == 0;
+    }
+
+    /// Bit i: slot i of the eight is visible at `time`.
+    std::uint32_t visible_of_eight(Stamps* eight, version::Word time) {
+        std::uint32_t mask = 0;
+        version::Word unfinished = 0; // bit 63: some birth is UNSTAMPED, or some death is a LINK or DEAD_UNSTAMPED
+        const auto look = [&](SlotId j) {
+            const auto [birth, death] = life_of(eight[j]);
+            mask |= static_cast<std::uint32_t>(static_cast<int>(is_born(birth, time)) &
+                                               static_cast<int>(!is_dead(death, time)))
+                    << j;
+            unfinished |= (birth & birth << 2) | (death & (death + 1));
+        };
+        look(0), look(1), look(2), look(3), look(4), look(5), look(6), look(7); // shifts by constants
+        if (unfinished >= version::first_special) [[unlikely]] {
+            mask = 0;
+            for (SlotId j = 0; j != 8; ++j)
+                mask |= std::uint32_t{visible(eight[j], time)} << j;
         }
-        return not_alive == 0 && too_new < version::first_special;
+        return mask;
     }
 
     /// Any case; helps what is unfinished.
@@ -433,7 +521,6 @@ class SlotStore {
     }
 
     const std::size_t stride_;
-    IndexPool<B, Traits> indices_;
     VersionClock<B> clock_;
     std::array<typename B::template atomic<Segment*>, Geometry::segment_of(max_slots - 1) + 1> segments_;
 };

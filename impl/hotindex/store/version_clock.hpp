@@ -20,10 +20,10 @@ namespace hotindex {
 namespace version {
 using Word = std::uint64_t;
 inline constexpr Word first_special = Word{1} << 63;
-// birth
-inline constexpr Word vacant = ~Word{0};
-inline constexpr Word pending = ~Word{0} - 1;
-inline constexpr Word unstamped = ~Word{0} - 2;
+// birth: all below first_special + 2^62, and UNSTAMPED alone has bit 61: see SlotStore::visible_mask()
+inline constexpr Word pending = first_special;
+inline constexpr Word vacant = first_special + 1;
+inline constexpr Word unstamped = first_special | Word{1} << 61;
 // death
 inline constexpr Word alive = ~Word{0};
 inline constexpr Word dead_unstamped = ~Word{0} - 1;
