@@ -174,6 +174,7 @@ class BasicLockFreeHotVectorIndex {
                 if (e == nullptr) {
                     slots_.finish(slot.publish(), true);
                     guard.local().net_vectors.add(1);
+                    move_stray(guard);
                     maintain(guard);
                     return AddOutcome::inserted;
                 }
@@ -198,6 +199,7 @@ class BasicLockFreeHotVectorIndex {
             slots_.finish(slot.publish(), true);
             if (!B::planted(bug::retire_before_stamp))
                 slots_.retire(guard, old);
+            move_stray(guard);
             maintain(guard);
             return AddOutcome::replaced;
         }
@@ -432,6 +434,36 @@ class BasicLockFreeHotVectorIndex {
         float* const row = slots_.row_of_new(slot);
         std::fill(std::copy(vector.begin(), vector.end(), row), row + slots_.stride(), 0.0F);
         slots_.open(slot, options_.metric == Metric::cosine ? inverse_norm(row, slots_.stride()) : 1.0F);
+    }
+
+    /// Now and then, replaces a vector that lies far out by itself, further in: see SlotStore. To everybody else it is
+    /// an add of the vector that is there anyway. It comes after an add that is complete, so it fails in silence.
+    void move_stray(const Guard& guard) {
+        const SlotId stray = slots_.stray(guard);
+        if (stray == no_slot)
+            return;
+        try {
+            NewSlot slot(slots_, guard);
+            if (!slots_.is_compact(guard, slot.id()))
+                return;
+            std::copy_n(slots_.row(guard, stray), slots_.stride(), slots_.row_of_new(slot.id()));
+            slots_.open(slot.id(), slots_.inverse_norm(guard, stray));
+            Entry* const e = slots_.entry(guard, stray);
+            // relaxed: only a hint, the CAS decides; the slot was found finished
+            if (SlotId old = e->value.current.load(B::relaxed()); old == stray) {
+                slots_.finish(old, true); // X4: settles its predecessor
+                slots_.aim(slot.id(), e, old);
+                // [entry_current] release-CAS; synchronizes-with the acquire-loads of current; publishes: the slot
+                // relaxed on failure: somebody else has replaced or removed it
+                if (e->value.current.compare_exchange_strong(old, slot.id(), B::release(edge::entry_current),
+                                                             B::relaxed())) {
+                    slots_.finish(slot.publish(), true);
+                    slots_.retire(guard, stray);
+                }
+            }
+        } catch (const std::bad_alloc&) {
+            // It stays where it is.
+        }
     }
 
     /// The entry and slot of an id that is in the index, finished; nullopt for one that is not, for certain.

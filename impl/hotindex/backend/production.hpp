@@ -59,7 +59,7 @@ class ArrayMemory {
 
   private:
     static constexpr std::size_t huge_page = std::size_t{2} << 20;
-    static constexpr std::size_t large = 2 * huge_page;
+    static constexpr std::size_t large = 4 * huge_page;
     static constexpr std::align_val_t alignment(std::size_t bytes) noexcept {
         return std::align_val_t{bytes >= large ? huge_page : array_alignment};
     }

@@ -13,7 +13,14 @@ struct DefaultTraits {
     static constexpr std::uint32_t retires_per_advance = 256;
     /// As how many retires a slot counts: slots in limbo lengthen every scan, so they are to come back soon.
     static constexpr std::uint32_t slot_retire_weight = 8;
-    /// Free blocks or slots a thread keeps for itself; half of them move to or from the shared depot at once.
+    /// So many slots more than are in use are expected to be enough, with limbo and what threads keep ready; what lies
+    /// beyond is moved back.
+    static constexpr std::uint32_t spare_slots = 128;
+    /// Adds of one thread between two looks for slots to move back.
+    static constexpr std::uint32_t adds_per_stray_look = 16;
+    /// Blocks that such a look goes through.
+    static constexpr std::uint32_t blocks_per_stray_look = 8;
+    /// Free blocks a thread keeps for itself; half of them move to or from the shared depot at once.
     static constexpr std::uint32_t cache_capacity = 64;
     /// Cells of a depot: how many threads can exchange batches without meeting.
     static constexpr std::uint32_t depot_cells = 32;
@@ -46,6 +53,9 @@ struct DefaultTraits {
 struct TinyTraits {
     static constexpr std::uint32_t retires_per_advance = 1;
     static constexpr std::uint32_t slot_retire_weight = 1;
+    static constexpr std::uint32_t spare_slots = 1;
+    static constexpr std::uint32_t adds_per_stray_look = 1;
+    static constexpr std::uint32_t blocks_per_stray_look = 1;
     static constexpr std::uint32_t cache_capacity = 2;
     static constexpr std::uint32_t depot_cells = 1;
     static constexpr std::size_t slab_blocks = 2;

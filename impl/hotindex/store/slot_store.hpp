@@ -9,7 +9,8 @@
 // Where free slots come from. A search costs what the blocks with a used slot cost, so the used slots should lie close
 // together, whatever limbo has swollen to meanwhile. Each thread goes around the lowest blocks, as many as all the used
 // slots would fill, and only when there is nothing free beyond them. So each replacement brings its vector back into
-// the compact part, and the blocks behind it fall empty and cost a search one load each.
+// the compact part, and the blocks behind it fall empty and cost a search one load each. What nobody replaces is found
+// by stray() and moved by the index: a replacement by the same row.
 //
 // The protocol (multi-version snapshots by helped timestamps, after Wei, Ben-David, Blelloch, Fatourou, Ruppert and
 // Sun, "Constant-time snapshots with applications to concurrent data structures", PPoPP 2021; adapted to slots that are
@@ -60,12 +61,14 @@ class SlotStore;
 template <class B, class Traits, class Local, class Entry>
 struct SlotLocal {
     explicit SlotLocal(SlotStore<B, Traits, Local, Entry>& s)
-        : slots(&s), free_block(0u), free_slots(0u), turn_at(0u) {}
+        : slots(&s), free_block(0u), free_slots(0u), turn_at(0u), stray_block(0u), until_stray_look(1u) {}
     SlotStore<B, Traits, Local, Entry>* slots;
     typename B::template var<SlotId> free_block;        ///< first slot of the block that was looked at last
     typename B::template var<std::uint64_t> free_slots; ///< bit i: slot free_block + i is free and this participant's
     typename B::template var<SlotId> turn_at;           ///< where the turn around the blocks ends
-    OwnedCounter<B> used_slots;                         ///< acquired minus retired by this participant, modulo 2^64
+    typename B::template var<SlotId> stray_block;       ///< where stray() looks next
+    typename B::template var<std::uint32_t> until_stray_look; ///< adds until then
+    OwnedCounter<B> used_slots; ///< acquired minus retired by this participant, modulo 2^64
 };
 
 template <class B, class Traits, class Local, class Entry>
@@ -212,10 +215,63 @@ class SlotStore {
             stride_ * sizeof(float), Traits::slot_retire_weight);
     }
 
+    /// Now and then, a slot that lies far behind what the slots in use would fill, to be replaced by the same row in
+    /// another slot: one whose version was finished and alive when this call looked, so the guard keeps it. no_slot:
+    /// none was found, or it is not the time to look.
+    [[nodiscard]] SlotId stray(const Guard& guard) const {
+        Local& local = guard.local();
+        const std::uint32_t left = local.until_stray_look.get() - 1;
+        local.until_stray_look.set(left);
+        if (left != 0)
+            return no_slot;
+        local.until_stray_look.set(Traits::adds_per_stray_look);
+        const SlotId end = slot_count();
+        SlotId first = std::max(local.stray_block.get(), block_behind(local.turn_at.get()));
+        for (std::uint32_t i = 0; i != Traits::blocks_per_stray_look && first < end; ++i) {
+            const Place p = place(first);
+            const SlotId n = std::min<SlotId>(block, p.segment->count);
+            // relaxed: only a hint where to look
+            for (std::uint64_t used = ~p.segment->free[p.offset / block].load(B::relaxed()) & first_slots(n); used != 0;
+                 used &= used - 1) {
+                const auto at = static_cast<SlotId>(std::countr_zero(used));
+                const Stamps& v = p.segment->stamps[p.offset + at];
+                // V4: death before birth.
+                // [slot_death] acquire-load; synchronizes-with the release-store in open() and the CASes on death
+                const version::Word death = v.death.load(B::acquire(edge::slot_death));
+                // [slot_birth] acquire-load; synchronizes-with the CASes on birth
+                const version::Word birth = v.birth.load(B::acquire(edge::slot_birth));
+                if (death == version::alive && version::is_timestamp(birth)) {
+                    local.turn_at.set(compact_part(guard));
+                    if (first < block_behind(local.turn_at.get()))
+                        return no_slot;
+                    local.stray_block.set(first);
+                    local.until_stray_look.set(1); // there may be more of them
+                    return first + at;
+                }
+            }
+            first += n;
+        }
+        local.stray_block.set(first < end ? first : 0);
+        return no_slot;
+    }
+    /// Does the slot lie where all slots in use would have their place? If not, stray() rests for a while.
+    [[nodiscard]] bool is_compact(const Guard& guard, SlotId s) const {
+        Local& local = guard.local();
+        if (s < local.turn_at.get())
+            return true;
+        local.until_stray_look.set(16 * Traits::adds_per_stray_look);
+        return false;
+    }
+
     /// The row of a slot that the guard keeps: `stride` floats.
     [[nodiscard]] const float* row(const Guard&, SlotId s) const {
         const Place p = place(s);
         return p.segment->rows.read(p.offset);
+    }
+    /// The inverse norm of a slot that the guard keeps.
+    [[nodiscard]] float inverse_norm(const Guard&, SlotId s) const {
+        const Place p = place(s);
+        return *p.segment->inverse_norms.read(p.offset);
     }
     /// The entry of a slot that the guard keeps.
     [[nodiscard]] Entry* entry(const Guard&, SlotId s) const { return rest(s).entry.get(); }
@@ -313,6 +369,14 @@ class SlotStore {
     };
     using Geometry = Doubling<Traits::first_segment>;
 
+    /// The first slot of the block behind the one that the slot lies in.
+    static SlotId block_behind(SlotId s) {
+        const SlotId segment = Geometry::segment_of(s);
+        const SlotId begin = Geometry::begin(segment);
+        const SlotId size = std::min<SlotId>(block, Geometry::size(segment));
+        return begin + ((s - begin) / size + 1) * size;
+    }
+
     Place place(SlotId s) const {
         const SlotId segment = Geometry::segment_of(s);
         // [segment] acquire-load; synchronizes-with the release-CAS in need_segment()
@@ -408,7 +472,7 @@ class SlotStore {
         // Modulo 2^64, and other threads are at work: it may be off by a few, even below zero.
         if (static_cast<std::int64_t>(used) < 0)
             used = 0;
-        used += used / 16 + 2 * block;
+        used += used / 16 + Traits::spare_slots;
         return static_cast<SlotId>(std::min<std::uint64_t>(used, max_slots));
     }
 
