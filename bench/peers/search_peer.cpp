@@ -1,12 +1,16 @@
-// peer_search: exact search through our kernels and TopK against hnswlib's BruteforceSearch, in one interleaved run.
+// peer_search: exact search through LockFreeHotVectorIndex, and through our kernels and TopK alone, against hnswlib's
+// BruteforceSearch, in one interleaved run.
 //
-// Inner product, one thread. Both hold the same rows contiguously; both answer the same queries one by one; the answers
-// are compared before anything is timed. Repetitions alternate (ours first in even ones), each at least --min-ms long.
-// The clock is the thread's CPU time, so that other processes of the machine are not counted; the ratio of a repetition
-// is hnswlib's time a query / our time a query, and above 1 we are faster. `batch` has no peer: hnswlib has no batch
-// search, its ratio is against hnswlib's single queries.
+// Inner product, one thread. All hold the same rows; all answer the same queries one by one; the answers are compared
+// before anything is timed. `index` is the whole index, with statistics and access tracking as they are by default and
+// ids as strings; `single` is the scan alone, over rows that lie one behind the other as hnswlib's do. Repetitions
+// alternate (ours first in even ones), each at least --min-ms long. The clock is the thread's CPU time, so that other
+// processes of the machine are not counted; the ratio of a repetition is hnswlib's time a query / our time a query, and
+// above 1 we are faster. `batch` has no peer: hnswlib has no batch search, its ratio is against hnswlib's single
+// queries.
 #include "hnswlib_peer.hpp"
 
+#include <hotindex/lock_free_hot_vector_index.hpp>
 #include <hotindex/search/scan.hpp>
 
 #include <fmt/format.h>
@@ -150,8 +154,8 @@ void compare(Size size, const Options& o) {
     const std::size_t stride = row_stride(size.dimension);
     std::mt19937 random(static_cast<std::mt19937::result_type>(o.seed));
     std::normal_distribution<float> normal;
-    kernel::AlignedFloats floats;
-    float* const rows = floats.reserve(size.rows * stride);
+    ProductionBackend::array<float> floats(size.rows, stride); // the memory that the indexes use
+    float* const rows = floats.write(0);
     std::fill_n(rows, size.rows * stride, 0.0F);
     for (std::size_t i = 0; i < size.rows; ++i)
         std::generate_n(rows + i * stride, size.dimension, [&] { return normal(random); });
@@ -179,6 +183,10 @@ void compare(Size size, const Options& o) {
         scan_rows(prepared, each_block, top, id_of);
         return top.sorted(id_of);
     };
+    LockFreeHotVectorIndex index(
+        IndexOptions{.dimension = size.dimension, .metric = metric, .expected_vectors = size.rows});
+    for (std::size_t i = 0; i < size.rows; ++i)
+        index.add_vector(names[i], {rows + i * stride, size.dimension});
     const HnswlibBruteforce peer(rows, size.rows, size.dimension, stride);
     BatchScan<> batch;
     const auto search_batch = [&] {
@@ -194,9 +202,12 @@ void compare(Size size, const Options& o) {
         peer.search(query_at(j).data(), o.k, ids);
         const auto found = search(j);
         const auto in_batch = batch.top(j).sorted(id_of);
+        const std::vector<Match> in_index = index.search(query_at(j), o.k);
         for (std::size_t i = 0; i < o.k; ++i) {
             if (found[i].slot != in_batch[i].slot)
                 throw std::logic_error(fmt::format("query {}: the batch and the single search differ", j));
+            if (id_of(found[i].slot) != in_index.at(i).id)
+                throw std::logic_error(fmt::format("query {}: the index and the scan alone differ", j));
             different += ids[i] != found[i].slot ? 1 : 0;
         }
     }
@@ -205,22 +216,30 @@ void compare(Size size, const Options& o) {
         throw std::logic_error(fmt::format("{} of {} answers differ from hnswlib's", different, queries * o.k));
 
     const double seconds = static_cast<double>(o.min_ms) / 1000;
-    std::vector<double> ours, theirs, batched;
+    std::vector<double> ours, theirs, batched, indexed;
     for (std::size_t r = 0; r < o.repetitions; ++r) {
         const auto run_ours = [&] { ours.push_back(time_a_query(1, seconds, [&](std::size_t j) { search(j); })); };
+        const auto run_index = [&] {
+            indexed.push_back(time_a_query(1, seconds, [&](std::size_t j) { (void)index.search(query_at(j), o.k); }));
+        };
         const auto run_theirs = [&] {
             theirs.push_back(time_a_query(1, seconds, [&](std::size_t j) {
                 ids.clear();
                 peer.search(query_at(j).data(), o.k, ids);
             }));
         };
-        if (r % 2 == 0)
+        if (r % 2 == 0) {
+            run_index();
             run_ours();
+        }
         run_theirs();
-        if (r % 2 != 0)
+        if (r % 2 != 0) {
             run_ours();
+            run_index();
+        }
         batched.push_back(time_a_query(queries, seconds, [&](std::size_t) { search_batch(); }));
     }
+    report("index", size, indexed, theirs);
     report("single", size, ours, theirs);
     report("batch", size, batched, theirs);
 }
