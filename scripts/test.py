@@ -388,20 +388,8 @@ def run_counting(run, title, command, log, folder):
 def run_models(run, folder):
     if folder in run.broken:
         raise NotReached
-    # Without the other tests the top folder may register nothing, and relacy/ alone has the list.
-    for where in (folder, folder / "relacy"):
-        tests = registered_tests(where)
-        if tests:
-            suites = [run_through_ctest(run, folder, name, where) for name, _, _ in tests]
-            break
-    else:
-        models = [path for path in sorted((folder / "relacy").glob("*")) if path.is_file() and os.access(path, os.X_OK)]
-        if not models:
-            raise StepSkipped("there is no Relacy model")
-        suites = []
-        for path in models:
-            run.live(path.name)
-            suites.append(run_counting(run, f"{folder.name} {path.name}", [path], LOGS / f"relacy-{path.name}.log", folder))
+    command = [ROOT / "scripts" / "model_check", "--deep" if run.options.deep else "--quick"]
+    suites = [run_counting(run, "relacy model_check", command, LOGS / "relacy-model_check.log", folder)]
     run.suites += suites
     return suites
 
