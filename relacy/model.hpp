@@ -20,7 +20,7 @@ namespace hotindex::model {
 
 /// How long a scenario is searched. Bounds are preemptions; 0 executions: not at all.
 struct Effort {
-    unsigned bound = 2;             ///< of the quick search
+    unsigned bound = 1;             ///< of the quick search
     std::uint64_t bounded = 40'000; ///< executions after which the quick bounded search stops
     std::uint64_t random = 40'000;  ///< executions of the quick random search
     unsigned deep_bound = 3;         ///< of the deep one, which is stopped after 100 times as many executions
