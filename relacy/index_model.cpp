@@ -242,6 +242,17 @@ HOTINDEX_SCRIPT(removal_then_add, RoomyTraits, "a removal is seen before an add 
 HOTINDEX_SCRIPT(remove_between_attempts, RoomyTraits, "an add that meets another version, then none",
                 {{add(a, 1)}, {{{add(a, 2)}, {add(a, 3), remove(a)}, {}}}});
 
+// Vectors that lie far out. After this "c" is alone, in the third block, and the next add moves it in.
+#define HOTINDEX_STRAY add(a, 1), add(b, 1), add(c, 1), add(b, 2), add(c, 2), remove(a), remove(b)
+HOTINDEX_SCRIPT(stray_searched, RoomyTraits, "a vector that is moved is never out of sight and never seen twice",
+                {{HOTINDEX_STRAY}, {{{add(a, 5)}, {search(), get(c)}, {}}}});
+HOTINDEX_SCRIPT(stray_replaced, RoomyTraits, "a vector that is replaced while it is moved has its new value",
+                {{HOTINDEX_STRAY}, {{{add(a, 5)}, {add(c, 9), search()}, {}}}});
+HOTINDEX_SCRIPT(stray_removed, RoomyTraits, "a vector that is removed while it is moved is gone",
+                {{HOTINDEX_STRAY}, {{{add(a, 5)}, {remove(c), search()}, {}}}});
+HOTINDEX_SCRIPT(stray_moved_twice, RoomyTraits, "two adds that find the same vector far out",
+                {{HOTINDEX_STRAY}, {{{add(a, 5)}, {add(b, 6)}, {search(), search()}}}});
+
 HOTINDEX_SCRIPT(directory_grows, TinyTraits, "adds that make the directory grow, beside gets",
                 {{add(a, 1)}, {{{add(b, 2), add(c, 3)}, {get(a), get(b)}, {}}}});
 HOTINDEX_SCRIPT(segments_open, TinyTraits, "adds that open segments, beside searches",

@@ -176,7 +176,8 @@ class LockFreeHashMap {
     /// Exact when no operation is running, otherwise off by at most the operations that are running. O(threads).
     [[nodiscard]] std::size_t size() const { return table_.size(); }
     [[nodiscard]] bool empty() const { return size() == 0; }
-    [[nodiscard]] std::size_t bucket_count() const { return table_.bucket_count(Guard(self())); }
+    [[nodiscard]] std::size_t bucket_count(const Handle& me) const { return table_.bucket_count(Guard(me)); }
+    [[nodiscard]] std::size_t bucket_count() const { return bucket_count(self()); }
 
     [[nodiscard]] EpochStats epoch_stats() const { return domain_->stats(); }
     [[nodiscard]] PoolStats pool_stats() const { return pools_.entries.stats(); }
