@@ -102,12 +102,12 @@ class Stage {
     using Index = BasicLockFreeHotVectorIndex<B, Traits>;
     using Handle = typename Index::Handle;
 
-    explicit Stage(int threads, Tracking tracking = Tracking::off)
+    explicit Stage(int threads, Tracking tracking = Tracking::off, std::uint64_t hot_accesses = 100)
         : index(IndexOptions{.dimension = 2,
                              .metric = Metric::inner_product,
                              .tracking = tracking,
                              .stats = false,
-                             .tiers = {.manage_every = std::chrono::milliseconds(0)}}) {
+                             .tiers = {.hot_accesses = hot_accesses, .manage_every = std::chrono::milliseconds(0)}}) {
         for (int i = 0; i != threads; ++i)
             handles[static_cast<std::size_t>(i)].emplace(index.join());
     }
@@ -228,6 +228,15 @@ HOTINDEX_SCRIPT(recycled_for_another, RoomyTraits, "a slot that goes from one id
                  {{{add(a, 3), add(b, 2), add(a, 4), add(b, 3)}, {search(), get(b)}, {}}}});
 HOTINDEX_SCRIPT(entry_recycled, RoomyTraits, "an entry that is unlinked and used again",
                 {{add(a, 1)}, {{{remove(a), add(b, 2), remove(b), add(a, 3)}, {get(a), search()}, {}}}});
+HOTINDEX_SCRIPT(search_then_get, RoomyTraits, "what a search has missed, get misses too",
+                {{add(a, 1)}, {{{remove(a)}, {search(), search(), get(a)}, {}}}});
+HOTINDEX_SCRIPT(search_then_get_new, RoomyTraits, "what a search has seen, get sees too",
+                {{add(a, 1)}, {{{add(a, 2)}, {search(), search(), get(a)}, {}}}});
+HOTINDEX_SCRIPT(update_then_get, RoomyTraits, "after an update whose time is later than another's, get sees that one",
+                {{add(a, 1), add(b, 1)}, {{{add(a, 2)}, {add(b, 2), get(a)}, {search()}}}});
+HOTINDEX_SCRIPT(update_then_contains, RoomyTraits, "after an update whose time is later than a removal's, it is gone",
+                {{add(a, 1), add(b, 1)}, {{{remove(a)}, {add(b, 2), contains(a)}, {search()}}}});
+
 // Slots that are used again. After `recycling` the slot of a's first version is the next to be handed out.
 #define HOTINDEX_RECYCLING add(a, 1), add(a, 2), add(c, 1), remove(c), add(c, 2), remove(c)
 HOTINDEX_SCRIPT(predecessor_recycled, RoomyTraits, "finishing a version again leaves its predecessor's next life alone",
@@ -309,6 +318,32 @@ struct Accesses : Stage<RoomyTraits> {
     }
 };
 const Model<Accesses> accesses("accesses", "accesses of several threads add up exactly");
+
+/// Tier management beside the birth of a record that was hot in its earlier life.
+struct FreshRecordSwept : Stage<RoomyTraits> {
+    static constexpr int threads = 2;
+    FreshRecordSwept() : Stage<RoomyTraits>(threads, Tracking::exact, 1) {
+        perform(handle(0), add(a, 1));
+        perform(handle(0), add(b, 1));
+        perform(handle(0), add(c, 1)); // shares its cell with "a", whose access it drives into the record
+        index.access(handle(0), "a");
+        index.access(handle(0), "c");
+        perform(handle(0), remove(a));
+        index.drain(handle(0)); // the record is free
+    }
+    void thread(int i) {
+        if (i == 0)
+            perform(handle(0), add(a, 2));
+        else
+            index.manage_tiers(handle(1));
+    }
+    void after() {
+        expect(index.access_stats(handle(0), "a")->tier == Tier::warm, "a new vector is not hot for an old one's sake");
+        finish();
+    }
+};
+const Model<FreshRecordSwept> fresh_record_swept("fresh_record_swept",
+                                                 "tiers are managed by this life's accesses only");
 
 /// A record's next life starts at zero, whatever late comers write back.
 struct RecordLives : Stage<RoomyTraits> {

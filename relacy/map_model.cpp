@@ -267,6 +267,27 @@ struct VisitDuringErase {
 const Model<VisitDuringErase> visit_during_erase("visit_during_erase",
                                                  "for_each misses nothing that is there throughout");
 
+struct CountDuringGrowth {
+    using Map = LockFreeHashMap<int, int, Spread, std::equal_to<>, B, TinyTraits>;
+    static constexpr int threads = 2;
+    Map map;
+    std::array<std::optional<Map::Handle>, 2> handles;
+    CountDuringGrowth() {
+        for (auto& h : handles)
+            h.emplace(map.join());
+        map.insert(*handles[0], 1, 10);
+    }
+    void thread(int i) {
+        if (i == 0) {
+            map.insert(*handles[0], 2, 20);
+            map.insert(*handles[0], 3, 30);
+        } else {
+            expect(map.bucket_count(*handles[1]) <= 2, "a table's size is read from a table that is there");
+        }
+    }
+};
+const Model<CountDuringGrowth> count_during_growth("count_during_growth", "bucket_count beside growth");
+
 /// A thread ends with blocks in its caches and limbo; another one takes over its record and goes on.
 struct HandOver {
     using Map = LockFreeHashMap<int, int, AllCollide, std::equal_to<>, B, RoomyTraits>;

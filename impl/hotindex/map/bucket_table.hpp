@@ -545,9 +545,9 @@ class BucketTable {
         const std::size_t single = is_single ? entry_of(w)->hash.get() & next.mask() : next.size();
         for (std::size_t target = b; target < next.size(); target += t.size()) {
             Cell& into = next.bucket(target);
-            // [bucket] acquire-load; synchronizes-with the release-CAS in fill(), by another helper: bucket_moved
-            // passes it on
-            if (into.load(B::acquire(edge::bucket)) != bucket::untouched && !B::planted(bug::fill_over))
+            // relaxed: who learns from this thread that the old word is moved cannot see the new one untouched any
+            // more, because this thread did not (read-read coherence), and looks into it with an order of its own
+            if (into.load(B::relaxed()) != bucket::untouched && !B::planted(bug::fill_over))
                 continue;
             if ((w & bucket::chained) == 0)
                 fill(guard, into, target == single ? w & ~(bucket::frozen | bucket::moved) : bucket::filled);
@@ -570,8 +570,8 @@ class BucketTable {
         if (B::planted(bug::fill_over))
             expected = cell.load(B::relaxed()); // relaxed: a bug by design
         // [bucket] release-CAS; synchronizes-with the acquire-loads of bucket words; publishes: the content
-        // [bucket] acquire on failure: bucket_moved passes on what another helper filled in
-        if (!cell.compare_exchange_strong(expected, content, B::release(edge::bucket), B::acquire(edge::bucket)))
+        // relaxed on failure: another helper filled it; see move_bucket()
+        if (!cell.compare_exchange_strong(expected, content, B::release(edge::bucket), B::relaxed()))
             destroy_chain(guard, content);
     }
 

@@ -125,8 +125,8 @@ class LockFreeAccessTracker {
                 return;
             weight = Traits::tracking_sample_period;
         }
-        // [access_record] acquire-load; synchronizes-with the release-store in track()
-        const Word key = key_of(id, generation_of(records_.at(id).state.load(B::acquire(edge::access_record))));
+        // relaxed: who counts an access has the id from whoever called track(), and knows the new life from there
+        const Word key = key_of(id, generation_of(records_.at(id).state.load(B::relaxed())));
         Pending& p = local.pending_[cell_of(id)];
         const Word last = since_begin(now) + 1;
         // relaxed, all: only this participant writes the cell; others want it exact at quiescence only

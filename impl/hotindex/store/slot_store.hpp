@@ -120,7 +120,7 @@ class SlotStore {
         const Place p = place(s);
         *p.segment->inverse_norms.write(p.offset) = inverse_norm;
         Stamps& v = p.segment->stamps[p.offset];
-        // [slot_death] release-store; synchronizes-with the acquire-load of death in visible(); publishes: VACANT and
+        // [slot_death] release-store; synchronizes-with the acquire-load of death in life_of(); publishes: VACANT and
         // the row
         v.death.store(version::alive, B::release(edge::slot_death));
         // relaxed: whoever acts on PENDING has the slot from its entry (entry_current); a scan only skips it
@@ -148,18 +148,19 @@ class SlotStore {
         const Place p = place(s);
         Stamps& v = p.segment->stamps[p.offset];
         const SlotId predecessor = p.segment->rests[p.offset].predecessor.get();
-        // [slot_birth] acquire-load; synchronizes-with the acq_rel-CASes below and in VersionClock::stamp()
+        // [slot_birth] acquire-load; synchronizes-with the release-CASes below and in VersionClock::stamp()
         version::Word birth = v.birth.load(B::acquire(edge::slot_birth));
         const bool links_late = B::planted(bug::link_after_unstamped) || B::planted(bug::stamp_before_link);
         if (birth == version::pending || B::planted(bug::link_always)) {
             if (!links_late)
                 link(predecessor, s);
             birth = version::pending;
-            // [slot_birth] acq_rel-CAS; synchronizes-with the acquire-loads of birth; publishes: the link, entry,
-            // predecessor [slot_birth] acquire on failure: the stamp found is used
+            // [slot_birth] release-CAS; synchronizes-with the acquire-loads of birth; publishes: the link, entry,
+            // predecessor
+            // [slot_birth] acquire on failure: the stamp found is used
             if (B::planted(bug::stamp_pending))
                 birth = clock_.stamp(v.birth, version::pending, edge::slot_birth);
-            else if (v.birth.compare_exchange_strong(birth, version::unstamped, B::acq_rel(edge::slot_birth),
+            else if (v.birth.compare_exchange_strong(birth, version::unstamped, B::release(edge::slot_birth),
                                                      B::acquire(edge::slot_birth)))
                 birth = version::unstamped;
             if (B::planted(bug::link_after_unstamped))
@@ -175,9 +176,9 @@ class SlotStore {
             // relaxed: the link happened-before the stamp of s that was just read, so anything else found here is later
             // than the link: settled, or even reused
             if (death.load(B::relaxed()) == linked)
-                // [slot_death] acq_rel-CAS; synchronizes-with the acquire-load of death in visible(); publishes: the
-                // stamp relaxed on failure: another helper settled it, nothing is read
-                death.compare_exchange_strong(linked, birth, B::acq_rel(edge::slot_death), B::relaxed());
+                // relaxed, both: the stamp is a value by itself, and the release sequence of the link goes on; on
+                // failure another helper settled it
+                death.compare_exchange_strong(linked, birth, B::relaxed(), B::relaxed());
         }
     }
 
@@ -189,9 +190,9 @@ class SlotStore {
             clock_.stamp(v.death, version::alive, edge::slot_death);
             return;
         }
-        // [slot_death] acq_rel-CAS; synchronizes-with the acquire-load of death in visible(); publishes: the removal
+        // [slot_death] release-CAS; synchronizes-with the acquire-load of death in life_of(); publishes: the removal
         // [slot_death] acquire on failure: the stamp found is relied upon
-        if (v.death.compare_exchange_strong(death, version::dead_unstamped, B::acq_rel(edge::slot_death),
+        if (v.death.compare_exchange_strong(death, version::dead_unstamped, B::release(edge::slot_death),
                                             B::acquire(edge::slot_death)))
             death = version::dead_unstamped;
         if (death == version::dead_unstamped)
@@ -235,11 +236,7 @@ class SlotStore {
                  used &= used - 1) {
                 const auto at = static_cast<SlotId>(std::countr_zero(used));
                 const Stamps& v = p.segment->stamps[p.offset + at];
-                // V4: death before birth.
-                // [slot_death] acquire-load; synchronizes-with the release-store in open() and the CASes on death
-                const version::Word death = v.death.load(B::acquire(edge::slot_death));
-                // [slot_birth] acquire-load; synchronizes-with the CASes on birth
-                const version::Word birth = v.birth.load(B::acquire(edge::slot_birth));
+                const auto [birth, death] = life_of(v);
                 if (death == version::alive && version::is_timestamp(birth)) {
                     local.turn_at.set(compact_part(guard));
                     if (first < block_behind(local.turn_at.get()))
@@ -415,10 +412,10 @@ class SlotStore {
             B::verify(B::newest(stamps(s).birth) != version::pending || death == alive || death == version::link(s),
                       "V5: the predecessor of a PENDING slot lives, or is linked to it");
         }
-        // [slot_death] acq_rel-CAS; synchronizes-with the acquire-load of death in visible(); publishes: PENDING of s
+        // [slot_death] release-CAS; synchronizes-with the acquire-load of death in life_of(); publishes: PENDING of s
         // relaxed on failure: another helper linked it, nothing is read
         stamps(predecessor)
-            .death.compare_exchange_strong(alive, version::link(s), B::acq_rel(edge::slot_death), B::relaxed());
+            .death.compare_exchange_strong(alive, version::link(s), B::release(edge::slot_death), B::relaxed());
     }
 
     /// The slot may be used again. Every use of it happened before.

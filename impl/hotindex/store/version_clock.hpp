@@ -63,9 +63,9 @@ class VersionClock {
             word.store(t, B::release(e));
             return t;
         }
-        // [slot_birth] [slot_death] acq_rel-CAS; synchronizes-with the acquire-loads of the word; publishes: the stamp
+        // [slot_birth] [slot_death] release-CAS; synchronizes-with the acquire-loads of the word; publishes: the stamp
         // [slot_birth] [slot_death] acquire on failure: the other thread's stamp is used
-        return word.compare_exchange_strong(from, t, B::acq_rel(e), B::acquire(e)) ? t : from;
+        return word.compare_exchange_strong(from, t, B::release(e), B::acquire(e)) ? t : from;
     }
 
   private:
