@@ -62,8 +62,8 @@ class SegmentedArray {
     /// Makes room for element i. Throws std::bad_alloc.
     void grow_to(std::uint32_t i) {
         auto& cell = segments_[Place::segment_of(i)];
-        // [segment] acquire-load; synchronizes-with the release-CAS below
-        if (cell.load(B::acquire(edge::segment)) != nullptr)
+        // relaxed: that it is there is enough; find() reads it with acquire
+        if (cell.load(B::relaxed()) != nullptr)
             return;
         const std::uint32_t n = Place::size(Place::segment_of(i));
         T* const fresh = B::template make_array<T>(n, [](void* at) { B::template construct_at<T>(at); });

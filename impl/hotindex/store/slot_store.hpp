@@ -391,8 +391,8 @@ class SlotStore {
     void need_segment(SlotId s) {
         const SlotId segment = Geometry::segment_of(s);
         auto& cell = segments_[segment];
-        // [segment] acquire-load; synchronizes-with the release-CAS below
-        if (cell.load(B::acquire(edge::segment)) != nullptr)
+        // relaxed: that it is there is enough; place() reads it with acquire
+        if (cell.load(B::relaxed()) != nullptr)
             return;
         Segment* const fresh = B::template make<Segment>(Geometry::begin(segment), Geometry::size(segment), stride_);
         Segment* none = nullptr;
@@ -570,8 +570,8 @@ class SlotStore {
         if (death == version::dead_unstamped)
             return time < clock_.stamp(v.death, version::dead_unstamped, edge::slot_death);
         Stamps& successor = stamps(version::successor_of(death));
-        // [slot_birth] acquire-load; synchronizes-with the CASes on birth
-        version::Word next = successor.birth.load(B::acquire(edge::slot_birth));
+        // relaxed: the link was read with acquire and publishes PENDING; what it became since is a value by itself
+        version::Word next = successor.birth.load(B::relaxed());
         if (next == version::unstamped && B::planted(bug::link_unstamped_visible))
             return true;
         if (next == version::pending && B::planted(bug::link_pending_dead))
