@@ -23,7 +23,7 @@ struct Effort {
     unsigned bound = 1;             ///< of the quick search
     std::uint64_t bounded = 40'000; ///< executions after which the quick bounded search stops
     std::uint64_t random = 40'000;  ///< executions of the quick random search
-    unsigned deep_bound = 3;         ///< of the deep one, which is stopped after 100 times as many executions
+    unsigned deep_bound = 3;        ///< of the deep one, which is stopped after 100 times as many executions
 };
 
 /// What a scenario's search has to end with. A scenario that must fail shows that the checker sees what it should.
