@@ -276,6 +276,7 @@ struct StalledReader : Stage<2> {
         expect(domain.drain(handle(0)), "everything goes when the reader has left");
     }
 };
-const Model<StalledReader> m10("stalled_reader", "a stalled reader keeps what it may see, and stops nobody");
+const Model<StalledReader> m10("stalled_reader", "a stalled reader keeps what it may see, and stops nobody",
+                               {.full = 1000});
 
 } // namespace

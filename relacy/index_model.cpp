@@ -15,7 +15,6 @@
 
 namespace {
 using namespace hotindex;
-using model::Effort;
 using model::expect;
 using model::History;
 using model::Model;
@@ -382,5 +381,32 @@ struct RecordLives : Stage<RoomyTraits> {
     }
 };
 const Model<RecordLives> record_lives("record_lives", "a record that is used again starts at zero");
+
+/// A participant still holds an access of a record's earlier life when the record is born again.
+struct LateWriteBack : Stage<RoomyTraits> {
+    static constexpr int threads = 2;
+    LateWriteBack() : Stage<RoomyTraits>(threads, Tracking::exact) {
+        perform(handle(0), add(a, 1));
+        perform(handle(0), add(b, 1));
+        perform(handle(0), add(c, 1)); // shares its cell with "a"
+        index.access(handle(1), "a");
+        perform(handle(0), remove(a));
+        index.drain(handle(0)); // the record is free
+    }
+    void thread(int i) {
+        if (i == 0) {
+            perform(handle(0), add(a, 2));
+            index.access(handle(0), "a");
+        } else {
+            index.access(handle(1), "c"); // drives the old access out of the cell
+        }
+    }
+    void after() {
+        expect(index.access_stats(handle(0), "a")->count == 1, "an access of the earlier life is not counted again");
+        finish();
+    }
+};
+const Model<LateWriteBack> late_write_back("late_write_back",
+                                           "accesses written back late do not count for the next life");
 
 } // namespace

@@ -16,7 +16,7 @@ using model::Model;
 using B = model::CheckerBackend;
 
 constexpr edge e = edge::unnamed;
-constexpr Effort effort{.bound = 2, .bounded = 20'000, .random = 20'000, .deep_bound = 4};
+constexpr Effort effort{.bound = 2, .bounded = 20'000, .random = 20'000, .deep_bound = 4, .full = 20'000};
 
 struct Cells {
     B::atomic<int> x{0};

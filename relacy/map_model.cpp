@@ -12,7 +12,6 @@
 
 namespace {
 using namespace hotindex;
-using model::Effort;
 using model::expect;
 using model::History;
 using model::Model;

@@ -18,12 +18,14 @@
 
 namespace hotindex::model {
 
-/// How long a scenario is searched. Bounds are preemptions; 0 executions: not at all.
+/// How long a scenario is searched. Bounds are preemptions; 0 executions: not at all. The deep run searches each
+/// scenario without a bound too.
 struct Effort {
     unsigned bound = 1;             ///< of the quick search
     std::uint64_t bounded = 40'000; ///< executions after which the quick bounded search stops
     std::uint64_t random = 40'000;  ///< executions of the quick random search
     unsigned deep_bound = 3;        ///< of the deep one, which is stopped after 100 times as many executions
+    std::uint64_t full = 0;         ///< executions after which a search without any bound on preemptions stops
 };
 
 /// What a scenario's search has to end with. A scenario that must fail shows that the checker sees what it should.

@@ -232,7 +232,7 @@ struct Options {
     std::string mutant;  ///< id=strength or a bug's name: in force in all that is run
     std::string site;    ///< with mutate or plant: only mutants whose name contains it
     double seconds = 30; ///< with mutate or plant: for each mutant at most
-    std::string replay;  ///< random:SEED or bound:N:EXECUTION
+    std::string replay;  ///< random:SEED, bound:N:EXECUTION or full:EXECUTION
     std::string report;  ///< file for lines of tab-separated facts
 };
 
@@ -272,13 +272,23 @@ class Report {
         for (unsigned bound = s.effort.bound; deep && bound <= s.effort.deep_bound; ++bound)
             all.push_back({Search::Kind::bounded, bound, 100 * s.effort.bounded, 1});
     }
+    if (s.effort.full != 0 || (deep && s.effort.bounded != 0))
+        all.push_back(
+            {Search::Kind::full, 0, deep ? 100 * std::max(s.effort.full, s.effort.bounded) : s.effort.full, 1});
     if (s.effort.random != 0)
         all.push_back({Search::Kind::random, 0, s.effort.random * (deep ? 100 : 1), 1});
     return all;
 }
 
 [[nodiscard]] std::string replay_of(const Search& how, std::uint64_t at) {
-    return how.kind == Search::Kind::random ? fmt::format("random:{}", at) : fmt::format("bound:{}:{}", how.bound, at);
+    switch (how.kind) {
+    case Search::Kind::random:
+        return fmt::format("random:{}", at);
+    case Search::Kind::bounded:
+        return fmt::format("bound:{}:{}", how.bound, at);
+    default:
+        return fmt::format("full:{}", at);
+    }
 }
 
 void explain(const Scenario& s, const Search& how, const Outcome& o, const Options& options, const char* program) {
@@ -530,17 +540,18 @@ Options parse(int argc, char** argv) {
         else if (flag == "--report")
             o.report = value();
         else if (flag == "--help") {
-            fmt::print("Model checks of the shipped source under Relacy.\n\n"
-                       "  --quick | --deep   how far to search (default: quick)\n"
-                       "  --list             scenarios and what they claim\n"
-                       "  --only TEXT        scenarios whose name contains TEXT\n"
-                       "  --mutate           weaken every order in turn and see which scenario fails\n"
-                       "  --plant            switch every planted bug on in turn and see which scenario fails\n"
-                       "  --site TEXT        with --mutate or --plant: mutants whose name contains TEXT\n"
-                       "  --seconds N        with --mutate or --plant: for each mutant at most (default: 30)\n"
-                       "  --mutant NAME      run with one order weakened (ID=ORDER) or one planted bug\n"
-                       "  --replay WHICH     one execution with its trace: random:SEED or bound:N:EXECUTION\n"
-                       "  --report FILE      facts for scripts, tab-separated\n");
+            fmt::print(
+                "Model checks of the shipped source under Relacy.\n\n"
+                "  --quick | --deep   how far to search (default: quick)\n"
+                "  --list             scenarios and what they claim\n"
+                "  --only TEXT        scenarios whose name contains TEXT\n"
+                "  --mutate           weaken every order in turn and see which scenario fails\n"
+                "  --plant            switch every planted bug on in turn and see which scenario fails\n"
+                "  --site TEXT        with --mutate or --plant: mutants whose name contains TEXT\n"
+                "  --seconds N        with --mutate or --plant: for each mutant at most (default: 30)\n"
+                "  --mutant NAME      run with one order weakened (ID=ORDER) or one planted bug\n"
+                "  --replay WHICH     one execution with its trace: random:SEED, bound:N:EXECUTION or full:EXECUTION\n"
+                "  --report FILE      facts for scripts, tab-separated\n");
             std::exit(0);
         } else {
             std::string near;
@@ -581,8 +592,11 @@ int replay(const std::vector<Scenario>& chosen, const Options& options) {
         how.executions = 1;
     else if (kind == "bound" && in >> how.bound >> colon >> how.executions)
         how.kind = Search::Kind::bounded;
+    else if (kind == "full" && in >> how.executions)
+        how.kind = Search::Kind::full;
     else
-        usage_error(fmt::format("--replay {}: expected random:SEED or bound:N:EXECUTION", options.replay));
+        usage_error(
+            fmt::format("--replay {}: expected random:SEED, bound:N:EXECUTION or full:EXECUTION", options.replay));
     const Outcome o = search(chosen[0], how, true);
     if (o.passed) {
         fmt::print("{}: no failure in {}\n0 passed, 0 failed\n", chosen[0].name, options.replay);

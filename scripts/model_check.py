@@ -374,7 +374,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=60, metavar="N", help="with --mutate: for each mutant at most (60)")
     parser.add_argument("--only", default="", metavar="TEXT", help="scenarios whose name contains TEXT")
     parser.add_argument("--mutant", default="", metavar="NAME", help="one weakened order or planted bug in all that is run")
-    parser.add_argument("--replay", default="", metavar="WHICH", help="one execution, with its trace: random:SEED or bound:N:EXECUTION")
+    parser.add_argument("--replay", default="", metavar="WHICH", help="one execution, with its trace: random:SEED, bound:N:EXECUTION or full:EXECUTION")
     parser.add_argument("--list", action="store_true", help="scenarios and what they claim")
     options = parser.parse_args()
     begin = time.monotonic()

@@ -1,2 +1,0 @@
-// Catch2's main for the stress tests.
-#include "../impl/tests/main.cpp"
