@@ -221,7 +221,7 @@ TEST_CASE("every_instruction_set_agrees_with_the_oracle_and_those_with_fused_mul
     const RestoreTargets restore;
     const std::int64_t supported = hwy::SupportedTargets();
     std::size_t tested = 0;
-    for (const std::size_t d : {1, 15, 16, 17, 64, 100, 784}) {
+    for (const std::size_t d : {1UL, 15UL, 16UL, 17UL, 64UL, 100UL, 784UL}) {
         const Rows rows(64, d, 5);
         const Rows queries(5, d, 6);
         std::vector<float> flat;
