@@ -187,25 +187,24 @@ void check_ground_truth(const GroundTruth& truth, std::size_t base_rows, std::si
     return metric == Metric::cosine ? 1 - distance : distance * distance;
 }
 
-[[nodiscard]] GroundTruth truth_of(const std::filesystem::path& file, const Hdf5Contents& contents,
-                                   std::optional<Metric> metric) {
+[[nodiscard]] GroundTruth truth_of(const std::filesystem::path& file, const Matrix<std::int64_t>& neighbors,
+                                   const std::optional<Matrix<float>>& distances, std::optional<Metric> metric) {
     GroundTruth truth;
-    truth.queries = contents.neighbors->rows;
-    truth.k = contents.neighbors->columns;
-    truth.ids.reserve(contents.neighbors->values.size());
-    for (const std::int64_t id : contents.neighbors->values) {
+    truth.queries = neighbors.rows;
+    truth.k = neighbors.columns;
+    truth.ids.reserve(neighbors.values.size());
+    for (const std::int64_t id : neighbors.values) {
         if (id < 0 || id > std::numeric_limits<std::int32_t>::max())
             throw DatasetError(file, std::nullopt, fmt::format("'neighbors' names row {}", id), again_remedy);
         truth.ids.push_back(static_cast<std::int32_t>(id));
     }
-    if (contents.distances && metric) {
-        if (contents.distances->rows != truth.queries || contents.distances->columns != truth.k)
+    if (distances && metric) {
+        if (distances->rows != truth.queries || distances->columns != truth.k)
             throw DatasetError(file, std::nullopt,
-                               fmt::format("'distances' has {} rows of {}, 'neighbors' has {} of {}",
-                                           contents.distances->rows, contents.distances->columns, truth.queries,
-                                           truth.k),
+                               fmt::format("'distances' has {} rows of {}, 'neighbors' has {} of {}", distances->rows,
+                                           distances->columns, truth.queries, truth.k),
                                again_remedy);
-        for (const float distance : contents.distances->values)
+        for (const float distance : distances->values)
             truth.scores.push_back(score_of(*metric, distance));
     }
     return truth;
@@ -293,7 +292,7 @@ Dataset load_dataset(const std::filesystem::path& file, const LoadOptions& optio
         if (contents.distance)
             dataset.metric = metric_of(file, *contents.distance);
         if (contents.neighbors && contents.test && !contents.train.cut)
-            own_truth = truth_of(file, contents, dataset.metric);
+            own_truth = truth_of(file, *contents.neighbors, contents.distances, dataset.metric);
         base = std::move(contents.train);
         queries = std::move(contents.test);
     } else {

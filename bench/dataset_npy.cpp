@@ -199,7 +199,7 @@ Matrix<float> read_npy(const std::filesystem::path& file, const ReadOptions& opt
     constexpr std::string_view magic = "\x93NUMPY";
     for (std::size_t i = 0; i != magic.size(); ++i)
         if (start[i] != static_cast<std::byte>(magic[i]))
-            stream.fail(i, "an npy file begins with \"\\x93NUMPY\", this one does not",
+            stream.fail(i, R"(an npy file begins with "\x93NUMPY", this one does not)",
                         "the file is damaged or of another format");
     const auto major = std::to_integer<unsigned>(start[6]);
     if (major < 1 || major > 3)

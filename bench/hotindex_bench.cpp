@@ -62,6 +62,7 @@ int run(std::span<const char* const> arguments) {
     std::vector<std::string> words{"hotindex_bench"};
     words.insert(words.end(), options.google.begin(), options.google.end());
     std::vector<char*> pointers;
+    pointers.reserve(words.size());
     for (std::string& word : words)
         pointers.push_back(word.data());
     int count = static_cast<int>(pointers.size());

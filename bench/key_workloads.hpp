@@ -50,7 +50,7 @@ class MixWorkload {
         : mix_(mix), keys_(std::move(keys)), keyed_(make()) {
         fill(*keyed_, 0, keys_->present_at_start());
     }
-    Lane lane(std::size_t, Random random) const { return Steps(*keys_, mix_, random); }
+    Lane lane(std::size_t, Random random) const { return {*keys_, mix_, random}; }
     Tally run(Lane& steps, std::uint64_t operations) { return perform(*keyed_, steps, operations); }
     [[nodiscard]] std::optional<std::string> fault(std::int64_t growth, bool) const {
         return size_fault(keyed_->size(), keys_->present_at_start(), growth);
@@ -71,7 +71,7 @@ class GrowWorkload {
 
     GrowWorkload(const Mix& mix, std::shared_ptr<const KeySet> keys, MakeKeyed<Keyed> make, std::size_t threads)
         : mix_(mix), keys_(std::move(keys)), make_(std::move(make)), threads_(threads) {}
-    Lane lane(std::size_t, Random random) const { return Steps(*keys_, mix_, random); }
+    Lane lane(std::size_t, Random random) const { return {*keys_, mix_, random}; }
     void start_round() {
         keyed_.reset();
         keyed_ = make_();
@@ -157,8 +157,8 @@ class LazyKeys {
 
 /// `name` is complete but for what Google Benchmark appends. `make(keys)` gives an empty structure.
 template <class Keyed, class Make>
-void add_mix(const Settings& settings, const std::string& name, const Mix& mix, std::shared_ptr<LazyKeys> keys,
-             Make make) {
+void add_mix(const Settings& settings, const std::string& name, const Mix& mix, const std::shared_ptr<LazyKeys>& keys,
+             const Make& make) {
     if (mix.name == rapid_grow.name)
         add_benchmark<GrowWorkload<Keyed>>(settings, name, [=](std::size_t threads) {
             const auto set = keys->get();
@@ -172,7 +172,8 @@ void add_mix(const Settings& settings, const std::string& name, const Mix& mix, 
 }
 
 template <class Keyed, class Make>
-void add_churn(const Settings& settings, const std::string& name, std::shared_ptr<LazyKeys> keys, Make make) {
+void add_churn(const Settings& settings, const std::string& name, const std::shared_ptr<LazyKeys>& keys,
+               const Make& make) {
     add_benchmark<ChurnWorkload<Keyed>>(settings, name, [=](std::size_t threads) {
         const auto set = keys->get();
         return std::make_unique<ChurnWorkload<Keyed>>(set, [=] { return make(*set); }, threads);

@@ -66,8 +66,8 @@ class Measured {
   public:
     using Make = std::function<std::unique_ptr<Workload>(std::size_t threads)>;
 
-    Measured(const Settings& settings, std::size_t threads, Make make)
-        : settings_(settings), make_(std::move(make)), crew_(threads) {}
+    Measured(Settings settings, std::size_t threads, Make make)
+        : settings_(std::move(settings)), make_(std::move(make)), crew_(threads) {}
 
     /// One repetition; runs on each of its threads.
     void operator()(benchmark::State& state) {

@@ -66,7 +66,7 @@ int main(int argc, char**) {
                    "operation_counts: takes no arguments; it prints shared-memory operations per index operation\n");
         return 2;
     }
-    CountedIndex index(IndexOptions{.dimension = dimension, .expected_vectors = 8 * vectors});
+    CountedIndex index(IndexOptions{.dimension = dimension, .expected_vectors = std::size_t{8} * vectors});
     for (int i = 0; i != vectors; ++i)
         index.add_vector(id_of(i), vector_of(i));
     const auto me = index.join();

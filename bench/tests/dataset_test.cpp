@@ -134,7 +134,7 @@ std::string vecs(std::size_t rows, std::size_t columns) {
 }
 
 template <class T>
-std::string idx(unsigned char code, std::vector<std::uint32_t> sizes, const std::vector<T>& values) {
+std::string idx(unsigned char code, const std::vector<std::uint32_t>& sizes, const std::vector<T>& values) {
     Bytes bytes;
     bytes.put<std::uint16_t>(0).put(code).put(static_cast<unsigned char>(sizes.size()));
     for (const auto size : sizes)
@@ -1012,7 +1012,7 @@ TEST_CASE("generator options out of range are refused by name") {
 /// A file of the folder with real vectors, or nothing and a warning that the test is skipped.
 std::optional<fs::path> real_file(std::string_view name) {
     const char* folder = std::getenv("HOTINDEX_TEST_DATA");
-    const fs::path file = fs::path(folder != nullptr ? folder : HOTINDEX_DEFAULT_TEST_DATA) / name;
+    fs::path file = fs::path(folder != nullptr ? folder : HOTINDEX_DEFAULT_TEST_DATA) / name;
     if (fs::exists(file))
         return file;
     WARN("SKIPPED: there is no " << file.string() << "; set HOTINDEX_TEST_DATA to the folder that has it");

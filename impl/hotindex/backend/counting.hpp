@@ -81,6 +81,7 @@ struct CountingBackend : ProductionBackend {
         explicit atomic(T value) : cell_(value) {}
         atomic(const atomic&) = delete;
         atomic& operator=(const atomic&) = delete;
+        ~atomic() = default;
 
         [[nodiscard]] T load(order o) const noexcept {
             ++tally().of(o.named).loads;

@@ -310,7 +310,8 @@ class MemoryPool {
         (std::max(sizeof(T), sizeof(Link)) + block_alignment - 1) / block_alignment * block_alignment;
 
     struct Slab {
-        Slab() {} // leaves the storage as it is: every block is constructed when it is handed out
+        // Leaves the storage as it is: every block is constructed when it is handed out.
+        Slab() {} // NOLINT(modernize-use-equals-default): that would zero it
         alignas(block_alignment) std::array<std::byte, block_bytes * Traits::slab_blocks> storage;
         Slab* next = nullptr; // written before the slab is linked, read at destruction only
         std::byte* at(std::size_t i) { return storage.data() + i * block_bytes; }

@@ -16,8 +16,7 @@
 #include <limits>
 
 HWY_BEFORE_NAMESPACE();
-namespace hotindex {
-namespace HWY_NAMESPACE {
+namespace hotindex::HWY_NAMESPACE {
 namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
@@ -186,8 +185,8 @@ void score_one(const kernel::Rows& b, const float* query, float query_inverse_no
         }
         // Few: each by itself.
         V v[lanes];
-        for (std::size_t r = 0; r < lanes; ++r)
-            v[r] = hn::Zero(d);
+        for (V& each : v)
+            each = hn::Zero(d);
         for (std::uint64_t left = mask; left != 0; left &= left - 1) {
             const auto r = static_cast<std::size_t>(std::countr_zero(left));
             const float* const row = rows + r * b.stride;
@@ -220,8 +219,8 @@ HWY_INLINE V score_tile(const float* const* HWY_RESTRICT row, const float* const
     V part[lanes][parts];
     for (std::size_t p = 0; p < parts; ++p) {
         V sum[lanes];
-        for (std::size_t t = 0; t < lanes; ++t)
-            sum[t] = hn::Zero(d);
+        for (V& each : sum)
+            each = hn::Zero(d);
         for (std::size_t i = p * lanes; i < stride; i += 16) {
             V q[tile_queries];
             for (std::size_t j = 0; j < tile_queries; ++j)
@@ -333,8 +332,7 @@ const kernel::Table* table() {
     return &t;
 }
 
-} // namespace HWY_NAMESPACE
-} // namespace hotindex
+} // namespace hotindex::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE

@@ -66,7 +66,7 @@ struct Table {
 };
 
 /// Rows of at most so many bytes are expected to stay in a core's second-level cache from query to query.
-inline constexpr std::size_t cached_bytes = 512 * 1024;
+inline constexpr std::size_t cached_bytes = std::size_t{512} * 1024;
 
 /// The kernels for this processor. Thread-safe.
 [[nodiscard]] const Table& best() noexcept;
