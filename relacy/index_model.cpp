@@ -15,6 +15,7 @@
 
 namespace {
 using namespace hotindex;
+using model::Effort;
 using model::expect;
 using model::History;
 using model::Model;
@@ -31,6 +32,13 @@ struct RoomyTraits : TinyTraits {
 /// Ids in buckets of their own.
 struct WideTraits : RoomyTraits {
     static constexpr std::size_t first_buckets = 16;
+};
+
+/// A first segment of eight slots, which a search looks at together, and five vectors that nobody touches in it.
+struct EightTraits : RoomyTraits {
+    static constexpr std::size_t first_segment = 8;
+    static constexpr int bystanders = 5;
+    static constexpr Effort effort{.bounded = 20'000, .random = 20'000};
 };
 
 // ---- scripts: what each thread calls, as data ----
@@ -114,6 +122,10 @@ class Stage {
                              .tiers = {.hot_accesses = hot_accesses, .manage_every = std::chrono::milliseconds(0)}}) {
         for (int i = 0; i != threads; ++i)
             handles[static_cast<std::size_t>(i)].emplace(index.join());
+        if constexpr (requires { Traits::bystanders; })
+            for (int i = 0; i != Traits::bystanders; ++i)
+                index.add_vector(handle(0), std::string_view("defgh").substr(static_cast<std::size_t>(i), 1),
+                                 std::array{0.5F, 0.5F});
     }
     const Handle& handle(int i) { return *handles[static_cast<std::size_t>(i)]; }
 
@@ -137,17 +149,24 @@ class Stage {
             }
             break;
         default:
-            call.seen = seen_by(index.search(me, query, 8));
+            call.seen = seen_by(index.search(me, query, 16));
         }
         return call;
     }
     static std::array<int, 3> seen_by(const std::vector<Match>& matches) {
         std::array<int, 3> seen{};
+        int bystanders = 0;
         for (const Match& m : matches) {
+            if (m.id[0] > 'c') {
+                ++bystanders;
+                continue;
+            }
             int& mine = seen[static_cast<std::size_t>(m.id[0] - 'a')];
             expect(mine == 0, "an id comes once in a result");
             mine = static_cast<int>(m.score);
         }
+        if constexpr (requires { Traits::bystanders; })
+            expect(bystanders == Traits::bystanders, "a search finds what nobody touches");
         return seen;
     }
     /// Everything is over: nothing may be left in limbo.
@@ -186,9 +205,16 @@ struct Scripted : Stage<Traits> {
     }
 };
 
+template <class Traits>
+constexpr Effort effort_of() {
+    if constexpr (requires { Traits::effort; })
+        return Traits::effort;
+    return {};
+}
+
 #define HOTINDEX_SCRIPT(name, traits, claim, ...)                                                                      \
     constexpr Script name##_script __VA_ARGS__;                                                                        \
-    const Model<Scripted<name##_script, traits>> name##_model(#name, claim)
+    const Model<Scripted<name##_script, traits>> name##_model(#name, claim, effort_of<traits>())
 
 HOTINDEX_SCRIPT(add_search, RoomyTraits, "a search sees a new vector whole or not at all",
                 {{}, {{{add(a, 1)}, {search(), search()}, {}}}});
@@ -275,6 +301,17 @@ HOTINDEX_SCRIPT(directory_grows, TinyTraits, "adds that make the directory grow,
                 {{add(a, 1)}, {{{add(b, 2), add(c, 3)}, {get(a), get(b)}, {}}}});
 HOTINDEX_SCRIPT(segments_open, TinyTraits, "adds that open segments, beside searches",
                 {{add(a, 1), add(b, 1)}, {{{add(c, 1)}, {add(a, 2)}, {search()}}}});
+
+// Eight slots that a search looks at together: all plain before the update, and after it one by one.
+HOTINDEX_SCRIPT(one_of_eight_replaced, EightTraits,
+                "a search of eight slots sees the old version of one or the new one",
+                {{add(a, 1), add(b, 1), add(c, 1)}, {{{add(a, 2)}, {search(), search()}, {}}}});
+HOTINDEX_SCRIPT(one_of_eight_removed, EightTraits, "a search of eight slots sees one that is removed, or not",
+                {{add(a, 1), add(b, 1), add(c, 1)}, {{{remove(b)}, {search(), search()}, {}}}});
+HOTINDEX_SCRIPT(two_of_eight, EightTraits, "updates of two slots of eight are seen in one order",
+                {{add(a, 1), add(b, 1), add(c, 1)}, {{{add(a, 2)}, {remove(c)}, {search(), search()}}}});
+HOTINDEX_SCRIPT(eighth_added, EightTraits, "a search of eight slots sees the last one whole or not at all",
+                {{add(a, 1), add(b, 1)}, {{{add(c, 1)}, {search(), search()}, {}}}});
 
 /// Several searches on one snapshot see one state.
 struct HeldSnapshot : Stage<RoomyTraits> {

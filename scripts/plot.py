@@ -14,6 +14,7 @@ EXAMPLES = """\
 examples:
   scripts/plot results/local/20250101T120000Z/results.json -o charts
   scripts/plot results.json -o charts --only search
+  scripts/plot results/full/results.json -o results/full --readme README.md
 
 writes, as SVG and PNG: overview, and one chart for each workload with its parameters
 """
@@ -282,11 +283,45 @@ def draw_all(results, folder, only=None, progress=None):
     return drawn
 
 
+BEGIN, END = "<!-- bench: generated -->", "<!-- bench: end -->"
+
+
+def ratio_table(results):
+    """The ratios of the headline workloads, and of read-heavy on Zipf keys, as Markdown: median of the repetitions, [lowest to highest]."""
+    rows = ["| workload | threads | rwlock / mutex | lock_free / mutex | lock_free / rwlock |", "|---|--:|--:|--:|--:|"]
+
+    def shown(ratio):
+        return f"x{ratio[0]:.2f} [{ratio[1]:.2f} to {ratio[2]:.2f}]" if ratio else "-"
+
+    read_heavy = [each for each in results.groups if each.workload == "read_heavy" and ("keys", "zipf") in each.parameters]
+    for group in [*headline_groups(results), *read_heavy]:
+        for threads in group.threads:
+            of_mutex = [shown(group.ratio(line, threads)) for line in ("rwlock", "lock_free") if line in group.lines]
+            of_rwlock = shown(group.ratio("lock_free", threads, "rwlock"))
+            rows.append(f"| {group.title} | {threads} | {' | '.join(of_mutex)} | {of_rwlock} |")
+    low, high = results.groups[0].repetitions
+    rounds = f"{low}" if low == high else f"{low} to {high}"
+    return "\n".join([*rows, "", f"Median of {rounds} interleaved repetitions, lowest and highest in brackets; {machine_of(results)}."])
+
+
+def machine_of(results):
+    return f"{result_file.machine_line(results)}; beyond {results.cores} threads it is oversubscribed"
+
+
+def update_readme(path, results):
+    text = path.read_text()
+    if BEGIN not in text or END not in text:
+        raise result_file.BadResults(f"--readme {path}: there is no {BEGIN} ... {END} in it")
+    head, rest = text.split(BEGIN, 1)
+    path.write_text(f"{head}{BEGIN}\n{ratio_table(results)}\n{END}{rest.split(END, 1)[1]}")
+
+
 def main():
     parser = command_line.StrictParser(prog="scripts/plot", description=__doc__, epilog=EXAMPLES)
     parser.add_argument("results", metavar="RESULTS.json", type=Path)
     parser.add_argument("-o", "--out", metavar="DIR", type=Path, required=True, help="folder for the charts")
     parser.add_argument("--only", metavar="WORKLOAD", help="draw the charts of this workload and no others")
+    parser.add_argument("--readme", metavar="FILE", type=Path, help="also put the table of ratios between FILE's markers")
     options = parser.parse_args()
     if options.out.exists() and not options.out.is_dir():
         parser.error(f"--out {options.out}: that is a file")
@@ -305,6 +340,12 @@ def main():
     line = command_line.ProgressLine()
     drawn = draw_all(results, options.out, options.only, lambda done, all: line.show(f"{done} of {all} charts"))
     line.clear()
+    if options.readme:
+        try:
+            update_readme(options.readme, results)
+        except (OSError, result_file.BadResults) as failure:
+            print(f"scripts/plot: {failure}", file=sys.stderr)
+            return 2
     print(f"{len(drawn)} charts, each as SVG and PNG, in {options.out}")
     return 0
 

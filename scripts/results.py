@@ -132,10 +132,10 @@ class Group:
         counts = [len(cell.throughput) for cells in self.lines.values() for cell in cells.values()]
         return min(counts), max(counts)
 
-    def ratio(self, line, threads):
-        """Throughput relative to the baseline, as (median, low, high), or None. Repetitions are compared in pairs where
+    def ratio(self, line, threads, baseline=None):
+        """Throughput relative to the baseline (the group's own unless told otherwise), as (median, low, high), or None. Repetitions are compared in pairs where
         both sides have as many: the rounds are interleaved, so a pair met the same conditions."""
-        mine, base = self.lines[line].get(threads), self.lines.get(self.baseline, {}).get(threads)
+        mine, base = self.lines[line].get(threads), self.lines.get(baseline or self.baseline, {}).get(threads)
         if not mine or not base or min(base.throughput) <= 0:
             return None
         if len(mine.throughput) == len(base.throughput):

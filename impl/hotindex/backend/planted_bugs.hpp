@@ -35,6 +35,8 @@ namespace hotindex {
     X(stamp_pending,          "NO_UNST: PENDING becomes a timestamp without UNSTAMPED in between")                       \
     X(stamp_alive,            "NO_DEADU: ALIVE becomes a timestamp without DEAD_UNSTAMPED in between")                   \
     X(supersede_unsettled,    "SKIP_5D: a slot is superseded before its predecessor's LINK is settled")                  \
+    X(plain_unborn,           "eight slots are taken for plain whatever their births are")                               \
+    X(eight_unhelped,         "a search of eight slots does not help the unfinished ones among them")                    \
     X(time_per_slot,          "T_PER_SLOT: search reads the clock for every slot")                                       \
     X(time_before_pin,        "T_BEFORE_PIN: search reads the clock before it is pinned")                                \
     X(count_before_time,      "HW_BEFORE_T: search counts the slots before it reads the clock")                          \
