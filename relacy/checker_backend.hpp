@@ -379,6 +379,7 @@ struct CheckerBackend {
         return b == bugs.active;
     }
 
+    static void took_place(std::uint64_t) noexcept {}
     static void prefetch(const void*) noexcept {}
     static void pause(const Location at = Location::current()) {
         rl::ctx().yield(1, rl::debug_info("", at.file_name(), at.line()));

@@ -135,7 +135,9 @@ class BasicLockFreeHotVectorIndex {
                        B::planted(bug::count_before_time) ? index.slots_.slot_count() : 0) {}
         Snapshot(const BasicLockFreeHotVectorIndex& index, const Handle& me, version::Word early, SlotId few)
             : index_(&index), guard_(me), time_(B::planted(bug::time_before_pin) ? early : index.slots_.now()),
-              count_(B::planted(bug::count_before_time) ? few : index.slots_.slot_count()) {}
+              count_(B::planted(bug::count_before_time) ? few : index.slots_.slot_count()) {
+            B::took_place(time_);
+        }
         const BasicLockFreeHotVectorIndex* index_;
         Guard guard_;
         version::Word time_;
@@ -172,7 +174,7 @@ class BasicLockFreeHotVectorIndex {
                 slots_.aim(slot.id(), fresh.get(), B::planted(bug::stale_predecessor) ? superseded : no_slot);
                 e = fresh.insert();
                 if (e == nullptr) {
-                    slots_.finish(slot.publish(), true);
+                    B::took_place(slots_.finish(slot.publish(), true));
                     guard.local().net_vectors.add(1);
                     move_stray(guard);
                     maintain(guard);
@@ -196,7 +198,7 @@ class BasicLockFreeHotVectorIndex {
                 continue;
             if (B::planted(bug::retire_before_stamp))
                 slots_.retire(guard, old);
-            slots_.finish(slot.publish(), true);
+            B::took_place(slots_.finish(slot.publish(), true));
             if (!B::planted(bug::retire_before_stamp))
                 slots_.retire(guard, old);
             move_stray(guard);
@@ -358,6 +360,8 @@ class BasicLockFreeHotVectorIndex {
     [[nodiscard]] bool empty() const { return size() == 0; }
     [[nodiscard]] const IndexOptions& options() const noexcept { return options_; }
     [[nodiscard]] EpochStats epoch_stats() const { return domain_->stats(); }
+    /// The clock ticks so far: no snapshot taken from now on has an earlier time.
+    [[nodiscard]] std::uint64_t time() const { return slots_.now(); }
     /// Reclaims what can be reclaimed now; true if nothing is left in limbo. The caller holds no snapshot.
     bool drain(const Handle& me) { return domain_->drain(me); }
     bool drain() { return drain(self()); }
@@ -486,7 +490,7 @@ class BasicLockFreeHotVectorIndex {
     /// Completes a removal, whoever began it. Throws std::bad_alloc only before the entry is out of the directory.
     void finish_remove(const Guard& guard, Entry& e, SlotId victim, bool buries) {
         if (buries && !B::planted(bug::unlink_before_stamp))
-            slots_.bury(victim);
+            B::took_place(slots_.bury(victim));
         if (B::planted(bug::retire_before_unlink))
             slots_.retire(guard, victim);
         Entry* unlinked = &e;
@@ -494,7 +498,7 @@ class BasicLockFreeHotVectorIndex {
             unlinked = directory_.find(guard, e.hash.get(), e.key.get());
         if (unlinked != nullptr && directory_.unlink(guard, unlinked)) { // X3
             if (B::planted(bug::unlink_before_stamp))
-                slots_.bury(victim);
+                B::took_place(slots_.bury(victim));
             directory_.retire(guard, unlinked);
             if (!B::planted(bug::retire_before_unlink))
                 slots_.retire(guard, victim);

@@ -29,6 +29,8 @@
 //   B::verifies                  does this backend look at invariants? If so: B::newest(atomic), its value without an
 //                                operation, and B::verify(holds, "what"), which fails if it does not hold
 //   B::planted(bug)              is this bug switched on? false at compile time but in the checker
+//   B::took_place(time)          an operation says at which tick of the version clock it took place (the last one that
+//                                it says counts); does nothing but in instrumented runs
 //   B::read_clock_ms()           wall clock in milliseconds since 1970 (system_clock)
 #pragma once
 
@@ -61,6 +63,7 @@ concept Backend = requires(typename B::template atomic<std::uint64_t>& a, typena
     { B::pause() };
     { B::verifies } -> std::convertible_to<bool>;
     { B::planted(bug::none) } -> std::same_as<bool>;
+    { B::took_place(std::uint64_t{}) };
 };
 
 /// Sizes that keep what different threads write on different cache lines (two, because of adjacent-line prefetch).

@@ -117,6 +117,7 @@ struct ProductionBackend {
 
     static constexpr bool verifies = false;
     static constexpr bool planted(bug) noexcept { return false; }
+    static constexpr void took_place(std::uint64_t) noexcept {}
 
     static void prefetch(const void* address) noexcept { __builtin_prefetch(address); }
 

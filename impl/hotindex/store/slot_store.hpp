@@ -142,9 +142,9 @@ class SlotStore {
         free(guard.local(), s);
     }
 
-    /// Completes the birth of a published slot, whoever began it; afterwards it has a timestamp.
+    /// Completes the birth of a published slot, whoever began it; returns the timestamp that it has now.
     /// settle: also turns its predecessor's LINK into that timestamp.
-    void finish(SlotId s, bool settle) {
+    version::Word finish(SlotId s, bool settle) {
         const Place p = place(s);
         Stamps& v = p.segment->stamps[p.offset];
         const SlotId predecessor = p.segment->rests[p.offset].predecessor.get();
@@ -180,23 +180,23 @@ class SlotStore {
                 // failure another helper settled it
                 death.compare_exchange_strong(linked, birth, B::relaxed(), B::relaxed());
         }
+        return birth;
     }
 
-    /// Completes the death of a removed slot, whoever began it; afterwards it has a timestamp.
-    void bury(SlotId s) {
+    /// Completes the death of a removed slot, whoever began it; returns the timestamp that it has now.
+    version::Word bury(SlotId s) {
         Stamps& v = stamps(s);
         version::Word death = version::alive;
-        if (B::planted(bug::stamp_alive)) {
-            clock_.stamp(v.death, version::alive, edge::slot_death);
-            return;
-        }
+        if (B::planted(bug::stamp_alive))
+            return clock_.stamp(v.death, version::alive, edge::slot_death);
         // [slot_death] release-CAS; synchronizes-with the acquire-load of death in life_of(); publishes: the removal
         // [slot_death] acquire on failure: the stamp found is relied upon
         if (v.death.compare_exchange_strong(death, version::dead_unstamped, B::release(edge::slot_death),
                                             B::acquire(edge::slot_death)))
             death = version::dead_unstamped;
         if (death == version::dead_unstamped)
-            clock_.stamp(v.death, version::dead_unstamped, edge::slot_death);
+            death = clock_.stamp(v.death, version::dead_unstamped, edge::slot_death);
+        return death;
     }
 
     /// A dead slot, out of its entry, with a timestamp as its death: reused after the grace period.
