@@ -74,7 +74,31 @@ TEST_CASE("what an add costs is the same every time", "[cost]") {
     index.add_vector(handle, "id-7", vector); // warm-up
     const OperationCounts replace = counted([&] { index.add_vector(handle, "id-7", vector); }).total();
     CHECK(replace.cas_failures == 0);
-    // current, link, unstamped, clock, stamp, settle
-    CHECK(replace.rmws == 6);
+    // current, link, unstamped, clock, stamp, settle; for searches that pass over the dead: died, idle
+    CHECK(replace.rmws == 8);
     CHECK(counted([&] { index.add_vector(handle, "id-7", vector); }).total() == replace);
+}
+
+TEST_CASE("dead versions that a stalled reader keeps cost a search two loads a block", "[cost]") {
+    constexpr std::size_t vectors = 1000;
+    constexpr std::size_t dead = 20 * vectors;
+    CountedIndex index(IndexOptions{.dimension = dimension});
+    fill(index, vectors);
+    const auto handle = index.join();
+    const auto stalled = index.join();
+    const auto query = vector_of(3);
+    const auto replace_all = [&] {
+        for (std::size_t i = 0; i != vectors; ++i)
+            index.add_vector(handle, "id-" + std::to_string(i), vector_of(static_cast<int>(i)));
+    };
+    const auto search_loads = [&] {
+        (void)index.search(handle, query, 10);
+        return counted([&] { (void)index.search(handle, query, 10); }).total().loads;
+    };
+    const std::uint64_t before = search_loads();
+    const auto snapshot = index.snapshot(stalled);
+    for (std::size_t round = 0; round != dead / vectors; ++round)
+        replace_all();
+    // Two loads a block of 64, and what lies beside living vectors in a few blocks that are not dead altogether.
+    CHECK(search_loads() < before + 2 * (dead / 64) + vectors);
 }

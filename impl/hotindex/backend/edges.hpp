@@ -31,6 +31,7 @@ namespace hotindex {
     X(table_progress,       "buckets moved by others to whoever sees that all are moved")                                \
     X(entry_current,        "a slot: row, norm, entry, predecessor; and the removal of an entry")                        \
     X(slot_free,            "a free slot, with all uses before it was freed")                                            \
+    X(slot_idle,            "when the dead slots of a block died, to a search that passes over them")                    \
     X(slot_birth,           "the birth state of a version: linked, stamped")                                             \
     X(slot_death,           "the death state of a version; ALIVE publishes VACANT and the row of a new life")            \
     X(version_clock,        "every version stamped up to a time, to the snapshot that takes that time")                  \

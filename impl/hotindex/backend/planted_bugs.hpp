@@ -35,6 +35,8 @@ namespace hotindex {
     X(stamp_pending,          "NO_UNST: PENDING becomes a timestamp without UNSTAMPED in between")                       \
     X(stamp_alive,            "NO_DEADU: ALIVE becomes a timestamp without DEAD_UNSTAMPED in between")                   \
     X(supersede_unsettled,    "SKIP_5D: a slot is superseded before its predecessor's LINK is settled")                  \
+    X(date_late,              "a slot is marked idle before the time of its death is there to see")                      \
+    X(undated,                "a slot is marked idle without the time of its death")                                     \
     X(plain_unborn,           "eight slots are taken for plain whatever their births are")                               \
     X(eight_unhelped,         "a search of eight slots does not help the unfinished ones among them")                    \
     X(time_per_slot,          "T_PER_SLOT: search reads the clock for every slot")                                       \

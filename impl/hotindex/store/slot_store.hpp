@@ -4,7 +4,8 @@
 // it replaced, and the two version words (see version_clock.hpp). Slots lie in segments of doubling size, each with
 // rows, norms and version words in arrays of their own, so that a scan reads them as streams. For each block of 64
 // slots one word says which of them are free; a thread takes a few free slots of a block at once and gives them back
-// one by one.
+// one by one. A second word says which are idle (free, or dead and in limbo), and a third when the last of those died:
+// so a search passes over a block of dead versions with two loads, however many of them a stalled thread keeps.
 //
 // Where free slots come from. A search costs what the blocks with a used slot cost, so the used slots should lie close
 // together, whatever limbo has swollen to meanwhile. Each thread goes around the lowest blocks, as many as all the used
@@ -29,7 +30,8 @@
 //   V5  a slot is linked only to a successor that is still PENDING, and retired only when no LINK names it any more.
 //   V4  ALIVE publishes VACANT: whoever reads the new life's death does not read the old life's birth.
 //   V6  of each slot: its bit in its block's free word is set, or one thread holds it ready, or it is in use, or in
-//       limbo. So a slot whose bit is set is visible at no time that anybody still asks for.
+//       limbo. Its bit in the idle word is set while it is free or in limbo, and its block's `died` is then no earlier
+//       than its death. The idle bit is cleared before the slot's next version can be stamped.
 // Linearization: an update at the clock tick that stamped it, a snapshot at its load of the clock.
 // Progress: every function here is bounded by a constant number of steps, but for acquire(), which looks for a free
 // slot and may open a segment (lock-free: a CAS fails only because another thread took or freed a slot of that block),
@@ -139,6 +141,9 @@ class SlotStore {
         // relaxed: the slot was never seen by anyone but scans, which skip PENDING as they skip VACANT
         stamps(s).birth.store(version::vacant, B::relaxed());
         guard.local().used_slots.add(~std::uint64_t{0});
+        const Place p = place(s);
+        // relaxed: there is no death to tell of
+        p.segment->block_of(p.offset).idle.fetch_add(bit_of(p.offset), B::relaxed());
         free(guard.local(), s);
     }
 
@@ -202,6 +207,7 @@ class SlotStore {
     /// A dead slot, out of its entry, with a timestamp as its death: reused after the grace period.
     void retire(const Guard& guard, SlotId s) {
         guard.local().used_slots.add(~std::uint64_t{0});
+        mark_idle(s);
         if (B::planted(bug::free_slot_at_once))
             return free(guard.local(), s);
         if constexpr (B::verifies) {
@@ -232,8 +238,8 @@ class SlotStore {
             const Place p = place(first);
             const SlotId n = std::min<SlotId>(block, p.segment->count);
             // relaxed: only a hint where to look
-            for (std::uint64_t used = ~p.segment->free[p.offset / block].load(B::relaxed()) & first_slots(n); used != 0;
-                 used &= used - 1) {
+            for (std::uint64_t used = ~p.segment->block_of(p.offset).idle.load(B::relaxed()) & first_slots(n);
+                 used != 0; used &= used - 1) {
                 const auto at = static_cast<SlotId>(std::countr_zero(used));
                 const Stamps& v = p.segment->stamps[p.offset + at];
                 const auto [birth, death] = life_of(v);
@@ -293,9 +299,13 @@ class SlotStore {
             const SlotId here = std::min(p.segment->count, count - first);
             for (SlotId offset = 0; offset < here; offset += block) {
                 const SlotId n = std::min<SlotId>(block, here - offset);
-                // relaxed: who stamped a version at that time had its slot before, so the clock passes on that it is
-                // not free, until the grace period that this guard holds up is over (V3, V6)
-                if ((~p.segment->free[offset / block].load(B::relaxed()) & first_slots(n)) == 0)
+                // A slot that is visible at `time` has cleared its idle bit before that (V6), and the clock has passed
+                // it on. If it is set again, then after the slot's death, which may be later than `time`.
+                // [slot_idle] acquire-load; synchronizes-with the release-RMW in mark_idle()
+                // relaxed on died: the idle bit publishes a time that is late enough
+                if (const Block& b = p.segment->block_of(offset);
+                    (~b.idle.load(B::acquire(edge::slot_idle)) & first_slots(n)) == 0 &&
+                    is_dead(b.died.load(B::relaxed()), time))
                     continue;
                 const std::uint64_t mask = visible_mask(p.segment->stamps + offset, n, time);
                 if (mask != 0)
@@ -321,8 +331,16 @@ class SlotStore {
         typename B::template var<SlotId> predecessor;
         const typename B::template var<SlotId> self;
     };
-    /// Which slots of a block are free: bit i for the i-th.
-    using FreeWord = typename B::template atomic<std::uint64_t>;
+    /// What concerns all slots of a block: bit i for the i-th.
+    struct Block {
+        explicit Block(std::uint64_t all) : free(all), idle(all), died(0) {}
+        typename B::template atomic<std::uint64_t> free; ///< may be taken
+        typename B::template atomic<std::uint64_t> idle; ///< free, or in limbo
+        Cell died;                                       ///< no earlier than the death of any slot in limbo
+    };
+    [[nodiscard]] static constexpr std::uint64_t bit_of(SlotId offset) noexcept {
+        return std::uint64_t{1} << offset % block;
+    }
     [[nodiscard]] static constexpr std::uint64_t first_slots(SlotId n) noexcept {
         return n >= block ? ~std::uint64_t{0} : (std::uint64_t{1} << n) - 1;
     }
@@ -332,13 +350,13 @@ class SlotStore {
             : count(n), rows(n, stride), inverse_norms(n, 1),
               stamps(B::template make_array<Stamps>(n, [](void* at) { B::template construct_at<Stamps>(at); })) {
             try {
-                free = B::template make_array<FreeWord>(
-                    words(n), [n](void* at) { B::template construct_at<FreeWord>(at, first_slots(n)); });
+                blocks = B::template make_array<Block>(
+                    block_count(n), [n](void* at) { B::template construct_at<Block>(at, first_slots(n)); });
                 rests = B::template make_array<Rest>(
                     n, [&first](void* at) { B::template construct_at<Rest>(at, first++); });
             } catch (...) {
-                if (free != nullptr)
-                    B::destroy_array(free, words(n));
+                if (blocks != nullptr)
+                    B::destroy_array(blocks, block_count(n));
                 B::destroy_array(stamps, n);
                 throw;
             }
@@ -347,17 +365,18 @@ class SlotStore {
         Segment& operator=(const Segment&) = delete;
         ~Segment() {
             B::destroy_array(stamps, count);
-            B::destroy_array(free, words(count));
+            B::destroy_array(blocks, block_count(count));
             B::destroy_array(rests, count);
         }
         /// A segment is smaller than a block, or consists of whole blocks.
-        static constexpr std::size_t words(SlotId n) noexcept { return (n + block - 1) / block; }
+        static constexpr std::size_t block_count(SlotId n) noexcept { return (n + block - 1) / block; }
+        [[nodiscard]] Block& block_of(SlotId offset) const noexcept { return blocks[offset / block]; }
 
         const SlotId count;
         typename B::template array<float> rows;
         typename B::template array<float> inverse_norms;
         Stamps* stamps;
-        FreeWord* free = nullptr;
+        Block* blocks = nullptr;
         Rest* rests = nullptr;
     };
     struct Place {
@@ -418,12 +437,32 @@ class SlotStore {
             .death.compare_exchange_strong(alive, version::link(s), B::release(edge::slot_death), B::relaxed());
     }
 
+    /// The slot's version is dead and on its way to limbo: no search of a later time needs to look at it.
+    void mark_idle(SlotId s) {
+        const Place p = place(s);
+        Block& b = p.segment->block_of(p.offset);
+        const auto date = [&] {
+            // relaxed: this thread has stamped the death or seen its stamp before
+            const version::Word death = p.segment->stamps[p.offset].death.load(B::relaxed());
+            version::Word latest = b.died.load(B::relaxed()); // relaxed, all: published by the idle bit
+            while (latest < death && !b.died.compare_exchange_weak(latest, death, B::relaxed(), B::relaxed())) {
+            }
+        };
+        if (!B::planted(bug::date_late) && !B::planted(bug::undated))
+            date();
+        // [slot_idle] release-RMW; synchronizes-with the acquire-load in scan(), also through others of the word, which
+        // continue its release sequence; publishes: died. The bit was clear, so adding sets it
+        b.idle.fetch_add(bit_of(p.offset), B::release(edge::slot_idle));
+        if (B::planted(bug::date_late))
+            date();
+    }
+
     /// The slot may be used again. Every use of it happened before.
     void free(Local&, SlotId s) {
         const Place p = place(s);
         // [slot_free] release-RMW; synchronizes-with the acquire-CAS in take_free_slots(); publishes: all uses of the
         // slot. The bit was clear, so adding sets it
-        p.segment->free[p.offset / block].fetch_add(std::uint64_t{1} << p.offset % block, B::release(edge::slot_free));
+        p.segment->block_of(p.offset).free.fetch_add(bit_of(p.offset), B::release(edge::slot_free));
     }
 
     /// A few free slots of one block for this participant, which has none. Throws std::bad_alloc.
@@ -443,17 +482,19 @@ class SlotStore {
                 throw std::bad_alloc();
             need_segment(first);
             const Place p = place(first);
-            FreeWord& word = p.segment->free[p.offset / block];
+            Block& b = p.segment->block_of(p.offset);
             // relaxed: only a first guess, the CAS decides
-            for (std::uint64_t free = word.load(B::relaxed()); free != 0;) {
+            for (std::uint64_t free = b.free.load(B::relaxed()); free != 0;) {
                 std::uint64_t left = free;
                 for (std::uint32_t i = 0; i != Traits::fresh_indices; ++i)
                     left &= left - 1;
                 // [slot_free] acquire-CAS; synchronizes-with the release-RMW in free(), also through other takes, which
                 // continue its release sequence
                 // relaxed on failure: as above
-                if (!word.compare_exchange_weak(free, left, B::acquire(edge::slot_free), B::relaxed()))
+                if (!b.free.compare_exchange_weak(free, left, B::acquire(edge::slot_free), B::relaxed()))
                     continue;
+                // relaxed: the stamp of a new version passes it on (V6). The bits were set, so subtracting clears them
+                b.idle.fetch_add(~(free ^ left) + 1, B::relaxed());
                 local.free_block.set(first);
                 local.free_slots.set(free ^ left);
                 return;
