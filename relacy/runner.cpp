@@ -34,6 +34,15 @@ namespace {
 const Scenario* running = nullptr;
 std::uint64_t executions = 0;
 std::uint64_t most_executions = 0;
+double most_seconds = 0; ///< of a search; 0: no limit
+std::chrono::steady_clock::time_point search_begin;
+
+[[nodiscard]] bool search_is_over() {
+    if (most_executions != 0 && executions >= most_executions)
+        return true;
+    return most_seconds > 0 && executions % 64 == 0 &&
+           std::chrono::duration<double>(std::chrono::steady_clock::now() - search_begin).count() > most_seconds;
+}
 
 /// disable_alloc_ switches Relacy's own tracking of every `new` of the process on and off; it is off here, because
 /// libraries allocate too. What models allocate goes through the backend.
@@ -73,7 +82,8 @@ struct Suite : rl::test_suite<Suite<Threads>, Threads> {
     void thread(unsigned i) { running->thread(buffer.data(), static_cast<int>(i)); }
     void after() {
         running->after(buffer.data());
-        if (++executions >= most_executions && most_executions != 0)
+        ++executions;
+        if (search_is_over())
             rl::ctx().rl_until("as many executions as asked for", RL_INFO);
     }
 };
@@ -153,10 +163,10 @@ Outcome search(const Scenario& scenario, const Search& how, bool with_trace) {
     p.output_history = !with_trace; // true: Relacy does not play a failure again for its history
     if (how.first != 1)
         p.initial_state = fmt::format("{}", how.first);
-    const auto begin = std::chrono::steady_clock::now();
+    search_begin = std::chrono::steady_clock::now();
     rl::simulate<Suite<Threads>>(p);
     Outcome o;
-    o.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    o.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - search_begin).count();
     o.result = p.test_result;
     o.passed = p.test_result == rl::test_result_success || p.test_result == rl::test_result_until_condition_hit;
     o.complete = p.test_result == rl::test_result_success && how.kind != Search::Kind::random;
@@ -231,7 +241,7 @@ struct Options {
     std::string only;    ///< scenario names that contain it
     std::string mutant;  ///< id=strength or a bug's name: in force in all that is run
     std::string site;    ///< with mutate or plant: only mutants whose name contains it
-    double seconds = 30; ///< with mutate or plant: for each mutant at most
+    double seconds = 30; ///< with mutate or plant: for each mutant at most; with deep: for each search
     std::string replay;  ///< random:SEED, bound:N:EXECUTION or full:EXECUTION
     std::string report;  ///< file for lines of tab-separated facts
 };
@@ -548,7 +558,8 @@ Options parse(int argc, char** argv) {
                 "  --mutate           weaken every order in turn and see which scenario fails\n"
                 "  --plant            switch every planted bug on in turn and see which scenario fails\n"
                 "  --site TEXT        with --mutate or --plant: mutants whose name contains TEXT\n"
-                "  --seconds N        with --mutate or --plant: for each mutant at most (default: 30)\n"
+                "  --seconds N        with --mutate or --plant: for each mutant at most (default: 30);\n"
+                "                     with --deep: for each search at most\n"
                 "  --mutant NAME      run with one order weakened (ID=ORDER) or one planted bug\n"
                 "  --replay WHICH     one execution with its trace: random:SEED, bound:N:EXECUTION or full:EXECUTION\n"
                 "  --report FILE      facts for scripts, tab-separated\n");
@@ -626,6 +637,8 @@ int main(int argc, char** argv) {
         return 0;
     }
     Report report(options.report);
+    if (options.deep && !options.mutate && !options.plant)
+        most_seconds = options.seconds;
     if (options.mutate || options.plant)
         return run_mutants(chosen, options, report);
     if (!options.mutant.empty())

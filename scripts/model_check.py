@@ -23,7 +23,8 @@ every survivor in it is explained in relacy/survivors.json.
 
 examples:
   scripts/model_check                        every scenario, bounded and random search (in scripts/test)
-  scripts/model_check --deep                 a hundred times as long
+  scripts/model_check --deep                 more preemptions and no bound at all, each search for a minute at most
+  scripts/model_check --deep --seconds 5     the same in about 20 minutes on 2 cores
   scripts/model_check --mutate               weaken orders, plant bugs, write results/model_check/ledger.json and .md
   scripts/model_check --only upsert_search   scenarios whose name contains the text
   scripts/model_check --only last_advance --mutant 'epoch_advance:epoch_domain.hpp:pin:load=relaxed'
@@ -369,9 +370,9 @@ def main():
     parser = command_line.StrictParser(prog="scripts/model_check", description=__doc__, epilog=EXPLANATION)
     depth = parser.add_mutually_exclusive_group()
     depth.add_argument("--quick", action="store_true", help="bounded and random searches of a few seconds each (default)")
-    depth.add_argument("--deep", action="store_true", help="a hundred times as many executions")
+    depth.add_argument("--deep", action="store_true", help="more preemptions, no bound, a hundred times as many executions")
     parser.add_argument("--mutate", action="store_true", help="weaken every order and plant every bug; write the ledger")
-    parser.add_argument("--seconds", type=float, default=60, metavar="N", help="with --mutate: for each mutant at most (60)")
+    parser.add_argument("--seconds", type=float, default=60, metavar="N", help="with --mutate: for each mutant at most; with --deep: for each search (60)")
     parser.add_argument("--only", default="", metavar="TEXT", help="scenarios whose name contains TEXT")
     parser.add_argument("--mutant", default="", metavar="NAME", help="one weakened order or planted bug in all that is run")
     parser.add_argument("--replay", default="", metavar="WHICH", help="one execution, with its trace: random:SEED, bound:N:EXECUTION or full:EXECUTION")
@@ -396,7 +397,7 @@ def main():
         for model in models:
             status = max(status, subprocess.run([executable(model), *flags]).returncode)
         return status
-    results = run_models(models, ["--only", options.only] + (["--deep"] if options.deep and not options.mutate else []))
+    results = run_models(models, ["--only", options.only] + (["--deep", "--seconds", str(options.seconds)] if options.deep and not options.mutate else []))
     passed, failed = [], []
     for model, (status, facts) in sorted(results.items()):
         names = list(dict.fromkeys(search["scenario"] for search in facts.searches))
