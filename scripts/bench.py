@@ -11,6 +11,7 @@ import re
 import resource
 import shlex
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -422,6 +423,21 @@ def failures_of(group):
     return f"failed, and not counted, of the attempts: {', '.join(told)}" if told else ""
 
 
+def writer_of(group):
+    """What the thread beside the measured ones did, by index, over the numbers of threads."""
+    told = []
+    for line, cells in group.lines.items():
+        rates = [statistics.median(cell.beside) for cell in cells.values() if cell.beside]
+        if rates:
+            low, high = (three_digits(rate / 1e3) for rate in (min(rates), max(rates)))
+            told.append(f"{line} {low}" + (f" to {high}" if low != high else ""))
+    return f"the writer beside it, thousand replacements/s: {', '.join(told)}" if told else ""
+
+
+def remarks_on(group):
+    return [remark for remark in (failures_of(group), writer_of(group)) if remark]
+
+
 LEGEND = (
     "Successful operations, all threads together, real time: the median of the rounds, in brackets (highest - lowest) / "
     "median; ratio: throughput relative to the {base}: the median of each round's own ratio."
@@ -437,8 +453,8 @@ def print_tables(results):
         print(f"\n{group.title}\n  in {words}")
         for row in [heading, *rows]:
             print("  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths)))
-        if failures_of(group):
-            print(f"  {failures_of(group)}")
+        for remark in remarks_on(group):
+            print(f"  {remark}")
 
 
 def write_summary(path, results, notes, drawn):
@@ -466,8 +482,8 @@ def write_summary(path, results, notes, drawn):
         heading, rows, words = rows_of(group)
         text += ["", f"## {group.title}", "", f"In {words}.", ""]
         text += [f"| {' | '.join(row)} |" for row in [heading, ["--:"] * len(heading), *rows]]
-        if failures_of(group):
-            text += ["", f"{failures_of(group).capitalize()}."]
+        for remark in remarks_on(group):
+            text += ["", f"{remark[0].upper()}{remark[1:]}."]
         if group.slug in drawn:
             text += ["", f"![{group.title}]({group.slug}.svg)"]
     path.write_text("\n".join(text) + "\n")

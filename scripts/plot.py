@@ -3,6 +3,7 @@ the mutex and the parallel efficiency, and one overview of the three headline wo
 
 import concurrent.futures
 import itertools
+import statistics
 import sys
 import textwrap
 from pathlib import Path
@@ -149,6 +150,20 @@ def draw_ratio(axis, group, cores):
     axis.set_ylabel(f"throughput, {baseline_words(group)} = 1")
 
 
+def draw_writer(axis, group, cores):
+    """What the thread beside the measured ones did meanwhile: searches are quick beside a writer that is kept waiting."""
+    unit, words = result_file.unit(max(max(cell.beside) for cells in group.lines.values() for cell in cells.values()))
+
+    def value(line, count):
+        beside = group.lines[line][count].beside
+        return tuple(x / unit for x in (statistics.median(beside), min(beside), max(beside)))
+
+    top = draw_lines(axis, group, value)
+    thread_axis(axis, group, cores)
+    axis.set_ylim(0, top * 1.08)
+    axis.set_ylabel(f"{words},\nreal time")
+
+
 def draw_efficiency(axis, group, cores):
     def value(line, count):
         one, here = group.lines[line].get(1), group.lines[line][count]
@@ -219,7 +234,9 @@ def draw_group(group, cores, machine, folder):
     if group.baseline in group.lines and len(group.lines) > 1:
         base = baseline_words(group)
         panels.append((draw_ratio, f"Relative to {'the ' if base == 'mutex' else ''}{base}"))
-    if group.workload != "tax" and len(group.threads) > 1 and any(1 in cells for cells in group.lines.values()):
+    if group.workload == "search_beside_writer":
+        panels.append((draw_writer, "What the writer replaced"))
+    elif group.workload != "tax" and len(group.threads) > 1 and any(1 in cells for cells in group.lines.values()):
         panels.append((draw_efficiency, "Parallel efficiency"))
     figure, axes = new_figure(PANEL_WIDTH[len(panels)] * len(panels), 4.5, len(panels))
     for axis, (draw, name) in zip(axes[0], panels):

@@ -73,6 +73,7 @@ class Cell:
 
     throughput: list = field(default_factory=list)
     failed: list = field(default_factory=list)
+    beside: list = field(default_factory=list)  # operations/s of a thread beside those that are measured, if there is one
 
     @property
     def median(self):
@@ -261,10 +262,11 @@ def summarise(path, context, entries):
             continue
         throughput = entry.get("ops", entry.get("items_per_second"))
         failed = entry.get("failed", 0.0)
-        for label, value in (("ops", throughput), ("failed", failed)):
+        beside = entry.get("writer_ops", 0.0)
+        for label, value in (("ops", throughput), ("failed", failed), ("writer_ops", beside)):
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
                 raise BadResults(f"{path}: {text}: {label} is {value!r}, not a rate")
-        measured.append((name, float(throughput), float(failed)))
+        measured.append((name, float(throughput), float(failed), float(beside)))
     if not measured:
         why = f" ({errors[0][0]}: {errors[0][1]})" if errors else f" ({unnamed[0]})" if unnamed else ""
         raise BadResults(f"{path}: no benchmark here has a usable result{why}")
@@ -273,8 +275,8 @@ def summarise(path, context, entries):
 
 def group(measured):
     groups = {}
-    varying = _what_the_tax_varies(name for name, _, _ in measured)
-    for name, throughput, failed in measured:
+    varying = _what_the_tax_varies(name for name, *_ in measured)
+    for name, throughput, failed, beside in measured:
         if name.workload == "tax":
             # There the same index runs with and without its instruments: the variants are the lines.
             variant = tuple((key, value) for key, value in name.parameters if key in varying)
@@ -291,6 +293,8 @@ def group(measured):
         cell = groups[each].lines.setdefault(line, {}).setdefault(name.threads, Cell())
         cell.throughput.append(throughput)
         cell.failed.append(failed)
+        if name.workload == "search_beside_writer":
+            cell.beside.append(beside)
     for each in groups.values():
         known = [each.baseline, *INDEXES]
         order = lambda line: (known.index(line) if line in known else len(known))  # noqa: E731
