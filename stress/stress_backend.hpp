@@ -4,6 +4,7 @@
 //   - tells the calling thread's StepListener before every atomic operation and fence, so that a listener can count
 //     steps, disturb the schedule, decide it, or park the thread for ever;
 //   - remembers where the thread's last operation says that it took place (B::took_place);
+//   - looks at the invariants that the algorithms state (B::verify) and remembers one that was broken;
 //   - has one of the planted bugs switched on, or the orders of one named edge weakened to relaxed;
 //   - poisons destroyed objects for AddressSanitizer: memory in pools is reused and never freed, so it would not
 //   notice.
@@ -66,6 +67,9 @@ inline constinit thread_local std::uint64_t last_stamp = 0;
 /// Set while no other thread runs.
 inline constinit bug planted_bug = bug::none;
 inline constinit edge weakened_edge = edge::unnamed;
+
+/// An invariant that did not hold, in words; nullptr: none.
+inline constinit std::atomic<const char*> broken_invariant = nullptr;
 
 struct StressBackend : ProductionBackend {
     struct order {
@@ -156,12 +160,23 @@ struct StressBackend : ProductionBackend {
         }
 
       private:
+        friend struct StressBackend;
         template <std::memory_order Success, std::memory_order Failure>
         bool exchange_if(T& expected, T desired) {
             return cell_.compare_exchange_strong(expected, desired, Success, Failure);
         }
         std::atomic<T> cell_;
     };
+
+    static constexpr bool verifies = true;
+    template <class T>
+    [[nodiscard]] static T newest(const atomic<T>& a) noexcept {
+        return a.cell_.load(std::memory_order_relaxed); // relaxed: looked at, not acted upon
+    }
+    static void verify(bool holds, const char* what) noexcept {
+        if (!holds)
+            broken_invariant.store(what, std::memory_order_relaxed); // relaxed: read when all threads have ended
+    }
 
     static void light_fence(edge e) {
         hear(Step::light_fence, e);

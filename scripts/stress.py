@@ -1,0 +1,262 @@
+"""Soaks the lock-free index: random calls by several threads for as long as asked, every answer checked. And measures
+the checks themselves: which of them finds which planted bug."""
+
+import concurrent.futures
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import command_line
+from command_line import ROOT, in_words
+
+EXPLANATION = """\
+A round is a kind and a seed (scripts/stress --list names the kinds). A violation prints the command that plays its
+round again, and writes a minimised history as an HTML timeline where there is one.
+
+examples:
+  scripts/stress --minutes 10                        release build
+  scripts/stress --minutes 10 --sanitizer tsan       the same under ThreadSanitizer; asan: AddressSanitizer and others
+  scripts/stress --replay black_controlled:118 --bug unlink_before_stamp
+  scripts/stress --matrix                            every planted bug by every check: about 15 minutes on 2 cores;
+                                                     writes results/stress/detection.md and progress.md
+
+Exit status: 0 no violation, 1 violations or a sanitizer's report, 2 wrong usage.
+"""
+
+BUILD = ROOT / "build"
+RESULTS = ROOT / "results" / "stress"
+PRESETS = {"none": "release", "tsan": "tsan", "asan": "asan"}
+NO_PROGRESS = 3
+
+
+def build(preset):
+    log = BUILD / "test-logs" / f"{preset}-stress-build.log"
+    for command in (["cmake", "--preset", preset], ["cmake", "--build", BUILD / preset, "--target", "stress_soak"]):
+        if command_line.run_logged(command, log) != 0:
+            print(command_line.tail(log), file=sys.stderr)
+            sys.exit(f"scripts/stress: the build failed; log: {log.relative_to(ROOT)}")
+
+
+def soak_command(preset, *flags):
+    fixed = []
+    if preset == "tsan":  # older ones die at their start where the kernel randomises addresses widely
+        fixed = ["setarch", platform.machine(), "-R"]
+        if subprocess.run([*fixed, "true"], capture_output=True).returncode != 0:
+            fixed = []
+    return [*fixed, str(BUILD / preset / "stress" / "stress_soak"), *flags]
+
+
+def mutation(options):
+    flags = [f"--bug={options.bug}"] if options.bug else []
+    return flags + ([f"--weaken={options.weaken}"] if options.weaken else [])
+
+
+def soak(options):
+    preset = PRESETS[options.sanitizer]
+    build(preset)
+    out = BUILD / "stress"
+    out.mkdir(parents=True, exist_ok=True)
+    flags = [f"--out={out}", *mutation(options)]
+    if options.replay:
+        flags.append(f"--replay={options.replay}")
+    else:
+        flags += [f"--seconds={options.minutes * 60:g}", f"--seed={options.seed}"]
+    for name in ("TSAN_OPTIONS", "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS"):
+        if "suppressions=" in os.environ.get(name, ""):
+            sys.exit(f"scripts/stress: {name} names suppressions; a soak with suppressions proves nothing")
+    log = out / f"{preset}.log"
+    line = command_line.ProgressLine(every=30)
+    last = []
+    violations = []
+
+    def on_line(text):
+        kind, *fields = text.split("\t")
+        if kind in ("progress", "done"):
+            last[:] = [float(field) for field in fields]
+            seconds, rounds, calls, wrong, limbo, memory = last
+            left = "" if options.replay else f" of {in_words(options.minutes * 60)}"
+            line.show(
+                f"{in_words(seconds)}{left}: {rounds:,.0f} histories, {calls:,.0f} operations, {wrong:.0f} violations, "
+                f"limbo at most {limbo:,.0f}, resident {memory:.0f} MiB"
+            )
+        elif kind == "violation":
+            violations.append(fields)
+            line.clear()
+            extra = "".join(f" --{name} {value}" for name, value in (("bug", options.bug), ("weaken", options.weaken)) if value)
+            sanitizer = "" if options.sanitizer == "none" else f" --sanitizer {options.sanitizer}"
+            print(f"violation; again: scripts/stress --replay {fields[0]}{sanitizer}{extra}", flush=True)
+            if len(fields) > 1 and fields[1] != "-":
+                print(f"  timeline: {fields[1]}", flush=True)
+
+    limit = None if options.replay else options.minutes * 60 + 600
+    status = command_line.run_logged(soak_command(preset, *flags), log, on_line=on_line, timeout=limit)
+    line.clear()
+    seconds, rounds, calls, wrong, limbo, memory = last or [0] * 6
+    reports = len(re.findall(r"(?:ERROR|WARNING): \w+Sanitizer|runtime error:", log.read_text(errors="replace")))
+    if status not in (0, 1) or reports or violations:
+        print(command_line.tail(log, 60))
+    print(
+        f"{options.sanitizer}: {in_words(seconds)}, {calls:,.0f} operations in {rounds:,.0f} histories, "
+        f"{wrong:.0f} violations, {reports} sanitizer reports, 0 suppressions, limbo at most {limbo:,.0f} objects, "
+        f"resident {memory:.0f} MiB, exit status {status}"
+    )
+    return 0 if status == 0 and not reports else 1
+
+
+# ---- the detection matrix ----
+
+# (column, preset, kinds of round, further flags). What runs with --no-checks can be found by the sanitizer alone.
+DETECTORS = [
+    ("black box, controlled", "release", "black_controlled", []),
+    ("black box, disturbed", "release", "black_disturbed", []),
+    ("white box, controlled", "release", "white_controlled", []),
+    ("white box, free", "release", "white_free,white_disturbed", []),
+    ("invariants", "release", "invariants", []),
+    ("exact counts", "release", "accesses", []),
+    ("pool", "release", "pool", []),
+    ("progress", "release", "progress", []),
+    ("ASan, LSan", "asan", "black_controlled,black_disturbed,accesses,pool", ["--no-checks"]),
+    ("TSan", "tsan", "black_free,black_disturbed,accesses", ["--no-checks"]),
+]
+
+
+def listed(kind):
+    output = subprocess.run(soak_command("release", "--list"), capture_output=True, text=True, check=True).stdout
+    return [line.split("\t")[1:] for line in output.splitlines() if line.startswith(f"{kind}\t")]
+
+
+def detect(flag, detector, seconds):
+    """(verdict, seconds): found by the check, or as a crash or hang, or not at all."""
+    _, preset, kinds, flags = detector
+    with tempfile.TemporaryFile() as report:
+        begin = time.monotonic()
+        try:
+            command = soak_command(preset, flag, f"--seconds={seconds}", f"--kinds={kinds}", "--stop-at-first", *flags)
+            status = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=report, timeout=seconds + 20).returncode
+        except subprocess.TimeoutExpired:
+            return "hang", time.monotonic() - begin
+        took = time.monotonic() - begin
+        report.seek(0)
+        text = report.read().decode(errors="replace")
+    if status == 0:
+        return "", took
+    if re.search(r"(ERROR|WARNING): \w+Sanitizer|runtime error:", text):
+        deadly = re.search(r"AddressSanitizer(:DEADLYSIGNAL|: SEGV)|ThreadSanitizer:DEADLYSIGNAL|ThreadSanitizer: SEGV", text)
+        return "crash" if deadly else "found", took
+    return "hang" if status == NO_PROGRESS else "found" if status == 1 else "crash", took
+
+
+def cell(verdict, took):
+    return {"": ".", "found": f"{took:.1f} s"}.get(verdict, f"{verdict} {took:.1f} s")
+
+
+def matrix(options):
+    for preset in ("release", "tsan", "asan"):
+        build(preset)
+    rows = [("bug", name, what, f"--bug={name}") for name, what in listed("bug")]
+    rows += [("order", name, what, f"--weaken={name}") for name, what in listed("edge")]
+    cells = {}
+    line = command_line.ProgressLine(every=60)
+    begin = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        jobs = {
+            pool.submit(detect, flag, detector, options.seconds): (kind, name, detector[0])
+            for kind, name, _, flag in rows
+            for detector in DETECTORS
+            # On this hardware a weak order shows itself to TSan; one check of answers is there to confirm that.
+            if kind == "bug" or detector[0] in ("black box, disturbed", "TSan")
+        }
+        for done, job in enumerate(concurrent.futures.as_completed(jobs), 1):
+            cells[jobs[job]] = job.result()
+            line.show(f"{done}/{len(jobs)} in {in_words(time.monotonic() - begin)}")
+    line.clear()
+    columns = [detector[0] for detector in DETECTORS]
+
+    def table(kind, chosen):
+        lines = [f"| {kind} | " + " | ".join(chosen) + " | what |", "|---|" + "--:|" * len(chosen) + "---|"]
+        for row_kind, name, what, _ in rows:
+            if row_kind == kind:
+                lines.append(f"| {name} | " + " | ".join(cell(*cells[kind, name, c]) for c in chosen) + f" | {what} |")
+        return lines
+
+    caught = {(k, n) for (k, n, _), (verdict, _) in cells.items() if verdict}
+    missed = [name for kind, name, _, _ in rows if kind == "bug" and ("bug", name) not in caught]
+    weak = [name for kind, name, _, _ in rows if kind == "order" and ("order", name) not in caught]
+    bugs = sum(kind == "bug" for kind, *_ in rows)
+    orders = len(rows) - bugs
+    by_column = ", ".join(f"{c} {sum(bool(cells['bug', n, c][0]) for k, n, _, _ in rows if k == 'bug')}" for c in columns)
+    lines = [
+        "# Which check finds which planted bug",
+        "",
+        f"Made by `scripts/stress --matrix --seconds {options.seconds:g}` on {processor()}, commit {commit()}, "
+        f"{options.jobs} at a time. A cell is the time until the first detection; a dot: not within {options.seconds:g} s. "
+        "`crash` and `hang`: the process died of the bug, or operations waited for each other for ever, before the check "
+        "could speak. The sanitizers' columns run without any check of answers.",
+        "",
+        f"{bugs - len(missed)} of {bugs} planted bugs are caught by at least one check"
+        + (f"; not by any: {', '.join(missed)}" if missed else "")
+        + f". By check: {by_column}.",
+        "",
+        *table("bug", columns),
+        "",
+        "## Orders of one edge weakened to relaxed, all its ends at once",
+        "",
+        f"{orders - len(weak)} of {orders} are caught. On x86-64 a weakened order hardly ever shows in an answer: that "
+        "the race is there is for ThreadSanitizer to say, and for the [model checker](../model_check/ledger.md) to prove."
+        + (f" Not seen here: {', '.join(weak)}." if weak else ""),
+        "",
+        *table("order", ["black box, disturbed", "TSan"]),
+        "",
+    ]
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / "detection.md").write_text("\n".join(lines))
+    progress = subprocess.run(soak_command("release", "--progress-table"), capture_output=True, text=True)
+    (RESULTS / "progress.md").write_text(
+        "# Threads stopped for ever, at every step\n\nMade by `scripts/stress --matrix` on "
+        f"{processor()}, commit {commit()}. Each stop: one thread stands still before one atomic operation, another "
+        "completes 25 rounds of calls of every kind on the same ids and others; the whole history is linearizable. "
+        "Tunables: TinyTraits, so that growth, reclamation and reuse happen in every operation.\n\n" + progress.stdout
+    )
+    print("\n".join(lines[2:6]))
+    print("results/stress/detection.md, results/stress/progress.md")
+    return 1 if missed or progress.returncode else 0
+
+
+def commit():
+    shown = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    return shown.stdout.strip() or "unknown"
+
+
+def processor():
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
+        if line.startswith("model name"):
+            return f"{line.split(':', 1)[1].strip()}, {os.cpu_count()} processors"
+    return f"{platform.machine()}, {os.cpu_count()} processors"
+
+
+def main():
+    parser = command_line.StrictParser(prog="scripts/stress", description=__doc__, epilog=EXPLANATION)
+    parser.add_argument("--minutes", type=float, default=1, help="how long (default 1)")
+    parser.add_argument("--sanitizer", choices=sorted(PRESETS), default="none")
+    parser.add_argument("--seed", type=int, default=1, help="where the rounds begin")
+    parser.add_argument("--replay", metavar="KIND:SEED", help="play one round again")
+    parser.add_argument("--bug", help="with this planted bug switched on")
+    parser.add_argument("--weaken", metavar="EDGE", help="with the orders of this edge relaxed")
+    parser.add_argument("--matrix", action="store_true", help="every planted bug by every check")
+    parser.add_argument("--seconds", type=float, default=5, help="of each check of the matrix (default 5)")
+    parser.add_argument("--jobs", type=int, default=2, help="checks of the matrix at a time (default 2)")
+    parser.add_argument("--list", action="store_true", help="kinds of rounds, planted bugs, edges")
+    options = parser.parse_args()
+    if options.list:
+        build("release")
+        return subprocess.run(soak_command("release", "--list")).returncode
+    return matrix(options) if options.matrix else soak(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

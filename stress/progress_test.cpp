@@ -1,0 +1,74 @@
+// Lock-freedom, certified by stopping threads for ever; and the same test refusing an index that locks.
+#include "catch.hpp"
+#include "progress.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <set>
+#include <string>
+
+namespace {
+using namespace hotindex;
+using namespace hotindex::stress;
+
+bool deep() {
+    return std::getenv("HOTINDEX_DEEP") != nullptr;
+}
+} // namespace
+
+TEST_CASE("a thread that stops for ever at any step of any operation stops nobody else", "[progress]") {
+    const std::size_t rounds = deep() ? 100 : 2;
+    for (const auto make : {make_tiny_subject, make_shipped_subject}) {
+        const ProgressReport report = certify_progress(make, rounds);
+        CHECK(report.blocked() == 0);
+        CHECK(report.wrong() == 0);
+        CHECK(report.completed() == report.stops.size() * rounds * 5 * 8);
+        std::set<std::string> operations;
+        for (const Stop& s : report.stops)
+            operations.insert(s.operation);
+        CHECK(operations.size() == 11);
+        CHECK(report.stops.size() > 250);
+    }
+}
+
+TEST_CASE("two threads that stop for ever stop nobody else", "[progress]") {
+    for (std::uint64_t seed = 1; seed <= (deep() ? 50 : 1); ++seed) {
+        const ProgressReport report = certify_progress(make_tiny_subject, 1, seed);
+        CHECK(report.blocked() == 0);
+        CHECK(report.wrong() == 0);
+    }
+}
+
+TEST_CASE("the same test refuses an index behind a mutex", "[progress]") {
+    const ProgressReport report = certify_progress(make_locked_subject, 1);
+    CHECK(report.wrong() == 0);
+    // Every operation but those that never lock is stopped once outside and once inside of the critical section.
+    CHECK(report.blocked() >= 10);
+    CHECK(report.blocked() < report.stops.size());
+    for (const Stop& s : report.stops)
+        CHECK(s.blocked == (s.before.kind != Step::lock));
+}
+
+TEST_CASE("a pinned search takes no more steps however many updates come between them", "[progress]") {
+    // 62 vectors lie in 64 slots of 6 blocks. Undisturbed a slot costs two loads and a block two; then the ids.
+    const std::uint64_t alone = steps_of_a_disturbed_search(62, 0, 0, true);
+    CHECK(alone < 64 * 2 + 6 * 2 + 40);
+    // At worst a slot is looked at three times, its successor is found and looked at, and both are stamped.
+    const std::uint64_t bound = alone + 64 * (2 * 2 + 2 + 2 * 2);
+    std::uint64_t most = 0;
+    for (const std::size_t updates : {1u, 2u, 5u, 20u})
+        most = std::max(most, steps_of_a_disturbed_search(62, updates, 100'000, true));
+    CHECK(most > alone);
+    CHECK(most <= bound);
+}
+
+TEST_CASE("a search repeats its pin only as long as others complete updates", "[progress]") {
+    const std::uint64_t alone = steps_of_a_disturbed_search(62, 0, 0, false);
+    for (const std::size_t updates : {10u, 100u, 1000u}) {
+        const std::uint64_t steps = steps_of_a_disturbed_search(62, 1, updates, false);
+        CHECK(steps >= updates); // not wait-free: this schedule keeps it from pinning for as long as it likes
+        CHECK(steps <= alone + updates * 4 + 64 * 10);
+    }
+}
