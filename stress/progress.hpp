@@ -43,10 +43,8 @@ struct ProgressReport {
                                               std::uint64_t second_seed = 0);
 
 /// Atomic operations that one search takes when others complete `updates` updates before each of its steps, `most` in
-/// all. `pinned`: it is made on a snapshot taken before, so that the pin is not counted.
-///
-/// The pin is apart because it is not wait-free: it repeats whenever the epoch has advanced between its store and its
-/// second look, and every repetition allows one more advance. Others retire a whole batch for each of them.
+/// all. `pinned`: it is made on a snapshot taken before, so that the pin is not counted, and the slots that there are
+/// are those of that time.
 [[nodiscard]] std::uint64_t steps_of_a_disturbed_search(std::size_t vectors, std::size_t updates, std::size_t most,
                                                         bool pinned);
 

@@ -64,11 +64,10 @@ TEST_CASE("a pinned search takes no more steps however many updates come between
     CHECK(most <= bound);
 }
 
-TEST_CASE("a search repeats its pin only as long as others complete updates", "[progress]") {
+TEST_CASE("a search, its pin included, takes a bounded number of steps beside updates that never end", "[progress]") {
     const std::uint64_t alone = steps_of_a_disturbed_search(62, 0, 0, false);
-    for (const std::size_t updates : {10u, 100u, 1000u}) {
-        const std::uint64_t steps = steps_of_a_disturbed_search(62, 1, updates, false);
-        CHECK(steps >= updates); // not wait-free: this schedule keeps it from pinning for as long as it likes
-        CHECK(steps <= alone + updates * 4 + 64 * 10);
-    }
+    // An update before each step adds a few slots until the search has counted them.
+    const std::uint64_t bound = alone + 2 * 64 * (2 * 2 + 2 + 2 * 2);
+    for (const std::size_t most : {10u, 100u, 1000u, 100'000u})
+        CHECK(steps_of_a_disturbed_search(62, 1, most, false) <= bound);
 }

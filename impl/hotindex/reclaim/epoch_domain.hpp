@@ -11,19 +11,22 @@
 // pins later, at e + 2 or more, cannot find the object: the advance to e + 2 has seen the retirer unpinned (edge
 // epoch_unpin), hence carries the unlink (edge epoch_advance) to everyone who reads e + 2.
 //
+// Why a pin is not announced again when the epoch has moved meanwhile. Say the read after the fence finds e. An advance
+// from e + 1 has read e + 1 before its heavy fence; that read, behind the light fence, has not. So the advance's scan
+// sees the announcement, which is of e or older, and fails: the epoch is e or e + 1 for as long as the pin lasts.
+// An announcement that is too old only keeps the epoch where it is meanwhile.
+//
 // Three findings of the model checker are built in, each a mutant that fails:
-//   1. pin re-reads the epoch after its fence until it is unchanged; otherwise the announced epoch may lag by two;
-//   2. the pin's store is a release: a scan that sees the re-pin instead of the unpin must still see the reads before
-//   it;
+//   1. what pin takes for the epoch is read after its fence; what it announced may be too old to sort limbo by;
+//   2. the pin's store is a release: a scan that sees the re-pin and not the unpin must still see the reads before it;
 //   3. the scan reads records with acquire loads, so that the order is visible to ThreadSanitizer too.
 //
 // Invariants
-//   I1  a record that is pinned and past its re-read holds the global epoch or the one before.
+//   I1  the `epoch` of a record that is pinned and past its second read is the global one or the one before.
 //   I2  bags_[e % 3] of a record holds objects retired at one epoch only.
 //   I3  a record's bags and Local are touched by its owner only; ownership passes with edge participant_claim.
-// Linearization: advance at its CAS; pin at its last re-read.
-// Progress: pin is lock-free (it repeats only when the epoch advanced, and a published pin stops that after one more);
-// unpin is wait-free; retire is lock-free; collection is bounded by the limbo collected.
+// Linearization: advance at its CAS; pin at its second read.
+// Progress: pin and unpin are wait-free; retire is lock-free; collection is bounded by the limbo collected.
 // A thread that stays pinned keeps what was retired after it in limbo, for all threads; it never stops anyone.
 #pragma once
 
@@ -241,20 +244,15 @@ class EpochDomain {
         if (depth != 0)
             return;
         // relaxed: only a first guess, read again below
-        std::uint64_t e = epoch_.load(B::relaxed());
-        for (;;) {
-            // [epoch_pin] release-store; synchronizes-with the acquire-load in try_advance(); publishes: my earlier
-            // reads (finding 2: a relaxed store would end the release sequence of my last unpin)
-            me.pinned.store(e << 1 | 1, B::release(edge::epoch_pin));
-            // [epoch_fence] light; pairs-with heavy in try_advance()
-            B::light_fence(edge::epoch_fence);
-            // [epoch_advance] acquire-load; synchronizes-with the release-CAS in try_advance(): what others read of the
-            // limbo that I am about to reclaim is over
-            const std::uint64_t again = epoch_.load(B::acquire(edge::epoch_advance));
-            if (again == e || B::planted(bug::pin_once)) [[likely]]
-                break;
-            e = again; // finding 1
-        }
+        const std::uint64_t guess = epoch_.load(B::relaxed());
+        // [epoch_pin] release-store; synchronizes-with the acquire-load in try_advance(); publishes: my earlier reads
+        // (finding 2: a relaxed store would end the release sequence of my last unpin)
+        me.pinned.store(guess << 1 | 1, B::release(edge::epoch_pin));
+        // [epoch_fence] light; pairs-with heavy in try_advance()
+        B::light_fence(edge::epoch_fence);
+        // [epoch_advance] acquire-load; synchronizes-with the release-CAS in try_advance(): what others read of the
+        // limbo that I am about to reclaim is over
+        const std::uint64_t e = B::planted(bug::pin_once) ? guess : epoch_.load(B::acquire(edge::epoch_advance));
         if (e != me.epoch.get()) {
             me.epoch.set(e);
             collect(me, e);
