@@ -554,7 +554,7 @@ Options parse(int argc, char** argv) {
                 "Model checks of the shipped source under Relacy.\n\n"
                 "  --quick | --deep   how far to search (default: quick)\n"
                 "  --list             scenarios and what they claim\n"
-                "  --only TEXT        scenarios whose name contains TEXT\n"
+                "  --only TEXT        the scenario TEXT, or those whose name contains it\n"
                 "  --mutate           weaken every order in turn and see which scenario fails\n"
                 "  --plant            switch every planted bug on in turn and see which scenario fails\n"
                 "  --site TEXT        with --mutate or --plant: mutants whose name contains TEXT\n"
@@ -626,8 +626,11 @@ int main(int argc, char** argv) {
     const Options options = parse(argc, argv);
     catch_crashes();
     std::vector<Scenario> chosen;
+    // A whole name means that one, also where other names contain it.
+    const bool whole = std::any_of(scenarios().begin(), scenarios().end(),
+                                   [&options](const Scenario& s) { return s.name == options.only; });
     for (const Scenario& s : scenarios())
-        if (s.name.find(options.only) != std::string_view::npos)
+        if (whole ? s.name == options.only : s.name.find(options.only) != std::string_view::npos)
             chosen.push_back(s);
     if (chosen.empty())
         usage_error(fmt::format("--only {}: no scenario has that in its name; --list shows them", options.only));

@@ -373,7 +373,7 @@ def main():
     depth.add_argument("--deep", action="store_true", help="more preemptions, no bound, a hundred times as many executions")
     parser.add_argument("--mutate", action="store_true", help="weaken every order and plant every bug; write the ledger")
     parser.add_argument("--seconds", type=float, default=60, metavar="N", help="with --mutate: for each mutant at most; with --deep: for each search (60)")
-    parser.add_argument("--only", default="", metavar="TEXT", help="scenarios whose name contains TEXT")
+    parser.add_argument("--only", default="", metavar="TEXT", help="the scenario TEXT, or those whose name contains it")
     parser.add_argument("--mutant", default="", metavar="NAME", help="one weakened order or planted bug in all that is run")
     parser.add_argument("--replay", default="", metavar="WHICH", help="one execution, with its trace: random:SEED, bound:N:EXECUTION or full:EXECUTION")
     parser.add_argument("--list", action="store_true", help="scenarios and what they claim")
@@ -384,7 +384,10 @@ def main():
     models = MODELS
     if options.only:
         listed = {m: subprocess.run([executable(m), "--list"], capture_output=True, text=True).stdout for m in MODELS}
-        models = [m for m in MODELS if any(options.only in line.split()[0] for line in listed[m].splitlines())]
+        names = {m: [line.split()[0] for line in listed[m].splitlines() if line.strip()] for m in MODELS}
+        models = [m for m in MODELS if options.only in names[m]] or [
+            m for m in MODELS if any(options.only in name for name in names[m])
+        ]
         if not models:
             print(f"scripts/model_check: --only {options.only}: no scenario has that in its name; --list shows them", file=sys.stderr)
             return 2
