@@ -60,7 +60,7 @@ extern constinit Bugs bugs;
     return rl::ctx().current_thread();
 }
 [[nodiscard]] inline bool tracing() {
-    return rl::ctx().collecting_history();
+    return trace.on;
 }
 
 /// Ends the execution as a failure; does not return to its caller.

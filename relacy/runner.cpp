@@ -34,6 +34,7 @@ namespace {
 const Scenario* running = nullptr;
 std::uint64_t executions = 0;
 std::uint64_t most_executions = 0;
+bool shows_last = false; ///< the last execution is traced
 double most_seconds = 0; ///< of a search; 0: no limit
 std::chrono::steady_clock::time_point search_begin;
 
@@ -61,6 +62,7 @@ struct Suite : rl::test_suite<Suite<Threads>, Threads> {
             arena.reset();
             fence_clocks = {};
             trace.clear();
+            trace.on = shows_last && executions + 1 == most_executions;
         }
         ~Setting() {
             if (arena.objects != 0)
@@ -70,6 +72,9 @@ struct Suite : rl::test_suite<Suite<Threads>, Threads> {
     };
     struct Holder {
         Holder() {
+            // Not at the end of the last one: what it leaves behind is looked at after that.
+            if (search_is_over())
+                rl::ctx().rl_until("as many executions as asked for", RL_INFO);
             running->construct(buffer.data());
             trace.threads_start();
         }
@@ -83,8 +88,6 @@ struct Suite : rl::test_suite<Suite<Threads>, Threads> {
     void after() {
         running->after(buffer.data());
         ++executions;
-        if (search_is_over())
-            rl::ctx().rl_until("as many executions as asked for", RL_INFO);
     }
 };
 
@@ -151,6 +154,7 @@ Outcome search(const Scenario& scenario, const Search& how, bool with_trace) {
     running = &scenario;
     executions = 0;
     most_executions = how.executions;
+    shows_last = with_trace;
     rl::test_params p;
     p.search_type = how.kind == Search::Kind::random    ? rl::sched_random
                     : how.kind == Search::Kind::bounded ? rl::sched_bound
@@ -160,7 +164,7 @@ Outcome search(const Scenario& scenario, const Search& how, bool with_trace) {
     p.execution_depth_limit = 20'000;
     p.output_stream = &out;
     p.progress_stream = &out;
-    p.output_history = !with_trace; // true: Relacy does not play a failure again for its history
+    p.output_history = true; // our own trace is the history: Relacy need not play a failure again
     if (how.first != 1)
         p.initial_state = fmt::format("{}", how.first);
     search_begin = std::chrono::steady_clock::now();
@@ -170,7 +174,9 @@ Outcome search(const Scenario& scenario, const Search& how, bool with_trace) {
     o.result = p.test_result;
     o.passed = p.test_result == rl::test_result_success || p.test_result == rl::test_result_until_condition_hit;
     o.complete = p.test_result == rl::test_result_success && how.kind != Search::Kind::random;
-    o.executions = p.stop_iteration - (how.first - 1);
+    // The one in which a search is stopped is not played.
+    o.executions =
+        p.test_result == rl::test_result_until_condition_hit ? executions : p.stop_iteration - (how.first - 1);
     o.failed_at = p.stop_iteration;
     running = nullptr;
     return o;

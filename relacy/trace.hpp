@@ -28,6 +28,7 @@ class Trace {
         std::uint32_t line;
         std::string order; ///< "epoch_pin release", or nothing for plain data
     };
+    bool on = false; ///< steps are kept
     void clear() {
         steps_.clear();
         begin_ = 0;
