@@ -114,11 +114,11 @@ class Stage {
     using Index = BasicLockFreeHotVectorIndex<B, Traits>;
     using Handle = typename Index::Handle;
 
-    explicit Stage(int threads, Tracking tracking = Tracking::off, std::uint64_t hot_accesses = 100)
+    explicit Stage(int threads, Tracking tracking = Tracking::off, std::uint64_t hot_accesses = 100, bool stats = false)
         : index(IndexOptions{.dimension = 2,
                              .metric = Metric::inner_product,
                              .tracking = tracking,
-                             .stats = false,
+                             .stats = stats,
                              .tiers = {.hot_accesses = hot_accesses, .manage_every = std::chrono::milliseconds(0)}}) {
         for (int i = 0; i != threads; ++i)
             handles[static_cast<std::size_t>(i)].emplace(index.join());
@@ -364,6 +364,33 @@ struct Accesses : Stage<RoomyTraits> {
     }
 };
 const Model<Accesses> accesses("accesses", "accesses of several threads add up exactly");
+
+/// Statistics are exact when everything is over, and begin again after a reset.
+struct CountedQueries : Stage<RoomyTraits> {
+    static constexpr int threads = 2;
+    CountedQueries() : Stage<RoomyTraits>(threads, Tracking::off, 100, true) {
+        perform(handle(0), add(a, 1));
+        perform(handle(0), add(b, 1));
+    }
+    void thread(int i) {
+        perform(handle(i), search());
+        if (i == 0)
+            perform(handle(0), remove(b));
+        perform(handle(i), search());
+    }
+    void after() {
+        const IndexStats s = index.get_stats();
+        expect(s.queries == 4, "every query is counted");
+        expect(s.vectors == 1, "the vectors are counted");
+        expect(s.similarity_computations >= 5 && s.similarity_computations <= 8,
+               "a similarity for each vector that a search saw");
+        index.reset_stats();
+        perform(handle(0), search());
+        expect(index.get_stats().queries == 1, "counts start again after a reset");
+        finish();
+    }
+};
+const Model<CountedQueries> counted_queries("counted_queries", "statistics add up exactly");
 
 /// Tier management beside the birth of a record that was hot in its earlier life.
 struct FreshRecordSwept : Stage<RoomyTraits> {

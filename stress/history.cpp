@@ -114,7 +114,8 @@ std::vector<Found> best_of(const std::vector<Value>& state, Query query, std::si
     for (Id id = 0; id != state.size(); ++id)
         if (state[id] != 0)
             all.push_back({id, score_of(query, state[id], dimension)});
-    std::stable_sort(all.begin(), all.end(), [](const Found& a, const Found& b) { return a.score > b.score; });
+    std::sort(all.begin(), all.end(),
+              [](const Found& a, const Found& b) { return a.score != b.score ? a.score > b.score : a.id < b.id; });
     all.resize(std::min(all.size(), k));
     return all;
 }

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <memory>
 #include <optional>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>
@@ -159,4 +160,18 @@ TEST_CASE("the white-box check finds planted bugs", "[history]") {
         INFO(name_of(b));
         CHECK(found);
     }
+}
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size); // fuzz_operations.cpp
+
+TEST_CASE("both indexes answer sequences of random bytes as the oracle does", "[fuzz]") {
+    std::mt19937_64 random(1);
+    std::size_t inputs = 0;
+    for (; inputs != scaled(300); ++inputs) { // an answer that differs aborts
+        std::vector<std::uint8_t> bytes(random() % 400);
+        for (auto& byte : bytes)
+            byte = static_cast<std::uint8_t>(random());
+        LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
+    }
+    CHECK(inputs >= 300);
 }

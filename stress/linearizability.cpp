@@ -6,6 +6,7 @@
 #include <iterator>
 #include <limits>
 #include <optional>
+#include <tuple>
 #include <unordered_set>
 #include <utility>
 
@@ -52,8 +53,8 @@ class Search {
             completed_ += is_open(call(i)) ? 0 : 1;
         }
         // At equal times all begin before any returns: such calls overlap.
-        std::stable_sort(events.begin(), events.end(), [](const Event& a, const Event& b) {
-            return a.time != b.time ? a.time < b.time : a.returns < b.returns;
+        std::sort(events.begin(), events.end(), [](const Event& a, const Event& b) {
+            return std::tie(a.time, a.returns, a.call) < std::tie(b.time, b.returns, b.call);
         });
         // A doubly linked list, node 0 is its head and end.
         nodes_.resize(events.size() + 1);
@@ -340,8 +341,9 @@ std::vector<std::size_t> by_begin(const History& history) {
     std::vector<std::size_t> calls(history.calls.size());
     for (std::size_t i = 0; i != calls.size(); ++i)
         calls[i] = i;
-    std::stable_sort(calls.begin(), calls.end(),
-                     [&](std::size_t a, std::size_t b) { return history.calls[a].begin < history.calls[b].begin; });
+    std::sort(calls.begin(), calls.end(), [&](std::size_t a, std::size_t b) {
+        return std::pair(history.calls[a].begin, a) < std::pair(history.calls[b].begin, b);
+    });
     return calls;
 }
 

@@ -102,8 +102,9 @@ std::vector<std::size_t> by_stamp(const History& history, bool (*chosen)(const C
     for (std::size_t i = 0; i != history.calls.size(); ++i)
         if (chosen(history.calls[i]))
             calls.push_back(i);
-    std::stable_sort(calls.begin(), calls.end(),
-                     [&](std::size_t a, std::size_t b) { return history.calls[a].stamp < history.calls[b].stamp; });
+    std::sort(calls.begin(), calls.end(), [&](std::size_t a, std::size_t b) {
+        return std::pair(history.calls[a].stamp, a) < std::pair(history.calls[b].stamp, b);
+    });
     return calls;
 }
 
@@ -201,16 +202,17 @@ Excerpt excerpt_of(const History& history, const VersionVerdict& verdict) {
     for (const std::size_t i : writes)
         if (about.contains(history.calls[i].id) && i != at)
             near.push_back(i);
-    std::stable_sort(near.begin(), near.end(), [&](std::size_t a, std::size_t b) {
+    std::sort(near.begin(), near.end(), [&](std::size_t a, std::size_t b) {
         const auto distance = [&](std::size_t i) {
             const std::uint64_t stamp = history.calls[i].stamp;
             return stamp < time ? time - stamp : stamp - time;
         };
-        return distance(a) < distance(b);
+        return std::pair(distance(a), a) < std::pair(distance(b), b);
     });
     near.resize(std::min(near.size(), most_calls));
-    std::stable_sort(near.begin(), near.end(),
-                     [&](std::size_t a, std::size_t b) { return history.calls[a].stamp < history.calls[b].stamp; });
+    std::sort(near.begin(), near.end(), [&](std::size_t a, std::size_t b) {
+        return std::pair(history.calls[a].stamp, a) < std::pair(history.calls[b].stamp, b);
+    });
     for (const std::size_t i : writes)
         if (!near.empty() && history.calls[i].stamp < history.calls[near.front()].stamp && i != at)
             excerpt.history.start[history.calls[i].id] =
