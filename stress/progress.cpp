@@ -1,6 +1,7 @@
 #include "progress.hpp"
 
 #include "linearizability.hpp"
+#include "schedule.hpp"
 
 #include <fmt/format.h>
 
@@ -13,7 +14,6 @@
 #include <map>
 #include <optional>
 #include <random>
-#include <semaphore>
 #include <thread>
 #include <tuple>
 #include <utility>
@@ -35,27 +35,27 @@ class Parker final : public StepListener {
         if (heard_++ != at_)
             return;
         where_ = step;
-        arrived_.release();
-        let_go_.acquire();
+        arrived_.raise();
+        let_go_.wait();
     }
     /// The thread has ended its operation.
     void done() {
         if (heard_ <= at_)
-            arrived_.release();
+            arrived_.raise();
     }
     /// Waits until the thread is parked or done; where it is parked.
     [[nodiscard]] std::optional<Step> wait() {
-        arrived_.acquire();
+        arrived_.wait();
         return where_;
     }
-    void let_go() { let_go_.release(); }
+    void let_go() { let_go_.raise(); }
 
   private:
     std::size_t at_;
     std::size_t heard_ = 0;
     std::optional<Step> where_;
-    std::binary_semaphore arrived_{0};
-    std::binary_semaphore let_go_{0};
+    Signal arrived_;
+    Signal let_go_;
 };
 
 struct NoProgress {};

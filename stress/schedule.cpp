@@ -56,7 +56,7 @@ struct ControlledSchedule::Worker final : StepListener {
     std::size_t number;
     std::int64_t priority = 0;
     bool running = true; ///< has not left
-    std::binary_semaphore turn{0};
+    Signal turn;
 };
 
 ControlledSchedule::ControlledSchedule(std::size_t threads, std::uint64_t seed, std::uint64_t expected_steps)
@@ -80,8 +80,8 @@ ControlledSchedule::~ControlledSchedule() = default;
 
 void ControlledSchedule::enter(std::size_t thread) {
     if (missing_.fetch_sub(1) == 1)
-        workers_[random_() % workers_.size()]->turn.release();
-    workers_[thread]->turn.acquire();
+        workers_[random_() % workers_.size()]->turn.raise();
+    workers_[thread]->turn.wait();
     step_listener = workers_[thread].get();
 }
 
@@ -122,9 +122,9 @@ void ControlledSchedule::decide(std::size_t me, bool ends) {
     const std::size_t next = choose(me, ends);
     if (next == me)
         return;
-    workers_[next]->turn.release();
+    workers_[next]->turn.raise();
     if (!ends)
-        workers_[me]->turn.acquire();
+        workers_[me]->turn.wait();
 }
 
 } // namespace hotindex::stress

@@ -16,10 +16,28 @@
 #include <cstdint>
 #include <memory>
 #include <random>
-#include <semaphore>
+#include <semaphore.h>
 #include <vector>
 
 namespace hotindex::stress {
+
+/// One thread raises it, another waits for it. POSIX, because std::binary_semaphore of g++ 12 can sleep for ever (GCC
+/// bug 104928).
+class Signal {
+  public:
+    Signal() { sem_init(&semaphore_, 0, 0); }
+    Signal(const Signal&) = delete;
+    Signal& operator=(const Signal&) = delete;
+    ~Signal() { sem_destroy(&semaphore_); }
+    void raise() { sem_post(&semaphore_); }
+    void wait() {
+        while (sem_wait(&semaphore_) != 0) { // interrupted by a signal
+        }
+    }
+
+  private:
+    sem_t semaphore_{};
+};
 
 /// Decides for a fixed number of threads. Each calls enter() before its first operation on the index and leave() after
 /// the last one; in between every atomic operation is a decision.
