@@ -35,7 +35,7 @@ BUILD = ROOT / "build" / "relacy"
 LEDGER = ROOT / "results" / "model_check"
 SURVIVORS = ROOT / "relacy" / "survivors.json"
 IMPL = ROOT / "impl" / "hotindex"
-MODELS = ["litmus", "pool", "epoch", "map", "index"]
+MODELS = ["litmus", "pool", "epoch", "map", "slot", "index"]
 
 # Which model is asked first about the orders in a file. The others are asked about what survives.
 OWNERS = {
