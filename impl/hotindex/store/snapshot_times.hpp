@@ -88,10 +88,11 @@ class SnapshotTimes {
             Word found = open(n);
             if (B::planted(bug::decide_by_store))
                 cell.time.store(time_, B::relaxed()); // relaxed: a bug by design
-            // relaxed: it continues the release sequence of the store above
-            // [snapshot_decided] acquire on failure: the time that another thread has read
-            else if (!cell.time.compare_exchange_strong(found, time_, B::relaxed(), B::acquire(edge::snapshot_decided)))
-                time_ = found;
+            // relaxed, both: it continues the release sequence of the store above; on failure the time is read below
+            else if (!cell.time.compare_exchange_strong(found, time_, B::relaxed(), B::relaxed()))
+                // [snapshot_decided] acquire-load; synchronizes-with the release-CAS in look(): the time that another
+                // thread has read
+                time_ = cell.time.load(B::acquire(edge::snapshot_decided));
         }
         Announcement(Announcement&& other) noexcept
             : place_(other.place_), cell_(std::exchange(other.cell_, nullptr)), time_(other.time_) {}
@@ -136,9 +137,9 @@ class SnapshotTimes {
             Word seen = cell.load(B::acquire(edge::snapshot_end));
             if (is_open(seen) && !B::planted(bug::leave_open)) {
                 const Word time = clock_.now();
-                // [snapshot_decided] release-CAS; synchronizes-with the acquire of Announcement's CAS; publishes: the
-                // clock, with every version stamped up to that time. It continues the release sequence of
-                // [snapshot_end] [snapshot_end] acquire on failure: it may have been decided, and ended, meanwhile
+                // [snapshot_decided] release-CAS; synchronizes-with the acquire-load of Announcement; publishes: the
+                // clock, with every version stamped up to that time
+                // [snapshot_end] acquire on failure: it may have been decided, and ended, meanwhile
                 if (cell.compare_exchange_strong(seen, time, B::release(edge::snapshot_decided),
                                                  B::acquire(edge::snapshot_end)))
                     seen = time;
