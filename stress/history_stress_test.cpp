@@ -10,6 +10,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <random>
@@ -164,7 +167,7 @@ TEST_CASE("the white-box check finds planted bugs", "[history]") {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size); // fuzz_operations.cpp
 
-TEST_CASE("both indexes answer sequences of random bytes as the oracle does", "[fuzz]") {
+TEST_CASE("both indexes answer sequences of random bytes, and the fuzzer's corpus, as the oracle does", "[fuzz]") {
     std::mt19937_64 random(1);
     std::size_t inputs = 0;
     for (; inputs != scaled(300); ++inputs) { // an answer that differs aborts
@@ -174,4 +177,12 @@ TEST_CASE("both indexes answer sequences of random bytes as the oracle does", "[
         LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
     }
     CHECK(inputs >= 300);
+    std::size_t files = 0;
+    for (const auto& file : std::filesystem::directory_iterator(HOTINDEX_FUZZ_CORPUS)) {
+        std::ifstream in(file.path(), std::ios::binary);
+        const std::vector<char> bytes{std::istreambuf_iterator<char>(in), {}};
+        LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+        ++files;
+    }
+    CHECK(files >= 10);
 }
