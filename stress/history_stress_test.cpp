@@ -18,6 +18,7 @@
 #include <random>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -162,6 +163,29 @@ TEST_CASE("the white-box check finds planted bugs", "[history]") {
         }
         INFO(name_of(b));
         CHECK(found);
+    }
+}
+
+TEST_CASE("threads that stand still for long at a few operations do not change what others are told", "[history]") {
+    const auto find_mistake = [](std::size_t rounds) -> std::optional<std::string> {
+        for (std::uint64_t seed = 1; seed <= rounds; ++seed) {
+            auto [plan, places] = plan_with_stops(seed);
+            const auto subject = make_tiny_subject(history_options(dimension));
+            ControlledSchedule schedule(plan.threads, seed, 1, std::move(places));
+            const VersionVerdict verdict = check_versions(play(*subject, plan, &schedule));
+            if (!verdict.correct())
+                return "seed " + std::to_string(seed) + ": " + verdict.mistakes[0].what;
+        }
+        return std::nullopt;
+    };
+    const auto mistake = find_mistake(scaled(400));
+    INFO(mistake.value_or(""));
+    CHECK_FALSE(mistake.has_value());
+    // These need it: no other schedule finds them within minutes.
+    for (const bug b : {bug::pin_once, bug::decide_by_store, bug::open_again}) {
+        const Bugged bugged(b);
+        INFO(name_of(b));
+        CHECK(find_mistake(4000).has_value());
     }
 }
 

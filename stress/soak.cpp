@@ -109,6 +109,22 @@ Outcome black_box(Running running, std::uint64_t seed) {
     return outcome;
 }
 
+/// The last part of rounds whose calls say where they took place.
+Outcome judged_by_versions(Subject& subject, const History& history) {
+    Outcome outcome = finish(subject, history);
+    if (!checks)
+        return outcome;
+    const VersionVerdict verdict = check_versions(history);
+    if (!verdict.correct()) {
+        const Excerpt excerpt = excerpt_of(history, verdict);
+        outcome.failure = {fmt::format("{} answers are wrong, the first: {}: {}\n{}", verdict.wrong,
+                                       in_words(history.calls[verdict.mistakes[0].call]), verdict.mistakes[0].what,
+                                       report(excerpt.history, excerpt.verdict)),
+                           timeline(excerpt.history, excerpt.verdict, "An answer that is wrong at its own time")};
+    }
+    return outcome;
+}
+
 Outcome white_box(Running running, std::uint64_t seed) {
     Plan plan;
     plan.seed = seed;
@@ -122,19 +138,15 @@ Outcome white_box(Running running, std::uint64_t seed) {
         plan.weights = {8, 4, 1, 1, 4};
     const auto subject = subject_for(seed / 2, history_options(dimension));
     const auto schedule = schedule_for(running, plan.threads, seed, 30'000);
-    const History history = play(*subject, plan, schedule.get());
-    Outcome outcome = finish(*subject, history);
-    if (!checks)
-        return outcome;
-    const VersionVerdict verdict = check_versions(history);
-    if (!verdict.correct()) {
-        const Excerpt excerpt = excerpt_of(history, verdict);
-        outcome.failure = {fmt::format("{} answers are wrong, the first: {}: {}\n{}", verdict.wrong,
-                                       in_words(history.calls[verdict.mistakes[0].call]), verdict.mistakes[0].what,
-                                       report(excerpt.history, excerpt.verdict)),
-                           timeline(excerpt.history, excerpt.verdict, "An answer that is wrong at its own time")};
-    }
-    return outcome;
+    return judged_by_versions(*subject, play(*subject, plan, schedule.get()));
+}
+
+/// Threads that stand still at chosen operations, while others go on for long.
+Outcome stopping(std::uint64_t seed) {
+    auto [plan, places] = plan_with_stops(seed);
+    const auto subject = make_tiny_subject(history_options(dimension));
+    ControlledSchedule schedule(plan.threads, seed, 1, std::move(places));
+    return judged_by_versions(*subject, play(*subject, plan, &schedule));
 }
 
 /// Every get of a vector is counted for the life of its id in which it was read, and for no other.
@@ -257,6 +269,7 @@ const std::vector<Kind>& kinds() {
         {"white_free", [](std::uint64_t s) { return white_box(Running::freely, s); }, 3, false},
         {"white_disturbed", [](std::uint64_t s) { return white_box(Running::disturbed, s); }, 3, false},
         {"white_controlled", [](std::uint64_t s) { return white_box(Running::controlled, s); }, 20, true},
+        {"stopping", stopping, 40, true},
         {"accesses", accesses, 10, false},
         {"invariants", invariants, 10, true},
         {"pool", pool, 10, true},
