@@ -25,7 +25,8 @@ namespace {
 constexpr std::size_t dimension = 4;
 constexpr Id ids = 6; // 0 to 2 are there at the start
 constexpr std::uint64_t allowance = 1'000'000;
-constexpr std::uint64_t allowance_of_a_lock = 20'000; // attempts, with a yield between them
+constexpr std::uint64_t allowance_of_a_lock =
+    1000; // attempts, with a yield between them: whoever holds it stands still
 
 /// Stops its thread before one of its steps until it is let go.
 class Parker final : public StepListener {

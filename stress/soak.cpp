@@ -23,6 +23,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -30,9 +31,11 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <random>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -317,6 +320,14 @@ class Soak {
     explicit Soak(Settings settings) : settings_(std::move(settings)) {}
 
     int run() {
+        // A thread of its own: some rounds take long under a sanitizer.
+        std::jthread voice([this](const std::stop_token& stop) {
+            std::mutex mutex;
+            std::unique_lock lock(mutex);
+            std::condition_variable_any never_notified;
+            while (!never_notified.wait_for(lock, stop, std::chrono::seconds(1), [&] { return stop.stop_requested(); }))
+                say("progress");
+        });
         if (settings_.replay) {
             const auto [kind, seed] = *settings_.replay;
             for (int i = 0; i != (kind->same_every_time ? 1 : 2000) && violations_ == 0; ++i)
@@ -327,6 +338,8 @@ class Soak {
                     for (std::size_t i = 0; i != kind->share && !over(); ++i)
                         play_round(*kind, seed * kind->share + i);
         }
+        voice.request_stop();
+        voice.join();
         say("done");
         return violations_ == 0 ? 0 : 1;
     }
@@ -339,8 +352,8 @@ class Soak {
         return elapsed() >= settings_.seconds || (violations_ != 0 && settings_.stop_at_first);
     }
     void say(std::string_view what) {
-        fmt::print("{}\t{:.1f}\t{}\t{}\t{}\t{}\t{:.1f}\n", what, elapsed(), rounds_, calls_, violations_, limbo_,
-                   resident_mib());
+        fmt::print("{}\t{:.1f}\t{}\t{}\t{}\t{}\t{:.1f}\n", what, elapsed(), rounds_.load(), calls_.load(),
+                   violations_.load(), limbo_.load(), resident_mib());
         std::fflush(stdout);
     }
 
@@ -348,7 +361,7 @@ class Soak {
         Outcome outcome = kind.round(seed);
         ++rounds_;
         calls_ += outcome.calls;
-        limbo_ = std::max(limbo_, outcome.limbo);
+        limbo_ = std::max(limbo_.load(), outcome.limbo);
         if (outcome.failure) {
             ++violations_;
             std::string file = "-";
@@ -364,21 +377,17 @@ class Soak {
                 std::ofstream(file) << page;
             }
             fmt::print("violation\t{}:{}\t{}\n", kind.name, seed, file);
+            std::fflush(stdout);
             fmt::print(stderr, "{}\n{}\n", again, outcome.failure->text);
-        }
-        if (elapsed() >= next_word_) {
-            next_word_ = elapsed() + 1;
-            say("progress");
         }
     }
 
     Settings settings_;
     std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
-    double next_word_ = 1;
-    std::uint64_t rounds_ = 0;
-    std::uint64_t calls_ = 0;
-    std::uint64_t violations_ = 0;
-    std::uint64_t limbo_ = 0;
+    std::atomic<std::uint64_t> rounds_{0};
+    std::atomic<std::uint64_t> calls_{0};
+    std::atomic<std::uint64_t> violations_{0};
+    std::atomic<std::uint64_t> limbo_{0};
 };
 
 constexpr std::string_view flags[] = {"--seconds=",  "--seed=",   "--kinds=",        "--bug=",
