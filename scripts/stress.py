@@ -25,7 +25,7 @@ examples:
   scripts/stress --minutes 10 --sanitizer tsan       the same under ThreadSanitizer; asan: AddressSanitizer and others
   scripts/stress --replay black_controlled:1454 --bug birth_then_death --out results/stress
                                                      one round again, with its minimised history as a timeline
-  scripts/stress --matrix                            every planted bug by every check: about 15 minutes on 2 cores;
+  scripts/stress --matrix                            every planted bug by every check: about 20 minutes on 2 cores;
                                                      writes results/stress/detection.md and progress.md
   scripts/stress --peer hnswlib                      the same checks on hnswlib, whose contract excludes what they ask for:
                                                      exit status 0 if they object; writes results/stress/hnswlib.md
