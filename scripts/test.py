@@ -395,7 +395,8 @@ def run_models(run, folder):
     return suites
 
 
-# (target, its binary in the build folder, its corpus, longest input)
+# (target, its binary in the build folder, its corpus, longest input). After a long run a corpus is made again by
+#   BINARY -set_cover_merge=1 -use_counters=0 -max_len=N new-corpus CORPUS build/fuzz/TARGET-found
 FUZZERS = [
     ("fuzz_dataset", "bench/tests/fuzz_dataset", "bench/tests/corpus", 512),
     ("fuzz_operations", "stress/fuzz_operations", "stress/corpus", 160),
