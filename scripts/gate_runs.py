@@ -121,10 +121,11 @@ def samples(baseline, candidate, chosen=None):
 def sample(name, baseline, candidate, together):
     trouble = []
     for side, run in (("baseline", baseline), ("candidate", candidate)):
-        if name in run.troubles:
-            trouble.append(f"{side}: {run.troubles[name]}")
-        elif name not in run.times:
+        if name not in run.names:
             trouble.append(f"the {side} lacks it")
+    for side, run in (("baseline", baseline), ("candidate", candidate)):
+        if name in run.troubles and not trouble:
+            trouble.append(f"the {side}: {run.troubles[name]}")
     a, b = baseline.times.get(name, {}), candidate.times.get(name, {})
     if together:
         common = sorted(a.keys() & b.keys())

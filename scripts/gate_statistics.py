@@ -2,7 +2,8 @@
 
 What is compared is the time of an operation (1 / throughput); a ratio of 1.10 means that the candidate takes 10% longer.
 
-1. The effect is the ratio of medians, with a bootstrap interval. Where the runs were interleaved, pairs are resampled.
+1. The effect is the median of the pairs' ratios, with a bootstrap interval over the pairs: what disturbs a machine lasts
+   longer than a pair, and meets both of its sides. (Runs that were not interleaved have no pairs: the ratio of medians.)
 2. Whether it is more than chance says a rank test on the pairs' ratios (Wilcoxon's, signed). Its level needs no
    assumption about the noise but the one that the random order within each pair makes true: without a difference between
    the versions, each is as likely to be the slower one. (Runs that were not interleaved: Mann and Whitney's test.)
@@ -11,7 +12,8 @@ What is compared is the time of an operation (1 / throughput); a ratio of 1.10 m
    share of wrong ones among the accused, and a pull request without accused ones would not profit from that.
 4. A regression needs the corrected test, an interval at the corrected level that lies above 1, and an effect of at least
    the minimum effect and of the noise floor: what identical versions would show with noise such as this, 99 times in 100.
-5. A pass needs evidence too: the 95% interval must exclude a slowdown of `detect`. Else the verdict is "cannot decide".
+5. A pass needs evidence too: as many runs as a regression would need, and a 95% interval that excludes a slowdown of
+   `detect`. Else the verdict is "cannot decide".
 
 There may be two looks: benchmarks that the first leaves undecided are run again, and looked at with all their pairs. The
 levels are split between the looks, so that the error rates hold for both together.
@@ -55,7 +57,7 @@ class Finding:
     name: str
     verdict: str
     why: str = ""
-    ratio: float = None  # of medians of time: above 1 is slower
+    ratio: float = None  # of time: above 1 is slower
     interval: tuple = None  # at Rules.confidence, for this benchmark alone
     wide_interval: tuple = None  # at the corrected level, for all benchmarks together
     p: float = None  # corrected; of the test in the direction of the effect
@@ -104,25 +106,34 @@ def runs_needed(benchmarks, rules, paired):
 
 
 def resampled_ratios(sample, count, rng):
-    """The bootstrap distribution of the ratio of medians."""
+    """The bootstrap distribution of the effect."""
     a, b = sample.baseline, sample.candidate
     chosen = rng.integers(0, len(a), (count, len(a)))
-    others = chosen if sample.paired else rng.integers(0, len(b), (count, len(b)))
-    return np.median(b[others], axis=1) / np.median(a[chosen], axis=1)
+    if sample.paired:
+        return np.median((b / a)[chosen], axis=1)
+    return np.median(b[rng.integers(0, len(b), (count, len(b)))], axis=1) / np.median(a[chosen], axis=1)
+
+
+def effect_of(sample):
+    """How many times as long the candidate takes."""
+    if sample.paired:
+        return float(np.median(sample.candidate / sample.baseline))
+    return float(np.median(sample.candidate) / np.median(sample.baseline))
 
 
 def noise_floor(sample, rng, count=2000):
-    """What identical versions would show with these measurements: the 99th percentile of |ratio - 1| when both sides have
-    the same median and their labels are exchanged at random, within each pair where they are paired."""
-    a = sample.baseline / np.median(sample.baseline)
-    b = sample.candidate / np.median(sample.candidate)
+    """What identical versions would show with these measurements: the 99th percentile of |ratio - 1| when the effect is
+    taken out and the labels are exchanged at random, within each pair where they are paired."""
     if sample.paired:
-        swap = rng.random((count, len(a))) < 0.5
-        left, right = np.where(swap, b, a), np.where(swap, a, b)
+        ratios = np.log(sample.candidate / sample.baseline)
+        signs = np.where(rng.random((count, len(ratios))) < 0.5, 1.0, -1.0)
+        effect = np.abs(np.median(signs * (ratios - np.median(ratios)), axis=1))
     else:
+        a = sample.baseline / np.median(sample.baseline)
+        b = sample.candidate / np.median(sample.candidate)
         pool = rng.permuted(np.tile(np.concatenate([a, b]), (count, 1)), axis=1)
         left, right = pool[:, : len(a)], pool[:, len(a) :]
-    effect = np.abs(np.log(np.median(right, axis=1) / np.median(left, axis=1)))
+        effect = np.abs(np.log(np.median(right, axis=1) / np.median(left, axis=1)))
     return float(np.expm1(np.quantile(effect, 0.99)))
 
 
@@ -168,7 +179,7 @@ def judge(samples, rules, floors=None, family=None, intervals=True):
 def judge_one(sample, p_slower, p_faster, rules, level, family, calibrated, rng, intervals):
     runs = (len(sample.baseline), len(sample.candidate))
     medians = float(np.median(sample.baseline)), float(np.median(sample.candidate))
-    ratio = medians[1] / medians[0]
+    ratio = effect_of(sample)
     tail = (1 - rules.confidence) / 2
     low, high = (float(x) for x in np.quantile(resampled_ratios(sample, rules.resamples, rng), (tail, 1 - tail)))
     floor = max(noise_floor(sample, rng), calibrated or 0.0)
@@ -198,6 +209,9 @@ def judge_one(sample, p_slower, p_faster, rules, level, family, calibrated, rng,
         found.verdict = REGRESSION
     elif likely and ratio < 1 and found.wide_interval[1] < 1:
         found.verdict = IMPROVEMENT
+    elif min(runs) < (least := runs_needed(family, rules, sample.paired)):
+        are = "run" if min(runs) == 1 else "runs"
+        found.why = f"{min(runs)} {are} a side cannot show anything among {family} benchmarks: {least} are needed"
     elif floor >= rules.detect:
         found.why = f"too noisy to gate: identical versions may differ by {floor:.1%}"
     elif high - 1 < rules.detect:
@@ -206,11 +220,7 @@ def judge_one(sample, p_slower, p_faster, rules, level, family, calibrated, rng,
             word = "slower" if ratio > 1 else "faster"
             found.why = f"{word}, but by less than the {threshold:.1%} that count" if effect < threshold else ""
     else:
-        least = runs_needed(family, rules, sample.paired)
-        if min(runs) < least:
-            found.why = f"{min(runs)} runs a side cannot show anything among {family} benchmarks: {least} are needed"
-        else:
-            found.why = f"a slowdown of {high - 1:.1%} cannot be excluded"
+        found.why = f"a slowdown of {high - 1:.1%} cannot be excluded"
     return found
 
 
@@ -219,10 +229,9 @@ def power_and_floor(pairs, count, family, rules, rng, trials=300):
     it finds 95 times in 100). None for the latter when even a slowdown by half is not found. The interval at the
     corrected level is left out here, which agrees with the test nearly always."""
     a, b = np.log(np.asarray(pairs, dtype=float)).T
-    chosen = rng.integers(0, len(a), (max(2000, trials), count))
-    swap = rng.random(chosen.shape) < 0.5
-    left, right = np.where(swap, b[chosen], a[chosen]), np.where(swap, a[chosen], b[chosen])
-    shift = np.median(right, axis=1) - np.median(left, axis=1)
+    ratios = (b - a)[rng.integers(0, len(a), (max(2000, trials), count))]
+    ratios *= np.where(rng.random(ratios.shape) < 0.5, 1.0, -1.0)
+    shift = np.median(ratios, axis=1)
     floor = float(np.expm1(np.quantile(np.abs(shift), 0.99)))
     threshold = np.log1p(max(rules.minimum_effect, floor))
     level = rules.alpha / rules.looks / family
@@ -232,7 +241,7 @@ def power_and_floor(pairs, count, family, rules, rng, trials=300):
         found = 0
         for i in range(trials):
             if shift[i] + by >= threshold:
-                found += stats.wilcoxon(right[i] + by - left[i], alternative="greater").pvalue <= level
+                found += stats.wilcoxon(ratios[i] + by, alternative="greater").pvalue <= level
         return found / trials
 
     steps = [*np.arange(0.02, 0.20, 0.01), 0.20, 0.25, 0.30, 0.40, 0.50]
@@ -243,6 +252,17 @@ def power_and_floor(pairs, count, family, rules, rng, trials=300):
             middle = (low + high) // 2
             low, high = (low, middle) if power(steps[middle]) >= 0.95 else (middle + 1, high)
     return floor, float(steps[low]) if low < len(steps) else None
+
+
+def calibrated(sample, looks, family, rules):
+    """What pairs of identical versions tell: their spread, and the noise floor and the smallest slowdown found at each
+    look."""
+    rng = np.random.default_rng(rules.seed)
+    ratios = np.log(sample.candidate / sample.baseline)
+    low, high = np.quantile(ratios, (0.25, 0.75))
+    pairs = np.column_stack([sample.baseline, sample.candidate])
+    floors, found = zip(*(power_and_floor(pairs, count, family, rules, rng, trials=150) for count in looks))
+    return {"spread": float(high - low), "floor": list(floors), "finds": list(found)}
 
 
 def second_look(first, sample_of, rules, floors=None):
