@@ -22,8 +22,9 @@ struct Node : Domain::Retired {
     explicit Node(int v) : value(v) {}
     B::var<int> value;
 };
-void reclaim(Domain::Retired* node, NoLocal&) {
+std::size_t reclaim(Domain::Retired* node, NoLocal&) {
     B::destroy(static_cast<Node*>(node));
+    return sizeof(Node);
 }
 
 /// A domain, a handle for each thread, and a shared pointer to a node.

@@ -286,6 +286,18 @@ HOTINDEX_SCRIPT(removal_then_add, RoomyTraits, "a removal is seen before an add 
 HOTINDEX_SCRIPT(remove_between_attempts, RoomyTraits, "an add that meets another version, then none",
                 {{add(a, 1)}, {{{add(a, 2)}, {add(a, 3), remove(a)}, {}}}});
 
+// Announced times. What a search looks at stays, what it does not look at is used again.
+// After `aged` the next pin of the first thread collects limbo, and looks at the announced times.
+#define HOTINDEX_AGED add(a, 1), add(a, 2), add(a, 3), add(a, 4)
+HOTINDEX_SCRIPT(own_update_seen, RoomyTraits, "a search sees its thread's own update, whoever decided its time",
+                {{HOTINDEX_AGED}, {{{get(a)}, {add(b, 1), search()}, {}}}});
+HOTINDEX_SCRIPT(second_search, RoomyTraits, "a late decision is for the search that it was made for",
+                {{HOTINDEX_AGED}, {{{get(a)}, {search(), add(b, 1), search()}, {}}}});
+HOTINDEX_SCRIPT(time_decided, RoomyTraits, "whoever decided a search's time, it sees all that was stamped by then",
+                {{HOTINDEX_AGED}, {{{add(b, 1), remove(a), get(c)}, {search()}, {}}}});
+HOTINDEX_SCRIPT(entry_watched, RoomyTraits, "the id of a vector that a search sees stays",
+                {{add(a, 1)}, {{{remove(a), add(b, 1), add(b, 2), add(b, 3), add(c, 2)}, {search()}, {}}}});
+
 // Vectors that lie far out. After this "c" is alone, in the third block, and the next add moves it in.
 #define HOTINDEX_STRAY add(a, 1), add(b, 1), add(c, 1), add(b, 2), add(c, 2), remove(a), remove(b)
 HOTINDEX_SCRIPT(stray_searched, RoomyTraits, "a vector that is moved is never out of sight and never seen twice",

@@ -35,7 +35,7 @@ BUILD = ROOT / "build" / "relacy"
 LEDGER = ROOT / "results" / "model_check"
 SURVIVORS = ROOT / "relacy" / "survivors.json"
 IMPL = ROOT / "impl" / "hotindex"
-MODELS = ["litmus", "pool", "epoch", "map", "index"]
+MODELS = ["litmus", "pool", "epoch", "map", "slot", "index"]
 
 # Which model is asked first about the orders in a file. The others are asked about what survives.
 OWNERS = {
@@ -53,6 +53,12 @@ BUG_OWNERS = {
     "advance_blindly": "epoch",
     "adopt_unclaimed": "epoch",
     "pop_by_link": "pool",
+    "same_life": "slot",
+    "any_life": "slot",
+    "time_before_open": "slot",
+    "decide_by_store": "slot",
+    "leave_open": "slot",
+    "watch_nothing": "slot",
     "free_entry_at_once": "map",
     "free_block_at_once": "map",
     "move_unfrozen": "map",

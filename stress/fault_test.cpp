@@ -18,6 +18,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -189,46 +190,87 @@ TEST_CASE("a predicate that throws ends its search and nothing else", "[fault]")
     CHECK(index.drain());
 }
 
-TEST_CASE("a thread that ends while pinned loses nothing, and what it holds back goes with the index", "[fault]") {
-    constexpr std::size_t dimension = 4;
-    using Snapshot = LockFreeHotVectorIndex::Snapshot;
-    // Where the snapshot is that nobody ends. It is not destroyed, as if its thread had been killed.
-    struct alignas(Snapshot) Grave {
-        std::array<std::byte, sizeof(Snapshot)> memory;
-    } grave;
-    {
-        LockFreeHotVectorIndex index(IndexOptions{.dimension = dimension, .metric = Metric::inner_product});
-        for (Id id = 0; id != 20; ++id)
-            index.add_vector(name_of_id(id), row_of(id + 1, dimension));
-        std::thread([&] {
-            index.add_vector("of the dead thread", row_of(1000, dimension));
-            ::new (static_cast<void*>(&grave)) Snapshot(index.snapshot());
-        }).join();
-        CHECK(index.epoch_stats().pinned == 1);
-        CHECK(index.contains("of the dead thread"));
+namespace {
+/// An object that is never destroyed, as if its thread had been killed.
+template <class T>
+struct alignas(T) Grave {
+    std::array<std::byte, sizeof(T)> memory;
+    template <class... Args>
+    void bury(Args&&... args) {
+        ::new (static_cast<void*>(memory.data())) T(std::forward<Args>(args)...);
+    }
+};
 
-        // Later threads take over its record, and everything goes on; only nothing is reclaimed any more.
-        std::atomic<int> wrong{0};
-        for (int generation = 0; generation != 5; ++generation) {
-            std::vector<std::thread> threads;
-            for (unsigned t = 0; t != 3; ++t)
-                threads.emplace_back([&, t] {
-                    for (Id i = 0; i != 100; ++i) {
-                        const Id id = 100 + t;
-                        index.add_vector(name_of_id(id), row_of(i + 1, dimension));
-                        const auto row = index.get_vector(name_of_id(id));
-                        wrong += row && value_of(*row) == i + 1 ? 0 : 1;
-                        wrong += index.search(floats_of(Query::largest, dimension), 50).size() >= 21 ? 0 : 1;
-                    }
-                    wrong += index.remove_vector(name_of_id(100 + t)) ? 0 : 1;
-                });
-            for (auto& t : threads)
-                t.join();
-        }
-        CHECK(wrong == 0);
-        CHECK(index.size() == 21);
-        CHECK(index.search(floats_of(Query::largest, dimension), 1)[0].id == "of the dead thread");
-        CHECK_FALSE(index.drain());
-        CHECK(index.epoch_stats().limbo_objects >= 1000);
-    } // LeakSanitizer says whether all of it was freed
+constexpr std::size_t grave_dimension = 4;
+
+void add_twenty(LockFreeHotVectorIndex& index) {
+    for (Id id = 0; id != 20; ++id)
+        index.add_vector(name_of_id(id), row_of(id + 1, grave_dimension));
+}
+
+/// Threads that come and go, and use the index as if nothing had happened; returns how many answers were wrong.
+int life_goes_on(LockFreeHotVectorIndex& index, std::size_t vectors) {
+    std::atomic<int> wrong{0};
+    for (int generation = 0; generation != 5; ++generation) {
+        std::vector<std::thread> threads;
+        for (unsigned t = 0; t != 3; ++t)
+            threads.emplace_back([&, t] {
+                const Id id = 100 + t;
+                for (Id i = 0; i != 100; ++i) {
+                    index.add_vector(name_of_id(id), row_of(i + 1, grave_dimension));
+                    const auto row = index.get_vector(name_of_id(id));
+                    wrong += row && value_of(*row) == i + 1 ? 0 : 1;
+                    wrong += index.search(floats_of(Query::largest, grave_dimension), 50).size() > vectors ? 0 : 1;
+                }
+                wrong += index.remove_vector(name_of_id(id)) ? 0 : 1;
+            });
+        for (auto& t : threads)
+            t.join();
+    }
+    return wrong;
+}
+} // namespace
+
+// LeakSanitizer says whether all of it was freed with the index.
+TEST_CASE("a thread that ends with a snapshot keeps what that showed, and nothing else", "[fault]") {
+    Grave<LockFreeHotVectorIndex::Snapshot> grave;
+    LockFreeHotVectorIndex index(IndexOptions{.dimension = grave_dimension, .metric = Metric::inner_product});
+    add_twenty(index);
+    std::thread([&] {
+        index.add_vector("of the dead thread", row_of(1000, grave_dimension));
+        grave.bury(index.snapshot());
+    }).join();
+    CHECK(index.open_snapshots() == 1);
+    CHECK(index.epoch_stats().pinned == 0);
+    CHECK(life_goes_on(index, 20) == 0);
+    CHECK(index.size() == 21);
+    CHECK(index.search(floats_of(Query::largest, grave_dimension), 1)[0].id == "of the dead thread");
+    CHECK(index.drain()); // whatever the others did: it shows nothing of it
+
+    for (Id id = 0; id != 5; ++id)
+        CHECK(index.remove_vector(name_of_id(id)));
+    for (Id id = 5; id != 10; ++id)
+        index.add_vector(name_of_id(id), row_of(id + 50, grave_dimension));
+    CHECK_FALSE(index.drain());
+    CHECK(index.epoch_stats().limbo_objects == 10 + 5); // slots, and the entries of those removed
+}
+
+TEST_CASE("a thread that ends while pinned loses nothing, and what it holds back goes with the index", "[fault]") {
+    using Index = LockFreeHotVectorIndex;
+    Grave<Index::Guard> grave;
+    Index index(IndexOptions{.dimension = grave_dimension, .metric = Metric::inner_product});
+    add_twenty(index);
+    std::thread([&] {
+        const Index::Handle handle = index.join();
+        index.add_vector(handle, "of the dead thread", row_of(1000, grave_dimension));
+        grave.bury(handle);
+    }).join();
+    CHECK(index.epoch_stats().pinned == 1);
+    CHECK(index.contains("of the dead thread"));
+    // Later threads take over its record, and everything goes on; only nothing is reclaimed any more.
+    CHECK(life_goes_on(index, 20) == 0);
+    CHECK(index.size() == 21);
+    CHECK(index.search(floats_of(Query::largest, grave_dimension), 1)[0].id == "of the dead thread");
+    CHECK_FALSE(index.drain());
+    CHECK(index.epoch_stats().limbo_objects >= 1000);
 }

@@ -279,7 +279,8 @@ ProgressReport certify_progress(std::unique_ptr<Subject> (*make)(IndexOptions), 
     return report;
 }
 
-std::uint64_t steps_of_a_disturbed_search(std::size_t vectors, std::size_t updates, std::size_t most, bool pinned) {
+std::uint64_t steps_of_a_disturbed_search(std::size_t vectors, std::size_t updates, std::size_t most,
+                                          bool on_snapshot) {
     /// Completes updates in the name of another participant before each step of its thread.
     class Disturber final : public StepListener {
       public:
@@ -313,9 +314,9 @@ std::uint64_t steps_of_a_disturbed_search(std::size_t vectors, std::size_t updat
     }
     Disturber disturber(*other, vectors, updates, most);
     Call search = call_of(Operation::search, 0);
-    const auto held = pinned ? session->hold() : nullptr;
+    const auto held = on_snapshot ? session->hold() : nullptr;
     const Listening listening(disturber);
-    if (pinned)
+    if (on_snapshot)
         held->perform(search);
     else
         session->perform(search);

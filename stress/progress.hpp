@@ -43,10 +43,10 @@ struct ProgressReport {
                                               std::uint64_t second_seed = 0);
 
 /// Atomic operations that one search takes when others complete `updates` updates before each of its steps, `most` in
-/// all. `pinned`: it is made on a snapshot taken before, so that the pin is not counted, and the slots that there are
-/// are those of that time.
+/// all. `on_snapshot`: it is made on a snapshot taken before, so that the announcement is not counted, and the slots
+/// that there are are those of that time.
 [[nodiscard]] std::uint64_t steps_of_a_disturbed_search(std::size_t vectors, std::size_t updates, std::size_t most,
-                                                        bool pinned);
+                                                        bool on_snapshot);
 
 /// The table: for each operation and each kind of step in it, how often a thread was stopped there and what the others
 /// did meanwhile. Markdown.

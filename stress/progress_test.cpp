@@ -51,7 +51,7 @@ TEST_CASE("the same test refuses an index behind a mutex", "[progress]") {
         CHECK(s.blocked == (s.before.kind != Step::lock));
 }
 
-TEST_CASE("a pinned search takes no more steps however many updates come between them", "[progress]") {
+TEST_CASE("a search on a snapshot takes no more steps however many updates come between them", "[progress]") {
     // 62 vectors lie in 64 slots of 6 blocks. Undisturbed a slot costs two loads and a block two; then the ids.
     const std::uint64_t alone = steps_of_a_disturbed_search(62, 0, 0, true);
     CHECK(alone < 64 * 2 + 6 * 2 + 40);
@@ -64,7 +64,8 @@ TEST_CASE("a pinned search takes no more steps however many updates come between
     CHECK(most <= bound);
 }
 
-TEST_CASE("a search, its pin included, takes a bounded number of steps beside updates that never end", "[progress]") {
+TEST_CASE("a search, its announcement included, takes a bounded number of steps beside updates that never end",
+          "[progress]") {
     const std::uint64_t alone = steps_of_a_disturbed_search(62, 0, 0, false);
     // An update before each step adds a few slots until the search has counted them.
     const std::uint64_t bound = alone + 2 * 64 * (2 * 2 + 2 + 2 * 2);

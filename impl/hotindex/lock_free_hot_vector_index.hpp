@@ -3,19 +3,28 @@
 // The composition; start reading here. Two journeys:
 //
 //   write:  id + vector -> directory (BucketTable: id -> entry) -> slot (SlotStore: row, norm, versions) -> retire
-//   query:  vector -> guard + snapshot time -> scan of the slots visible at that time -> top-k -> ids
+//   query:  vector -> announced time -> scan of the slots visible at that time -> top-k -> ids
 //
 // The directory's entry for an id holds one word, `current`: the slot with the id's present version, or that slot
 // marked REMOVED. A replacement swings `current` to a new slot; a removal marks it and takes the entry out of the
 // directory. Slots carry birth and death times on a global clock (see SlotStore), and search asks each slot whether it
-// was alive at the one time that the search read from the clock. So search, add, remove, get and contains are
-// linearizable together; a search writes nothing that another thread writes or reads, except its own pin, its own
-// counters, and, when it meets an update between publication and stamp, the few words that help that update along.
+// was alive at the one time that the search read from the clock and announced (see SnapshotTimes). So search, add,
+// remove, get and contains are linearizable together; a search writes nothing that another thread writes or reads,
+// except its announcement, its own counters, and, when it meets an update between publication and stamp, the few words
+// that help that update along.
+//
+// Memory. A search is not pinned: it keeps what lived at its time, and nothing else. So with R searches or snapshots
+// that never end, what waits to be used again is at most
+//   2 * (slots and entries that were there at their R times) + what was retired in the last few epochs,
+// however many updates follow; the factor is for what was kept for searches that have ended since, and is 1 after
+// drain(). Each thread looks again at what it keeps while it updates, others do so when it has left. The epoch moves on
+// unless a thread stands still within add, remove, get, contains or access: that one keeps all that is retired later.
 //
 // Invariants, over those of the parts
 //   X1  an entry that was marked REMOVED never has another current; it leaves the directory and does not come back.
 //   X2  the current slot of an entry in the directory, and the victim of a marked one, is not retired.
 //   X3  who swings `current` from a slot retires that slot; who unlinks an entry retires it with its victim.
+//   X5  an entry lives from before the birth of its first version to the death of its last; `born` and `died` say so.
 //   X4  a slot is acted upon (superseded, removed, returned by get) only after finish(): see V1.
 // Linearization: add and remove at the clock tick that stamped their slot; search at its load of the clock; get and
 // contains at their read of `current`, or at the stamp of what they found there, whichever is later.
@@ -68,9 +77,11 @@ class BasicLockFreeHotVectorIndex {
 
     /// What the directory holds for an id.
     struct Directed {
-        Directed(SlotId s, RecordId r) : current(s), record(r) {}
+        Directed(SlotId s, RecordId r, version::Word now) : current(s), record(r), born(now + 1), died(0u) {}
         typename B::template atomic<SlotId> current; ///< a slot, or a slot | removed_mark
         const typename B::template var<RecordId> record;
+        const typename B::template var<version::Word> born; ///< X5
+        typename B::template var<version::Word> died;       ///< before it is retired
     };
 
     /// What each participant owns.
@@ -80,8 +91,14 @@ class BasicLockFreeHotVectorIndex {
         Local(Owner& o, std::uint32_t hint)
             : TableLocal<B, Traits, Local, Key, Directed>(o.pools_, hint), SlotLocal<B, Traits, Local, Entry>(o.slots_),
               tracker(hint), owner(&o) {}
-        /// Called by the directory when nobody can reach the entry any more.
-        void before_reclaim(Entry& e) { owner->tracker_.forget(tracker, e.value.record.get()); }
+        /// Asked by the directory when no guard protects the entry any more.
+        bool release(Entry& e) {
+            if (this->slots->watched(*this, e.value.born.get(), e.value.died.get()) &&
+                !B::planted(bug::entry_unwatched))
+                return false;
+            owner->tracker_.forget(tracker, e.value.record.get());
+            return true;
+        }
 
         typename Tracker::Local tracker;
         typename Stats::Shard stats;
@@ -99,8 +116,8 @@ class BasicLockFreeHotVectorIndex {
     using Handle = typename Domain::Handle;
     using Guard = typename Domain::Guard;
 
-    /// One consistent state of the index, for any number of searches. While it lives, whatever is replaced or removed
-    /// waits in limbo, so keep it for as long as its searches need and no longer. Belongs to the thread that took it.
+    /// One consistent state of the index, for any number of searches. While it lives, the vectors of that state stay in
+    /// memory, whatever is replaced or removed. Belongs to the thread that took it, and ends before the handle does.
     class Snapshot {
       public:
         /// As the index's search, on this state.
@@ -118,29 +135,28 @@ class BasicLockFreeHotVectorIndex {
         /// Vectors in this state, counted now: O(slots).
         [[nodiscard]] std::size_t size() const {
             std::size_t n = 0;
-            index_->slots_.scan(guard_, time_, count_,
+            index_->slots_.scan(announcement_, count_,
                                 [&n](SlotId, const float*, const float*, SlotId, std::uint64_t mask) {
                                     n += static_cast<std::size_t>(std::popcount(mask));
                                 });
             return n;
         }
         /// The state's place in the order of all updates: the number of clock ticks before it.
-        [[nodiscard]] std::uint64_t time() const noexcept { return time_; }
+        [[nodiscard]] std::uint64_t time() const noexcept { return announcement_.time(); }
 
       private:
         friend class BasicLockFreeHotVectorIndex;
-        // In this order: pinned before the time is read, the time before the number of slots.
         Snapshot(const BasicLockFreeHotVectorIndex& index, const Handle& me)
-            : Snapshot(index, me, B::planted(bug::time_before_pin) ? index.slots_.now() : 0,
-                       B::planted(bug::count_before_time) ? index.slots_.slot_count() : 0) {}
-        Snapshot(const BasicLockFreeHotVectorIndex& index, const Handle& me, version::Word early, SlotId few)
-            : index_(&index), guard_(me), time_(B::planted(bug::time_before_pin) ? early : index.slots_.now()),
+            : Snapshot(index, me.local(), B::planted(bug::count_before_time) ? index.slots_.slot_count() : 0) {}
+        // In this order: the time is announced before the slots are counted.
+        Snapshot(const BasicLockFreeHotVectorIndex& index, Local& local, SlotId few)
+            : index_(&index), local_(&local), announcement_(index.slots_.announce(local)),
               count_(B::planted(bug::count_before_time) ? few : index.slots_.slot_count()) {
-            B::took_place(time_);
+            B::took_place(time());
         }
         const BasicLockFreeHotVectorIndex* index_;
-        Guard guard_;
-        version::Word time_;
+        Local* local_;
+        typename Slots::Announcement announcement_;
         SlotId count_;
     };
 
@@ -177,7 +193,7 @@ class BasicLockFreeHotVectorIndex {
                     B::took_place(slots_.finish(slot.publish(), true));
                     guard.local().net_vectors.add(1);
                     move_stray(guard);
-                    maintain(guard);
+                    maintain(guard.local());
                     return AddOutcome::inserted;
                 }
             }
@@ -202,7 +218,7 @@ class BasicLockFreeHotVectorIndex {
             if (!B::planted(bug::retire_before_stamp))
                 slots_.retire(guard, old);
             move_stray(guard);
-            maintain(guard);
+            maintain(guard.local());
             return AddOutcome::replaced;
         }
     }
@@ -235,7 +251,7 @@ class BasicLockFreeHotVectorIndex {
         } catch (const std::bad_alloc&) {
             // The removal is done; the marked entry is left to the next add_vector of this id.
         }
-        maintain(guard);
+        maintain(guard.local());
         return true;
     }
 
@@ -310,7 +326,7 @@ class BasicLockFreeHotVectorIndex {
     std::size_t manage_tiers(const Handle& me) const {
         const Guard guard(me);
         const TierMoves moves = tracker_.manage_tiers(B::read_clock_ms(), tracker_locals());
-        count_moves(guard, moves);
+        count_moves(guard.local(), moves);
         return static_cast<std::size_t>(moves.promotions + moves.demotions);
     }
 
@@ -360,6 +376,8 @@ class BasicLockFreeHotVectorIndex {
     [[nodiscard]] bool empty() const { return size() == 0; }
     [[nodiscard]] const IndexOptions& options() const noexcept { return options_; }
     [[nodiscard]] EpochStats epoch_stats() const { return domain_->stats(); }
+    /// Searches that are running, and snapshots that there are.
+    [[nodiscard]] std::uint64_t open_snapshots() const { return slots_.announced(); }
     /// The clock ticks so far: no snapshot taken from now on has an earlier time.
     [[nodiscard]] std::uint64_t time() const { return slots_.now(); }
     /// Reclaims what can be reclaimed now; true if nothing is left in limbo. The caller holds no snapshot.
@@ -398,7 +416,7 @@ class BasicLockFreeHotVectorIndex {
                  SlotId slot)
             : index_(index), guard_(guard), record_(index.tracker_.track(guard.local().tracker, B::read_clock_ms())) {
             try {
-                entry_ = index.directory_.make_entry(guard, hash, id, slot, record_);
+                entry_ = index.directory_.make_entry(guard, hash, id, slot, record_, index.slots_.now());
             } catch (...) {
                 index.tracker_.forget(guard.local().tracker, record_);
                 throw;
@@ -499,6 +517,7 @@ class BasicLockFreeHotVectorIndex {
         if (unlinked != nullptr && directory_.unlink(guard, unlinked)) { // X3
             if (B::planted(bug::unlink_before_stamp))
                 B::took_place(slots_.bury(victim));
+            unlinked->value.died.set(slots_.died(guard, victim));
             directory_.retire(guard, unlinked);
             if (!B::planted(bug::retire_before_unlink))
                 slots_.retire(guard, victim);
@@ -509,47 +528,49 @@ class BasicLockFreeHotVectorIndex {
     [[nodiscard]] std::vector<Match> search_at(const Snapshot& snapshot, std::span<const float> query, std::size_t k,
                                                const Allowed& allowed) const {
         check::vector(query, options_, "query");
-        Local& local = snapshot.guard_.local();
+        Local& local = *snapshot.local_;
         const typename Stats::Timer timer(options_.stats);
         local.query.assign(query, options_.metric, local.rows_last_time);
         local.top.reset(k, options_.metric);
-        const auto id_of = ids(snapshot.guard_);
+        const auto id_of = ids(snapshot);
         const std::size_t scored = scan_rows(local.query, blocks(snapshot), local.top, id_of, allowed);
         std::vector<Match> matches = matches_of(local.top, id_of);
-        count_accesses(snapshot.guard_, local.top, id_of);
+        count_accesses(snapshot, local.top, id_of);
         local.rows_last_time = scored;
         local.stats.answered(timer, 1, scored);
-        maintain(snapshot.guard_);
+        maintain(local);
         return matches;
     }
 
     [[nodiscard]] std::vector<std::vector<Match>> search_batch_at(const Snapshot& snapshot,
                                                                   std::span<const float> queries, std::size_t k) const {
         check::batch(queries, options_);
-        Local& local = snapshot.guard_.local();
+        Local& local = *snapshot.local_;
         const typename Stats::Timer timer(options_.stats);
         local.batch.prepare(queries, options_.dimension, k, options_.metric);
-        const auto id_of = ids(snapshot.guard_);
+        const auto id_of = ids(snapshot);
         const std::size_t scored = local.batch.scan(blocks(snapshot), id_of);
         std::vector<std::vector<Match>> answers;
         answers.reserve(local.batch.size());
         for (std::size_t i = 0; i != local.batch.size(); ++i)
             answers.push_back(matches_of(local.batch.top(i), id_of));
         for (std::size_t i = 0; i != local.batch.size(); ++i) // when nothing can throw any more
-            count_accesses(snapshot.guard_, local.batch.top(i), id_of);
+            count_accesses(snapshot, local.batch.top(i), id_of);
         local.stats.answered(timer, local.batch.size(), scored);
-        maintain(snapshot.guard_);
+        maintain(local);
         return answers;
     }
 
-    [[nodiscard]] auto ids(const Guard& guard) const {
-        return [this, &guard](SlotId slot) { return std::string_view(slots_.entry(guard, slot)->key.get()); };
+    [[nodiscard]] auto ids(const Snapshot& snapshot) const {
+        return [this, &snapshot](SlotId slot) {
+            return std::string_view(slots_.entry(snapshot.announcement_, slot)->key.get());
+        };
     }
 
     /// The visible rows of a snapshot, as scan_rows wants them.
     [[nodiscard]] auto blocks(const Snapshot& snapshot) const {
         return [this, &snapshot](auto&& use) {
-            slots_.scan(snapshot.guard_, snapshot.time_, snapshot.count_,
+            slots_.scan(snapshot.announcement_, snapshot.count_,
                         [&use](SlotId first, const float* rows, const float* inverse_norms, SlotId n,
                                std::uint64_t mask) { use(RowBlock<SlotId>{first, rows, inverse_norms, n, mask}); });
         };
@@ -567,12 +588,13 @@ class BasicLockFreeHotVectorIndex {
     /// Every result is an access. Apart from matches_of(), because a search that throws has counted none. Throws
     /// nothing.
     template <class IdOf>
-    void count_accesses(const Guard& guard, TopK<SlotId>& top, const IdOf& id_of) const {
+    void count_accesses(const Snapshot& snapshot, TopK<SlotId>& top, const IdOf& id_of) const {
         if (options_.tracking == Tracking::off)
             return;
         const std::int64_t now = B::read_clock_ms();
         for (const auto& found : top.sorted(id_of))
-            tracker_.access(guard.local().tracker, slots_.entry(guard, found.slot)->value.record.get(), now);
+            tracker_.access(snapshot.local_->tracker,
+                            slots_.entry(snapshot.announcement_, found.slot)->value.record.get(), now);
     }
 
     void count_access(const Guard& guard, const Entry& e) const {
@@ -581,13 +603,13 @@ class BasicLockFreeHotVectorIndex {
     }
 
     /// Automatic tier management, when it is due.
-    void maintain(const Guard& guard) const {
+    void maintain(Local& local) const {
         if (options_.tracking != Tracking::off)
-            count_moves(guard, tracker_.tick(B::read_clock_ms(), tracker_locals()));
+            count_moves(local, tracker_.tick(B::read_clock_ms(), tracker_locals()));
     }
-    void count_moves(const Guard& guard, const TierMoves& moves) const {
-        guard.local().stats.promoted(moves.promotions);
-        guard.local().stats.demoted(moves.demotions);
+    static void count_moves(Local& local, const TierMoves& moves) {
+        local.stats.promoted(moves.promotions);
+        local.stats.demoted(moves.demotions);
     }
 
     [[nodiscard]] auto tracker_locals() const {

@@ -35,11 +35,12 @@ using LazyDomain = EpochDomain<ProductionBackend, DefaultTraits, Freed>;
 template <class D>
 struct Object : D::Retired {
     std::atomic<std::uint64_t> alive{0x600D};
-    static void reclaim(typename D::Retired* r, Freed& local) {
+    static std::size_t reclaim(typename D::Retired* r, Freed& local) {
         auto* const o = static_cast<Object*>(r);
         o->alive = 0xDEAD;
         ++local.owner->reclaimed;
         delete o;
+        return sizeof(Object);
     }
 };
 

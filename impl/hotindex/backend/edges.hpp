@@ -20,7 +20,7 @@ namespace hotindex {
     X(epoch_pin,            "an unpin to the scan that sees the re-pin instead (C++20 release sequences)")               \
     X(epoch_unpin,          "all reads made under a guard, to whoever frees what they read")                             \
     X(epoch_advance,        "every unpin that an advance has seen, to every later pin and advance")                      \
-    X(epoch_fence,          "store-load order between a pin and the scan of an advance")                                 \
+    X(epoch_fence,          "store-load order between a pin, or an announced time, and the scan of an advance")          \
     X(pool_batch,           "a chain of free blocks or indices, with all uses before they were freed")                     \
     X(segment,              "a new segment of a segmented array, initialised")                                           \
     X(bucket,               "a hash bucket's content: entries and blocks, initialised")                                  \
@@ -34,6 +34,8 @@ namespace hotindex {
     X(slot_idle,            "when the dead slots of a block died, to a search that passes over them")                    \
     X(slot_birth,           "the birth state of a version: linked, stamped")                                             \
     X(slot_death,           "the death state of a version; ALIVE publishes VACANT and the row of a new life")            \
+    X(snapshot_end,         "all reads of what lived at an announced time, to whoever uses those slots again")           \
+    X(snapshot_decided,     "the clock, to a search whose time another thread has read for it")                          \
     X(version_clock,        "every version stamped up to a time, to the snapshot that takes that time")                  \
     X(access_record,        "a vector's access record, initialised for its next life")
 // clang-format on

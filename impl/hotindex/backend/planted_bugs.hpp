@@ -40,7 +40,14 @@ namespace hotindex {
     X(plain_unborn,           "eight slots are taken for plain whatever their births are")                               \
     X(eight_unhelped,         "a search of eight slots does not help the unfinished ones among them")                    \
     X(time_per_slot,          "T_PER_SLOT: search reads the clock for every slot")                                       \
-    X(time_before_pin,        "T_BEFORE_PIN: search reads the clock before it is pinned")                                \
+    X(time_before_open,       "T_BEFORE_PIN: search reads the clock before it opens its announcement")                   \
+    X(decide_by_store,        "a search stores its time although another thread may have decided it")                    \
+    X(open_again,             "all announcements are open in the same way: a late CAS decides the next one")             \
+    X(leave_open,             "who wants slots again takes an open announcement for none")                               \
+    X(watch_nothing,          "slots and entries are used again without a look at the announced times")                  \
+    X(entry_unwatched,        "an entry is used again although a search looks at one of its versions")                   \
+    X(same_life,              "stamps do not name the life that they are for")                                           \
+    X(any_life,               "a death that comes back from stamping is taken for the life's that was to be stamped")    \
     X(count_before_time,      "HW_BEFORE_T: search counts the slots before it reads the clock")                          \
     X(free_slot_at_once,      "NOEBR_SLOT: a slot is used again without a grace period")                                 \
     X(get_unfinished,         "GET_NOHELP: get returns a version that has no stamp yet")                                 \

@@ -125,8 +125,8 @@ struct TableLocal {
     typename B::template var<std::uint32_t> until_load_check;
 };
 
-/// `Local` (the domain's) derives from TableLocal with the same parameters; it may have before_reclaim(Entry&), which
-/// is called when nobody can reach a retired entry any more.
+/// `Local` (the domain's) derives from TableLocal with the same parameters; it may have release(Entry&), which is
+/// called when nobody can reach a retired entry through the table any more, and says whether it may be reclaimed now.
 template <class B, class Traits, class Local, class Key, class Value, class Equal>
 class BucketTable {
   public:
@@ -183,10 +183,10 @@ class BucketTable {
     }
     /// After a successful unlink or replace, by whoever did it: frees the entry after the grace period.
     void retire(const Guard& guard, Entry* entry) {
-        if (B::planted(bug::free_entry_at_once))
-            return reclaim_entry(entry, guard.local());
+        if (B::planted(bug::free_entry_at_once) && reclaim_entry(entry, guard.local()) != 0)
+            return;
         guard.retire(
-            entry, [](Retirable<B, Local>* r, Local& local) { reclaim_entry(static_cast<Entry*>(r), local); },
+            entry, [](Retirable<B, Local>* r, Local& local) { return reclaim_entry(static_cast<Entry*>(r), local); },
             sizeof(Entry));
     }
 
@@ -381,10 +381,12 @@ class BucketTable {
     // ---- changing a bucket
     // -------------------------------------------------------------------------------------------
 
-    static void reclaim_entry(Entry* retired, Local& local) {
-        if constexpr (requires { local.before_reclaim(*retired); })
-            local.before_reclaim(*retired);
+    static std::size_t reclaim_entry(Entry* retired, Local& local) {
+        if constexpr (requires { local.release(*retired); })
+            if (!local.release(*retired))
+                return 0;
         local.pools->entries.destroy(local.entry_cache, retired);
+        return sizeof(Entry);
     }
 
     Block* make_block(const Guard& guard) { return pools_.blocks.make(guard.local().block_cache); }
@@ -396,6 +398,7 @@ class BucketTable {
             block,
             [](Retirable<B, Local>* r, Local& local) {
                 local.pools->blocks.destroy(local.block_cache, static_cast<Block*>(r));
+                return sizeof(Block);
             },
             sizeof(Block));
     }
@@ -623,8 +626,7 @@ class BucketTable {
         // filled relaxed on failure: done by another thread
         if (root_.compare_exchange_strong(expected, &next, B::release(edge::table_root), B::relaxed()))
             guard.retire(
-                &t, [](Retirable<B, Local>* r, Local&) { destroy_table(static_cast<Table*>(r)); },
-                sizeof(Table) + t.size() * sizeof(Cell));
+                &t, [](Retirable<B, Local>* r, Local&) { return destroy_table(static_cast<Table*>(r)); }, bytes_of(t));
     }
 
     static Table* make_table(std::size_t buckets, Word content) {
@@ -637,9 +639,13 @@ class BucketTable {
             throw;
         }
     }
-    static void destroy_table(Table* t) {
+    [[nodiscard]] static std::size_t bytes_of(const Table& t) { return sizeof(Table) + t.size() * sizeof(Cell); }
+    /// Returns what it gave back.
+    static std::size_t destroy_table(Table* t) {
+        const std::size_t bytes = bytes_of(*t);
         B::destroy_array(t->buckets.get(), t->size());
         B::destroy(t);
+        return bytes;
     }
 
     template <class Visit>

@@ -25,9 +25,14 @@
 //   I1  the `epoch` of a record that is pinned and past its second read is the global one or the one before.
 //   I2  bags_[e % 3] of a record holds objects retired at one epoch only.
 //   I3  a record's bags and Local are touched by its owner only; ownership passes with edge participant_claim.
-// Linearization: advance at its CAS; pin at its second read.
-// Progress: pin and unpin are wait-free; retire is lock-free; collection is bounded by the limbo collected.
-// A thread that stays pinned keeps what was retired after it in limbo, for all threads; it never stops anyone.
+//
+// An object may be in use in ways that the domain knows nothing of: then `reclaim` refuses, and is asked again when as
+// many objects have been asked as half of those that refused. So each object is asked a few times on average, and what
+// is kept too long is half of what refused. Whoever asks is behind a heavy fence that came after the retirement: the
+// one of the advance to e + 3, whose thread had read e + 2 before it. Linearization: advance at its CAS; pin at its
+// second read. Progress: pin and unpin are wait-free; retire is lock-free; collection is bounded by the limbo
+// collected. A thread that stays pinned keeps what was retired after it in limbo, for all threads; it never stops
+// anyone.
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
@@ -47,20 +52,23 @@ struct EpochStats {
     std::uint64_t pinned = 0;        ///< records that are pinned now
     std::uint64_t limbo_objects = 0; ///< retired, not yet reclaimed
     std::uint64_t limbo_bytes = 0;   ///< as told to retire()
+    std::uint64_t kept_objects = 0;  ///< of those in limbo, past their grace period, but refused to be reclaimed
     std::uint64_t epochs_advanced = 0;
 };
 
-/// The base of every object that can be retired. `reclaim` runs once, on some thread's pass, with that thread's Local.
+/// The base of every object that can be retired. `reclaim` runs on some thread's pass, with that thread's Local. It
+/// returns the bytes that it gave back, as told to retire(); or 0: not yet, ask again later.
 template <class B, class Local>
 struct Retirable {
-    using Reclaim = void (*)(Retirable*, Local&);
+    using Reclaim = std::size_t (*)(Retirable*, Local&);
     Retirable() : next_in_limbo(nullptr), reclaim(nullptr) {}
     typename B::template var<Retirable*> next_in_limbo;
     typename B::template var<Reclaim> reclaim;
 };
 
 /// `Local` is what each participant owns besides (caches, counters); it is constructed from an Owner&, where
-/// Local::Owner is the structure that the domain serves.
+/// Local::Owner is the structure that the domain serves. It may have before_reclaim_pass(), called before objects are
+/// asked, behind the fence that they wait for; and before_unguarded_pass(), after which none may refuse.
 template <class B, class Traits, class LocalType>
 class EpochDomain {
   public:
@@ -73,18 +81,20 @@ class EpochDomain {
         std::uint64_t epoch = 0;
         Retired* head = nullptr;
         std::uint64_t objects = 0;
-        std::uint64_t bytes = 0;
     };
 
     struct Participant {
-        explicit Participant(Owner& owner) : pinned(0), depth(0), epoch(0), retires(0), local(owner) {}
+        explicit Participant(Owner& owner) : pinned(0), depth(0), epoch(0), retires(0), asked(0u), local(owner) {}
 
         typename B::template atomic<std::uint64_t> pinned; ///< 0, or epoch * 2 + 1; written by the owner only
-        // The rest is the owner's alone, but for the two counters.
+        // The rest is the owner's alone, but for the counters.
         alignas(isolation) typename B::template var<std::uint32_t> depth;
         typename B::template var<std::uint64_t> epoch;
         typename B::template var<std::uint32_t> retires;
         std::array<typename B::template var<Bag>, 3> bags;
+        typename B::template var<Retired*> kept;       ///< those that refused
+        typename B::template var<std::uint64_t> asked; ///< objects, since all of those were last asked
+        OwnedCounter<B> kept_objects;
         OwnedCounter<B> limbo_objects;
         OwnedCounter<B> limbo_bytes;
         Local local;
@@ -113,8 +123,11 @@ class EpochDomain {
                 domain_->participants_.release(*record_);
         }
         [[nodiscard]] Local& local() const noexcept { return record_->local.local; }
-        /// Does the address lie in this participant's own record? (For checks of what an operation writes.)
+        /// Does the address lie in what only this participant writes? (For checks of what an operation writes.)
         [[nodiscard]] bool owns(const void* address) const noexcept {
+            if constexpr (requires { local().owns(address); })
+                if (local().owns(address))
+                    return true;
             const auto* const p = static_cast<const std::byte*>(address);
             const auto* const begin = reinterpret_cast<const std::byte*>(record_);
             return !std::less<>()(p, begin) && std::less<>()(p, begin + sizeof(Record));
@@ -201,15 +214,20 @@ class EpochDomain {
                 const Guard collects_own_limbo(handle);
             }
         }
-        adopt_limbo();
+        before_reclaim_pass(handle.record_->local);
+        ask_kept(handle.record_->local);
+        adopt_limbo(true);
         return stats().limbo_objects == 0;
     }
 
     /// Reclaims everything at once, whatever the epoch. No operation may be running.
     void unguarded_reclaim_all() {
         participants_.for_each([](Record& r) {
+            if constexpr (requires { r.local.local.before_unguarded_pass(); })
+                r.local.local.before_unguarded_pass();
             for (auto& bag : r.local.bags)
                 reclaim(r.local, bag);
+            ask_kept(r.local);
         });
     }
 
@@ -221,6 +239,7 @@ class EpochDomain {
             s.pinned += r.local.pinned.load(B::relaxed()) & 1;
             s.limbo_objects += r.local.limbo_objects.read();
             s.limbo_bytes += r.local.limbo_bytes.read();
+            s.kept_objects += r.local.kept_objects.read();
         });
         // relaxed: a statistic
         s.epochs_advanced = epoch_.load(B::relaxed()) - first_epoch;
@@ -272,12 +291,14 @@ class EpochDomain {
         Participant& me = record.local;
         const std::uint64_t e = me.epoch.get();
         auto& slot = me.bags[e % 3];
-        if (slot.get().head != nullptr && slot.get().epoch != e)
+        if (slot.get().head != nullptr && slot.get().epoch != e) {
+            before_reclaim_pass(me);
             reclaim(me, slot); // another epoch in this place is at least three epochs back
+        }
         Bag bag = slot.get();
         object->reclaim.set(reclaim_it);
         object->next_in_limbo.set(bag.head);
-        bag = {e, object, bag.objects + 1, bag.bytes + bytes};
+        bag = {e, object, bag.objects + 1};
         slot.set(bag);
         me.limbo_objects.add(1);
         me.limbo_bytes.add(bytes);
@@ -287,34 +308,79 @@ class EpochDomain {
             adopt_limbo();
     }
 
-    /// Reclaims the bags that are old enough at epoch e.
+    /// Reclaims the bags that are old enough at epoch e, and asks those that refused when it is time.
     static void collect(Participant& me, std::uint64_t e) {
+        bool passes = false;
         for (auto& bag : me.bags)
-            if (bag.get().head != nullptr && bag.get().epoch + (B::planted(bug::free_one_early) ? 2 : 3) <= e)
+            if (bag.get().head != nullptr && bag.get().epoch + (B::planted(bug::free_one_early) ? 2 : 3) <= e) {
+                if (!std::exchange(passes, true))
+                    before_reclaim_pass(me);
                 reclaim(me, bag);
+            }
+        if (passes && me.asked.get() * 2 >= me.kept_objects.read())
+            ask_kept(me);
     }
 
-    /// Collects the limbo of records that nobody owns.
-    void adopt_limbo() {
-        participants_.for_each([this](Record& r) {
+    /// Collects the limbo of records that nobody owns. `all`: asks all of those that refused, too.
+    void adopt_limbo(bool all = false) {
+        participants_.for_each([this, all](Record& r) {
             if (r.local.limbo_objects.read() == 0 || (!B::planted(bug::adopt_unclaimed) && !participants_.try_claim(r)))
                 return;
+            Participant& it = r.local;
             // [epoch_advance] acquire-load; synchronizes-with the release-CAS in try_advance(), as in pin()
-            collect(r.local, epoch_.load(B::acquire(edge::epoch_advance)));
+            collect(it, epoch_.load(B::acquire(edge::epoch_advance)));
+            // Nobody retires here any more: the advance that led here stands for as many as led to it.
+            it.asked.set(it.asked.get() + Traits::retires_per_advance);
+            if (all || it.asked.get() * 2 >= it.kept_objects.read()) {
+                before_reclaim_pass(it);
+                ask_kept(it);
+            }
             participants_.release(r);
         });
+    }
+
+    static void before_reclaim_pass(Participant& me) {
+        if constexpr (requires { me.local.before_reclaim_pass(); })
+            me.local.before_reclaim_pass();
     }
 
     static void reclaim(Participant& me, typename B::template var<Bag>& slot) {
         const Bag bag = slot.get();
         slot.set(Bag{});
-        for (Retired* object = bag.head; object != nullptr;) {
-            Retired* const next = object->next_in_limbo.get();
-            object->reclaim.get()(object, me.local);
-            object = next;
+        me.asked.set(me.asked.get() + bag.objects);
+        ask(me, bag.head);
+    }
+
+    /// Asks all those that refused before.
+    static void ask_kept(Participant& me) {
+        Retired* const all = me.kept.get();
+        if (all == nullptr)
+            return;
+        me.kept.set(nullptr);
+        me.asked.set(0);
+        me.kept_objects.add(std::uint64_t{0} - me.kept_objects.read());
+        ask(me, all);
+    }
+
+    /// Reclaims the objects of a list, but for those that refuse, which are kept.
+    static void ask(Participant& me, Retired* list) {
+        std::uint64_t objects = 0;
+        std::uint64_t bytes = 0;
+        std::uint64_t kept = 0;
+        while (list != nullptr) {
+            Retired* const object = std::exchange(list, list->next_in_limbo.get());
+            if (const std::size_t given_back = object->reclaim.get()(object, me.local); given_back != 0) {
+                ++objects;
+                bytes += given_back;
+            } else {
+                object->next_in_limbo.set(me.kept.get());
+                me.kept.set(object);
+                ++kept;
+            }
         }
-        me.limbo_objects.add(std::uint64_t{0} - bag.objects);
-        me.limbo_bytes.add(std::uint64_t{0} - bag.bytes);
+        me.kept_objects.add(kept);
+        me.limbo_objects.add(std::uint64_t{0} - objects);
+        me.limbo_bytes.add(std::uint64_t{0} - bytes);
     }
 
     Owner& owner_;

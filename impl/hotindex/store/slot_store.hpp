@@ -5,13 +5,24 @@
 // rows, norms and version words in arrays of their own, so that a scan reads them as streams. For each block of 64
 // slots one word says which of them are free; a thread takes a few free slots of a block at once and gives them back
 // one by one. A second word says which are idle (free, or dead and in limbo), and a third when the last of those died:
-// so a search passes over a block of dead versions with two loads, however many of them a stalled thread keeps.
+// so a search passes over a block of dead versions with two loads, however many of them a stalled search keeps.
 //
 // Where free slots come from. A search costs what the blocks with a used slot cost, so the used slots should lie close
 // together, whatever limbo has swollen to meanwhile. Each thread goes around the lowest blocks, as many as all the used
 // slots would fill, and only when there is nothing free beyond them. So each replacement brings its vector back into
 // the compact part, and the blocks behind it fall empty and cost a search one load each. What nobody replaces is found
 // by stray() and moved by the index: a replacement by the same row.
+//
+// When a slot is used again: after its version's death, when no operation that was pinned then is any more (the epoch
+// domain sees to that), and when no search looks at a time at which that version lived (see SnapshotTimes). A search is
+// not pinned. It meets slots that go from life to life under its eyes, and must tell the one version that was there at
+// its time from all others:
+//   - a version that lived at its time keeps its slot, so what a search reads of it does not change but by being
+//   finished;
+//   - a birth no later than that time happened before the search read the time, so V4 shows it the death word of that
+//     life or a later one; and later lives are born after that time;
+//   - a stamp names the life that it is for, and a death that comes back from stamping is that life's only if the birth
+//     is still the same.
 //
 // The protocol (multi-version snapshots by helped timestamps, after Wei, Ben-David, Blelloch, Fatourou, Ruppert and
 // Sun, "Constant-time snapshots with applications to concurrent data structures", PPoPP 2021; adapted to slots that are
@@ -22,11 +33,14 @@
 //   settle    the predecessor's LINK becomes the stamp         before the slot is superseded or removed
 //   bury      DEAD_UNSTAMPED, stamp                            removal; anyone may help
 //   visible   at time t: birth <= t < death, helping what is unfinished; death is read before birth
+//   retire    the epoch's grace period; then free unless some search's time is in [birth, death)
 //
 // Invariants
 //   V1  a version is stamped before anyone acts on it having been seen: get, supersede, remove help first.
 //   V2  a predecessor is linked before its successor can be stamped; so at every time one of the two is visible.
-//   V3  a slot is reused only after a grace period that began when its death was a timestamp.
+//   V3  a slot is reused only after a grace period that began when its death was a timestamp, and only when no
+//   announced
+//       time is in its life.
 //   V5  a slot is linked only to a successor that is still PENDING, and retired only when no LINK names it any more.
 //   V4  ALIVE publishes VACANT: whoever reads the new life's death does not read the old life's birth.
 //   V6  of each slot: its bit in its block's free word is set, or one thread holds it ready, or it is in use, or in
@@ -42,6 +56,7 @@
 #include <hotindex/reclaim/epoch_domain.hpp>
 #include <hotindex/reclaim/participants.hpp>
 #include <hotindex/store/segmented_array.hpp>
+#include <hotindex/store/snapshot_times.hpp>
 #include <hotindex/store/version_clock.hpp>
 
 #include <algorithm>
@@ -63,8 +78,16 @@ class SlotStore;
 template <class B, class Traits, class Local, class Entry>
 struct SlotLocal {
     explicit SlotLocal(SlotStore<B, Traits, Local, Entry>& s)
-        : slots(&s), free_block(0u), free_slots(0u), turn_at(0u), stray_block(0u), until_stray_look(1u) {}
+        : slots(&s), place(s.times_), free_block(0u), free_slots(0u), turn_at(0u), stray_block(0u),
+          until_stray_look(1u) {}
+    /// Before retired slots and entries are asked whether they can be used again.
+    void before_reclaim_pass() { announced.set(slots->times_.look()); }
+    void before_unguarded_pass() { announced.set({}); }
+    [[nodiscard]] bool owns(const void* address) const noexcept { return place.owns(address); }
+
     SlotStore<B, Traits, Local, Entry>* slots;
+    typename SnapshotTimes<B>::Place place; ///< where this participant's searches announce their times
+    typename B::template var<typename SnapshotTimes<B>::Range> announced; ///< at the beginning of this pass
     typename B::template var<SlotId> free_block;        ///< first slot of the block that was looked at last
     typename B::template var<std::uint64_t> free_slots; ///< bit i: slot free_block + i is free and this participant's
     typename B::template var<SlotId> turn_at;           ///< where the turn around the blocks ends
@@ -77,11 +100,12 @@ template <class B, class Traits, class Local, class Entry>
 class SlotStore {
   public:
     using Guard = typename EpochDomain<B, Traits, Local>::Guard;
+    using Announcement = typename SnapshotTimes<B>::Announcement;
     static constexpr SlotId max_slots = SlotId{1} << 31;
     static constexpr std::size_t block = 64; ///< slots that a scan looks at together
 
     /// `stride`: floats from row to row.
-    explicit SlotStore(std::size_t stride) : stride_(stride) {
+    explicit SlotStore(std::size_t stride) : stride_(stride), times_(clock_) {
         for (auto& s : segments_)
             s.store(nullptr, B::relaxed()); // relaxed: construction overlaps with nothing
     }
@@ -104,10 +128,14 @@ class SlotStore {
         local.free_slots.set(free & (free - 1));
         local.used_slots.add(1);
         const SlotId s = local.free_block.get() + static_cast<SlotId>(std::countr_zero(free));
+        const Place p = place(s);
+        Stamps& v = p.segment->stamps[p.offset];
+        auto& life = p.segment->rests[p.offset].life;
+        life.set(life.get() + 1);
         if (B::planted(bug::alive_before_vacant))
-            stamps(s).death.store(version::alive, B::relaxed()); // relaxed: a bug by design
+            v.death.store(version::alive, B::relaxed()); // relaxed: a bug by design
         // relaxed: published by the store of ALIVE in open()
-        stamps(s).birth.store(version::vacant, B::relaxed());
+        v.birth.store(version::vacant, B::relaxed());
         return s;
     }
 
@@ -126,7 +154,7 @@ class SlotStore {
         // the row
         v.death.store(version::alive, B::release(edge::slot_death));
         // relaxed: whoever acts on PENDING has the slot from its entry (entry_current); a scan only skips it
-        v.birth.store(version::pending, B::relaxed());
+        v.birth.store(version::pending(life_at(p)), B::relaxed());
     }
 
     /// Before each attempt to publish: which entry it goes into, and which slot it replaces there (or no_slot).
@@ -153,26 +181,28 @@ class SlotStore {
         const Place p = place(s);
         Stamps& v = p.segment->stamps[p.offset];
         const SlotId predecessor = p.segment->rests[p.offset].predecessor.get();
+        const version::Word pending = version::pending(life_at(p));
+        const version::Word unstamped = version::unstamped(life_at(p));
         // [slot_birth] acquire-load; synchronizes-with the release-CASes below and in VersionClock::stamp()
         version::Word birth = v.birth.load(B::acquire(edge::slot_birth));
         const bool links_late = B::planted(bug::link_after_unstamped) || B::planted(bug::stamp_before_link);
-        if (birth == version::pending || B::planted(bug::link_always)) {
+        if (birth == pending || B::planted(bug::link_always)) {
             if (!links_late)
                 link(predecessor, s);
-            birth = version::pending;
+            birth = pending;
             // [slot_birth] release-CAS; synchronizes-with the acquire-loads of birth; publishes: the link, entry,
             // predecessor
             // [slot_birth] acquire on failure: the stamp found is used
             if (B::planted(bug::stamp_pending))
-                birth = clock_.stamp(v.birth, version::pending, edge::slot_birth);
-            else if (v.birth.compare_exchange_strong(birth, version::unstamped, B::release(edge::slot_birth),
+                birth = clock_.stamp(v.birth, pending, edge::slot_birth);
+            else if (v.birth.compare_exchange_strong(birth, unstamped, B::release(edge::slot_birth),
                                                      B::acquire(edge::slot_birth)))
-                birth = version::unstamped;
+                birth = unstamped;
             if (B::planted(bug::link_after_unstamped))
                 link(predecessor, s);
         }
-        if (birth == version::unstamped)
-            birth = clock_.stamp(v.birth, version::unstamped, edge::slot_birth);
+        if (birth == unstamped)
+            birth = clock_.stamp(v.birth, unstamped, edge::slot_birth);
         if (B::planted(bug::stamp_before_link))
             link(predecessor, s);
         if (settle && predecessor != no_slot) {
@@ -190,21 +220,28 @@ class SlotStore {
 
     /// Completes the death of a removed slot, whoever began it; returns the timestamp that it has now.
     version::Word bury(SlotId s) {
-        Stamps& v = stamps(s);
+        const Place p = place(s);
+        Stamps& v = p.segment->stamps[p.offset];
+        const version::Word unstamped = version::dead_unstamped(life_at(p));
         version::Word death = version::alive;
         if (B::planted(bug::stamp_alive))
             return clock_.stamp(v.death, version::alive, edge::slot_death);
         // [slot_death] release-CAS; synchronizes-with the acquire-load of death in life_of(); publishes: the removal
         // [slot_death] acquire on failure: the stamp found is relied upon
-        if (v.death.compare_exchange_strong(death, version::dead_unstamped, B::release(edge::slot_death),
+        if (v.death.compare_exchange_strong(death, unstamped, B::release(edge::slot_death),
                                             B::acquire(edge::slot_death)))
-            death = version::dead_unstamped;
-        if (death == version::dead_unstamped)
-            death = clock_.stamp(v.death, version::dead_unstamped, edge::slot_death);
+            death = unstamped;
+        if (death == unstamped)
+            death = clock_.stamp(v.death, unstamped, edge::slot_death);
         return death;
     }
+    /// The time at which a version died whose death is stamped, as this thread knows.
+    [[nodiscard]] version::Word died(const Guard&, SlotId s) const {
+        return stamps(s).death.load(B::relaxed()); // relaxed: this thread has stamped it or seen its stamp
+    }
 
-    /// A dead slot, out of its entry, with a timestamp as its death: reused after the grace period.
+    /// A dead slot, out of its entry, with a timestamp as its death: reused after the grace period, when no search
+    /// looks at a time at which it lived.
     void retire(const Guard& guard, SlotId s) {
         guard.local().used_slots.add(~std::uint64_t{0});
         mark_idle(s);
@@ -218,9 +255,22 @@ class SlotStore {
         }
         guard.retire(
             &rest(s),
-            [](Retirable<B, Local>* r, Local& local) { local.slots->free(local, static_cast<Rest*>(r)->self.get()); },
+            [](Retirable<B, Local>* r, Local& local) {
+                return local.slots->reclaim(local, static_cast<Rest*>(r)->self.get());
+            },
             stride_ * sizeof(float), Traits::slot_retire_weight);
     }
+
+    /// A time for a search, announced until the result is destroyed. Throws std::bad_alloc, and only if the participant
+    /// has another one.
+    [[nodiscard]] Announcement announce(Local& local) const { return Announcement(local.place); }
+    /// Does a search look at a time in [birth, death)? To be asked in a pass of the domain over its limbo, of what died
+    /// before it was retired.
+    [[nodiscard]] bool watched(const Local& local, version::Word birth, version::Word death) const {
+        return times_.watched(local.announced.get(), birth, death);
+    }
+    /// Searches and snapshots that there are at this moment.
+    [[nodiscard]] std::uint64_t announced() const { return times_.announced(); }
 
     /// Now and then, a slot that lies far behind what the slots in use would fill, to be replaced by the same row in
     /// another slot: one whose version was finished and alive when this call looked, so the guard keeps it. no_slot:
@@ -278,6 +328,8 @@ class SlotStore {
     }
     /// The entry of a slot that the guard keeps.
     [[nodiscard]] Entry* entry(const Guard&, SlotId s) const { return rest(s).entry.get(); }
+    /// The entry of a slot that is visible at the announced time.
+    [[nodiscard]] Entry* entry(const Announcement&, SlotId s) const { return rest(s).entry.get(); }
 
     [[nodiscard]] version::Word now() const { return clock_.now(); }
     /// Every slot that is visible at a time taken before this call is below.
@@ -291,9 +343,11 @@ class SlotStore {
     [[nodiscard]] std::size_t stride() const noexcept { return stride_; }
 
     /// Calls use(first slot, rows, inverse norms, slots, mask) for each run of at most 64 slots below `count`, where
-    /// bit i of the mask says whether slot first + i is visible at `time`. Runs without a visible slot are left out.
+    /// bit i of the mask says whether slot first + i is visible at the announced time. Runs without a visible slot are
+    /// left out.
     template <class Use>
-    void scan(const Guard&, version::Word time, SlotId count, Use use) {
+    void scan(const Announcement& announcement, SlotId count, Use use) {
+        const version::Word time = announcement.time();
         for (SlotId first = 0; first < count;) {
             const Place p = place(first);
             const SlotId here = std::min(p.segment->count, count - first);
@@ -317,6 +371,7 @@ class SlotStore {
     }
 
   private:
+    friend struct SlotLocal<B, Traits, Local, Entry>;
     using Cell = typename VersionClock<B>::Cell;
 
     struct Stamps {
@@ -326,8 +381,9 @@ class SlotStore {
     };
     /// What a scan does not need.
     struct Rest : Retirable<B, Local> {
-        explicit Rest(SlotId s) : entry(nullptr), predecessor(no_slot), self(s) {}
+        explicit Rest(SlotId s) : entry(nullptr), life(0u), predecessor(no_slot), self(s) {}
         typename B::template var<Entry*> entry;
+        typename B::template var<std::uint64_t> life; ///< which one this is
         typename B::template var<SlotId> predecessor;
         const typename B::template var<SlotId> self;
     };
@@ -406,6 +462,10 @@ class SlotStore {
         const Place p = place(s);
         return p.segment->rests[p.offset];
     }
+    /// Of a slot that a guard keeps, or that is this thread's.
+    [[nodiscard]] static std::uint64_t life_at(const Place& p) {
+        return B::planted(bug::same_life) ? 0 : p.segment->rests[p.offset].life.get();
+    }
 
     void need_segment(SlotId s) {
         const SlotId segment = Geometry::segment_of(s);
@@ -428,7 +488,7 @@ class SlotStore {
         version::Word alive = version::alive;
         if constexpr (B::verifies) {
             const version::Word death = B::newest(stamps(predecessor).death);
-            B::verify(B::newest(stamps(s).birth) != version::pending || death == alive || death == version::link(s),
+            B::verify(!version::is_pending(B::newest(stamps(s).birth)) || death == alive || death == version::link(s),
                       "V5: the predecessor of a PENDING slot lives, or is linked to it");
         }
         // [slot_death] release-CAS; synchronizes-with the acquire-load of death in life_of(); publishes: PENDING of s
@@ -455,6 +515,16 @@ class SlotStore {
         b.idle.fetch_add(bit_of(p.offset), B::release(edge::slot_idle));
         if (B::planted(bug::date_late))
             date();
+    }
+
+    /// The grace period is over: frees the slot, or says 0 if a search looks at a time at which it lived.
+    std::size_t reclaim(Local& local, SlotId s) {
+        const Stamps& v = stamps(s);
+        // relaxed, both: they were stamped before the slot was retired
+        if (watched(local, v.birth.load(B::relaxed()), v.death.load(B::relaxed())))
+            return 0;
+        free(local, s);
+        return stride_ * sizeof(float);
     }
 
     /// The slot may be used again. Every use of it happened before.
@@ -598,32 +668,41 @@ class SlotStore {
     /// Any case; helps what is unfinished.
     bool visible(Stamps& v, version::Word time) {
         auto [birth, death] = life_of(v);
-        if (birth == version::unstamped && !B::planted(bug::skip_unstamped))
-            birth = clock_.stamp(v.birth, version::unstamped, edge::slot_birth);
+        if (version::is_unstamped(birth) && !B::planted(bug::skip_unstamped))
+            // If the slot has gone on to another life, then what comes back is no time, or a later one.
+            birth = clock_.stamp(v.birth, birth, edge::slot_birth);
         if (!is_born(birth, time))
             return false; // VACANT and PENDING too: such a version will be stamped after `time`
+        // Born in time, so `death` is of the same life.
         if (death == version::alive)
             return true;
         if (version::is_timestamp(death))
             return !is_dead(death, time);
-        if (death == version::dead_unstamped && B::planted(bug::dead_unstamped_visible))
-            return true;
-        if (death == version::dead_unstamped)
-            return time < clock_.stamp(v.death, version::dead_unstamped, edge::slot_death);
+        if (version::is_dead_unstamped(death)) {
+            if (B::planted(bug::dead_unstamped_visible))
+                return true;
+            death = clock_.stamp(v.death, death, edge::slot_death);
+            // It may be the death of another life: then this one was over at `time`, or its slot would have been kept.
+            // relaxed: another life's death was read with acquire and publishes its VACANT
+            return time < death && (B::planted(bug::any_life) || v.birth.load(B::relaxed()) == birth);
+        }
         Stamps& successor = stamps(version::successor_of(death));
+        // If the successor's slot has gone on to another life, then the successor was born after `time`, and so is
+        // whatever comes after it.
         // relaxed: the link was read with acquire and publishes PENDING; what it became since is a value by itself
         version::Word next = successor.birth.load(B::relaxed());
-        if (next == version::unstamped && B::planted(bug::link_unstamped_visible))
+        if (version::is_unstamped(next) && B::planted(bug::link_unstamped_visible))
             return true;
-        if (next == version::pending && B::planted(bug::link_pending_dead))
+        if (version::is_pending(next) && B::planted(bug::link_pending_dead))
             return false;
-        if (next == version::unstamped)
-            next = clock_.stamp(successor.birth, version::unstamped, edge::slot_birth);
+        if (version::is_unstamped(next))
+            next = clock_.stamp(successor.birth, next, edge::slot_birth);
         return time < next; // PENDING is larger than any time: the successor will be stamped after `time`
     }
 
     const std::size_t stride_;
     VersionClock<B> clock_;
+    SnapshotTimes<B> times_;
     std::array<typename B::template atomic<Segment*>, Geometry::segment_of(max_slots - 1) + 1> segments_;
 };
 

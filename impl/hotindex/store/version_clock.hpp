@@ -3,9 +3,12 @@
 // Each slot holds one version of one vector. Its life is [birth, death) on a global clock that every update ticks. Both
 // words pass through states before they become timestamps; whoever meets an unfinished state can finish it.
 //
-//   birth: VACANT -> PENDING -> UNSTAMPED -> timestamp            (-> VACANT when the slot is used again)
+//   birth: VACANT -> PENDING#l -> UNSTAMPED#l -> timestamp        (-> VACANT when the slot is used again)
 //   death: ALIVE -> LINK(successor) -> the successor's birth      replaced
-//          ALIVE -> DEAD_UNSTAMPED -> timestamp                   removed
+//          ALIVE -> DEAD_UNSTAMPED#l -> timestamp                 removed
+//
+// l counts the slot's lives. A search may help to stamp a slot while that is used again (see SnapshotTimes); the number
+// makes its CAS fail then.
 //
 // The special states are the largest numbers, so that `birth <= t` and `t < death` are false and true for them: the
 // usual visibility check is two comparisons.
@@ -20,21 +23,34 @@ namespace hotindex {
 namespace version {
 using Word = std::uint64_t;
 inline constexpr Word first_special = Word{1} << 63;
+inline constexpr Word lives = Word{1} << 60; ///< numbers of lives, before they repeat
 // birth: all below first_special + 2^62, and UNSTAMPED alone has bit 61: see SlotStore::visible_mask()
-inline constexpr Word pending = first_special;
-inline constexpr Word vacant = first_special + 1;
-inline constexpr Word unstamped = first_special | Word{1} << 61;
-// death
+[[nodiscard]] constexpr Word pending(std::uint64_t life) noexcept {
+    return first_special | life % lives;
+}
+[[nodiscard]] constexpr Word unstamped(std::uint64_t life) noexcept {
+    return pending(life) | Word{1} << 61;
+}
+inline constexpr Word vacant = first_special | lives;
+[[nodiscard]] constexpr bool is_pending(Word birth) noexcept {
+    return birth >> 60 == 0b1000;
+}
+[[nodiscard]] constexpr bool is_unstamped(Word birth) noexcept {
+    return birth >> 60 == 0b1010;
+}
+// death: bit 63 of death & (death + 1) tells what is unfinished
 inline constexpr Word alive = ~Word{0};
-inline constexpr Word dead_unstamped = ~Word{0} - 1;
 [[nodiscard]] constexpr Word link(std::uint32_t successor) noexcept {
     return first_special | successor;
 }
-[[nodiscard]] constexpr bool is_link(Word w) noexcept {
-    return w >= first_special && w < first_special + (Word{1} << 32);
+[[nodiscard]] constexpr std::uint32_t successor_of(Word death) noexcept {
+    return static_cast<std::uint32_t>(death);
 }
-[[nodiscard]] constexpr std::uint32_t successor_of(Word w) noexcept {
-    return static_cast<std::uint32_t>(w);
+[[nodiscard]] constexpr Word dead_unstamped(std::uint64_t life) noexcept {
+    return first_special | Word{1} << 62 | life % lives;
+}
+[[nodiscard]] constexpr bool is_dead_unstamped(Word death) noexcept {
+    return death >> 60 == 0b1100;
 }
 [[nodiscard]] constexpr bool is_timestamp(Word w) noexcept {
     return w < first_special;
@@ -54,7 +70,8 @@ class VersionClock {
         return now_.load(B::acquire(edge::version_clock));
     }
 
-    /// Replaces `from` in the word by a new time, unless another thread has; returns the time that is in it now.
+    /// Replaces `from` in the word by a new time, unless another thread has; returns what is in it now: a time, or what
+    /// became of it if the slot may be in another life by now.
     /// Linearization point of the update that the word belongs to: the fetch_add whose value got in.
     version::Word stamp(Cell& word, version::Word from, edge e) {
         // [version_clock] acq_rel-RMW; synchronizes-with now(); publishes: every version stamped so far

@@ -1,0 +1,206 @@
+// Slots alone, without directory and ids: what a search of an announced time sees of slots that go from life to life
+// under its eyes. Small enough for windows that are too deep for the model of the whole index.
+#include "model.hpp"
+
+#include <hotindex/backend/traits.hpp>
+#include <hotindex/store/slot_store.hpp>
+
+#include <array>
+#include <cstddef>
+#include <optional>
+
+namespace {
+using namespace hotindex;
+using model::Effort;
+using model::expect;
+using model::Model;
+using B = model::CheckerBackend;
+
+/// Slots one by one, and no advance of the epoch but the model's own.
+struct SlotTraits : TinyTraits {
+    static constexpr std::uint32_t first_segment = 1;
+    static constexpr std::uint32_t retires_per_advance = 100;
+};
+
+struct Entry {};
+struct Everything;
+struct Local : SlotLocal<B, SlotTraits, Local, Entry> {
+    using Owner = Everything;
+    explicit Local(Owner& o);
+};
+using Slots = SlotStore<B, SlotTraits, Local, Entry>;
+using Domain = EpochDomain<B, SlotTraits, Local>;
+using Guard = Domain::Guard;
+struct Everything {
+    Slots slots{1};
+};
+Local::Local(Owner& o) : SlotLocal<B, SlotTraits, Local, Entry>(o.slots) {}
+
+/// One thread lets versions live and die, the other one searches.
+struct Stage {
+    static constexpr int threads = 2;
+    static constexpr std::size_t most = 4;
+
+    struct Life {
+        SlotId slot = no_slot;
+        version::Word birth = 0;
+        version::Word death = version::alive;
+    };
+    struct Seen {
+        version::Word time = 0;
+        std::array<int, most> times{}; ///< how often each version was seen
+    };
+
+    Everything all;
+    Domain domain{all};
+    std::array<std::optional<Domain::Handle>, 2> handles;
+    std::array<Life, most> lives{}; ///< the first thread's versions, in order
+    std::size_t born = 0;
+    Seen seen;
+
+    Stage() {
+        for (auto& handle : handles)
+            handle.emplace(domain);
+    }
+    ~Stage() {
+        domain.unguarded_reclaim_all();
+        for (auto& handle : handles)
+            handle.reset();
+    }
+    Slots& slots() { return all.slots; }
+
+    /// A new version, to be finished, in place of `predecessor`.
+    SlotId open(const Guard& guard, SlotId predecessor = no_slot) {
+        const SlotId s = slots().acquire(guard);
+        *slots().row_of_new(s) = static_cast<float>(born);
+        slots().open(s, 1.0F);
+        slots().aim(s, nullptr, predecessor);
+        lives[born++].slot = s;
+        return s;
+    }
+    void finish(SlotId s) {
+        const version::Word before = slots().now();
+        lives[born - 1].birth = slots().finish(s, true);
+        expect(lives[born - 1].birth > before || before == 0, "a version is born after it was opened");
+    }
+    void bury(const Guard& guard) {
+        Life& last = lives[born - 1];
+        last.death = slots().bury(last.slot);
+        slots().retire(guard, last.slot);
+    }
+    /// So many advances that the next pin collects what was retired.
+    void grace() {
+        for (int i = 0; i != 3; ++i)
+            domain.try_advance();
+    }
+    void search() { search(slots().announce(handles[1]->local())); }
+    void search(const Slots::Announcement& announcement) {
+        seen.time = announcement.time();
+        slots().scan(announcement, slots().slot_count(),
+                     [this](SlotId, const float* rows, const float*, SlotId n, std::uint64_t mask) {
+                         for (SlotId i = 0; i != n; ++i)
+                             if ((mask >> i & 1) != 0)
+                                 ++seen.times[static_cast<std::size_t>(rows[i])];
+                     });
+    }
+    void after() {
+        for (std::size_t i = 0; i != born; ++i) {
+            const bool there = lives[i].birth <= seen.time && seen.time < lives[i].death;
+            expect(seen.times[i] == (there ? 1 : 0), "a search sees what lived at its time, and nothing else");
+        }
+        expect(domain.drain(*handles[0]), "everything retired is recycled in the end");
+    }
+};
+
+/// A removal is stamped by both threads, and its slot gets another life before the search's stamp comes.
+struct RemovalOutlived : Stage {
+    RemovalOutlived() {
+        const Guard guard(*handles[0]);
+        finish(open(guard));
+    }
+    void thread(int i) {
+        if (i == 1)
+            return search();
+        bury(Guard(*handles[0]));
+        grace();
+        const Guard guard(*handles[0]);
+        finish(open(guard));
+    }
+};
+const Model<RemovalOutlived> removal_outlived("removal_outlived",
+                                              "a death that a search helps to stamp is that of the life it saw");
+
+/// A birth is to be stamped by both threads, and its slot gets another life before the search's stamp comes. The search
+/// has announced its time before, so the version is not for it, and is not kept.
+struct BirthOutlived : Stage {
+    SlotId first = no_slot;
+    std::optional<Slots::Announcement> announcement;
+    BirthOutlived() {
+        first = open(Guard(*handles[0]));
+        model::play_until(edge::version_clock, [this] { slots().finish(first, true); });
+        announcement.emplace(slots().announce(handles[1]->local()));
+    }
+    void thread(int i) {
+        if (i == 0) {
+            search(*announcement);
+            return announcement.reset();
+        }
+        {
+            const Guard guard(*handles[0]);
+            lives[0].birth = slots().finish(first, true);
+            bury(guard);
+        }
+        grace();
+        const Guard guard(*handles[0]);
+        finish(open(guard));
+    }
+};
+const Model<BirthOutlived> birth_outlived("birth_outlived", "a search stamps the life that it saw, and no later one",
+                                          {.bound = 2});
+
+/// A death that a search helps to stamp, and the removal of the slot's next life.
+struct SecondRemoval : Stage {
+    SecondRemoval() {
+        const Guard guard(*handles[0]);
+        finish(open(guard));
+    }
+    void thread(int i) {
+        if (i == 1)
+            return search();
+        bury(Guard(*handles[0]));
+        grace();
+        const Guard guard(*handles[0]);
+        finish(open(guard));
+        bury(guard);
+        expect(lives[1].death > lives[1].birth, "a version dies after its birth");
+    }
+};
+const Model<SecondRemoval> second_removal("second_removal", "a search stamps the death that it saw, and no later one");
+
+/// A version whose successor is dead, and its slot in another life, when the search looks there.
+struct SuccessorOutlived : Stage {
+    SuccessorOutlived() {
+        const Guard guard(*handles[0]);
+        finish(open(guard));
+    }
+    void thread(int i) {
+        if (i == 1)
+            return search();
+        {
+            const Guard guard(*handles[0]);
+            Life& old = lives[0];
+            finish(open(guard, old.slot));
+            old.death = lives[1].birth;
+            slots().retire(guard, old.slot);
+            bury(guard);
+        }
+        grace();
+        const Guard guard(*handles[0]);
+        finish(open(guard));
+        finish(open(guard));
+    }
+};
+const Model<SuccessorOutlived> successor_outlived("successor_outlived",
+                                                  "a search is not misled by the next life of a successor's slot");
+
+} // namespace
