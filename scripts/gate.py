@@ -57,7 +57,7 @@ class GateParser(command_line.StrictParser):
         self.exit(3, f"{self.prog}: {message}\nSee {self.prog} --help.\n")
 
 
-def parse_options():
+def parse_options(arguments):
     parser = GateParser(prog="scripts/gate", description=__doc__, epilog=EXPLANATION)
     task = parser.add_argument_group("what to do")
     task.add_argument("--refs", nargs=2, metavar=("BASE", "HEAD"), help="build and measure two commits")
@@ -87,7 +87,7 @@ def parse_options():
     out.add_argument("--json", metavar="FILE", type=Path)
     out.add_argument("--markdown", metavar="FILE", type=Path)
     out.add_argument("--chart", metavar="FILE", type=Path, help="as SVG and PNG; default with --refs: build/gate/ratios.svg")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     tasks = {
         "--refs": options.refs,
         "--baseline": options.baseline or options.candidate,
@@ -169,7 +169,7 @@ def compare_runs(baseline, candidate, options):
         elif baseline.times or candidate.times or condition not in ("dataset", "settings"):
             raise Usage(f"not comparable: {words}. --across {condition} compares them all the same")
     together = gate_runs.paired(baseline, candidate)
-    samples = gate_runs.samples(baseline, candidate, options.filter)
+    samples = gate_runs.samples(baseline, candidate, compiled(options.filter))
     rules = rules_of(options, 1)
     if not together and samples:
         notes.append("the runs were not interleaved: what changed on the machine between them counts as a difference")
@@ -429,11 +429,11 @@ def write_counts(options):
 def self_test(options):
     import gate_self_test
 
-    return gate_self_test.run(full=options.full, options=options)
+    return gate_self_test.run(options.full, options, run)
 
 
-def main():
-    options = parse_options()
+def main(arguments):
+    options = parse_options(arguments)
     if options.refs:
         return compare_refs(options)
     if options.baseline:
@@ -445,12 +445,20 @@ def main():
     return check_counts(options) if options.check_counts else write_counts(options)
 
 
-if __name__ == "__main__":
+def run(arguments):
+    """The exit status of a command line."""
     try:
-        sys.exit(main())
+        return main(arguments)
     except (Usage, gate_refs.RefsFailed, gate_counts.CountsFailed, result_file.BadResults, bench.Stop, OSError) as failure:
         print(f"scripts/gate: {failure}", file=sys.stderr)
-        sys.exit(3)
+        return 3
+    except SystemExit as end:
+        return end.code
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(run(sys.argv[1:]))
     except KeyboardInterrupt:
         print("\nscripts/gate: interrupted", file=sys.stderr)
         sys.exit(130)

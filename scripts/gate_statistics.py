@@ -265,11 +265,12 @@ def calibrated(sample, looks, family, rules):
     return {"spread": float(high - low), "floor": list(floors), "finds": list(found)}
 
 
-def second_look(first, sample_of, rules, floors=None):
-    """The findings after both looks: `sample_of(names)` gives samples with all pairs for those undecided at the first."""
+def second_look(first, sample_of, rules, floors=None, family=None):
+    """The findings after both looks: `sample_of(names)` gives samples with all pairs for those undecided at the first.
+    `family` as in judge()."""
     names = [each.name for each in first if each.verdict == UNDECIDED]
     if not names:
         return first
-    again = judge(sample_of(names), rules, floors, family=len(first))
+    again = judge(sample_of(names), rules, floors, family=family or len(first), intervals=False)
     by_name = {each.name: each for each in again}
     return [by_name.get(each.name, each) for each in first]
