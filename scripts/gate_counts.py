@@ -142,8 +142,17 @@ def check_counts(path, document):
     return {
         "context": context if isinstance(context, dict) else {},
         "counts": counts,
-        "accepted": accepted if isinstance(accepted, dict) else {},
+        "accepted": check_accepted(path, accepted),
     }
+
+
+def check_accepted(path, accepted):
+    if not isinstance(accepted, dict):
+        raise result_file.BadResults(f'{path}: "accepted" is {type(accepted).__name__}, not an object')
+    for key, each in accepted.items():
+        if not isinstance(each, dict) or not isinstance(each.get("reason"), str) or "up_to" not in each:
+            raise result_file.BadResults(f'{path}: accepted "{key}" has no reason and up_to')
+    return accepted
 
 
 # ---- comparing them ----
@@ -207,16 +216,18 @@ def here():
 
 
 def write_committed(counts, reason):
-    """Writes results/gate/counts.json. What is more than the previous commit's figures needs a reason. Returns what is
-    more, as findings."""
-    previous = previous_committed()
-    more = []
+    """Writes results/gate/counts.json. What is more than HEAD's figures needs a reason, which stays in the file for as
+    long as the count does. Returns (what is more, as findings; whether it was written)."""
+    previous = committed_at("HEAD")
+    more, accepted = [], {}
     if previous:
         found = compare_counts(previous["counts"], counts)
         more = [each for each in found if each.verdict in (REGRESSION, NO_DATA) and not only_new(each)]
+        kept = {key_of(each): each.candidate for each in found}
+        accepted = {key: each for key, each in previous["accepted"].items() if kept.get(key) == each["up_to"]}
     if more and not reason:
         return more, False
-    accepted = {key_of(each): reason for each in more}
+    accepted |= {key_of(each): {"up_to": each.candidate, "reason": reason} for each in more}
     lines = [f'  {{"name": {json.dumps(name)}, "calls": {each["calls"]}, "totals": {json.dumps(each["totals"])}}}' for name, each in counts.items()]
     COMMITTED.parent.mkdir(parents=True, exist_ok=True)
     COMMITTED.write_text(
@@ -237,23 +248,42 @@ def only_new(finding):
     return finding.verdict == NO_DATA and "baseline" in finding.why
 
 
-def previous_committed():
-    """The figures committed before: HEAD's, or those of its parent when HEAD's are the ones in the working tree. None
-    where there are none, or the clone does not reach so far."""
-    now = COMMITTED.read_text() if COMMITTED.exists() else None
-    for commit in ("HEAD", "HEAD^"):
-        name = f"{commit}:{COMMITTED.relative_to(ROOT).as_posix()}"
-        shown = subprocess.run(["git", "show", name], cwd=ROOT, capture_output=True, text=True)
-        if shown.returncode != 0:
-            return None
-        if commit == "HEAD^" or shown.stdout != now:
-            return check_counts(name, json.loads(shown.stdout))
-    return None
+def committed_at(commit):
+    """The figures that a commit holds; None where there are none, or the clone does not reach so far."""
+    name = f"{commit}:{COMMITTED.relative_to(ROOT).as_posix()}"
+    shown = subprocess.run(["git", "show", name], cwd=ROOT, capture_output=True, text=True)
+    return check_counts(name, json.loads(shown.stdout)) if shown.returncode == 0 else None
+
+
+def accepted_at(commit):
+    there = committed_at(commit)
+    return there["accepted"] if there else {}
+
+
+def previous_committed(committed):
+    """The figures before those in the working tree: HEAD's, or its parent's when HEAD has the same."""
+    head = committed_at("HEAD")
+    return committed_at("HEAD^") if head == committed else head
+
+
+def let_accepted_pass(findings, accepted):
+    """Makes a pass of what rose no further than was accepted with a reason; returns a line for each."""
+    told = []
+    for each in findings:
+        known = accepted.get(key_of(each))
+        if each.verdict not in (REGRESSION, NO_DATA) or known is None:
+            continue
+        up_to = known["up_to"]
+        if each.candidate is None if up_to is None else each.candidate is not None and each.candidate <= up_to:
+            each.verdict = PASS
+            each.why = f"accepted: {known['reason']}"
+            told.append(f"accepted: {key_of(each)}: {known['reason']}")
+    return told
 
 
 def check_committed(binary):
     """Compares what this build counts with results/gate/counts.json, and that file with the previous commit's. Returns
-    (findings that fail, lines that tell what was compared)."""
+    (findings that fail, lines that tell what was compared, how many findings there are)."""
     committed = read_counts(COMMITTED)
     measured = take_counts(binary)
     told, failing = [], []
@@ -271,19 +301,16 @@ def check_committed(binary):
         if each.verdict != PASS:
             failing.append(each)
     told.append(f"{len(found)} counts are compared with results/gate/counts.json: {len(found) - len(failing)} are equal")
-    previous = previous_committed()
+    previous = previous_committed(committed)
     if previous is None:
         told.append("the previous commit has no counts, or is not in this clone: not compared with it")
-        return failing, told
+        return failing, told, len(found)
     older = compare_counts(previous["counts"], committed["counts"])
-    accepted = committed["accepted"]
+    told += let_accepted_pass(older, committed["accepted"])
     for each in older:
         if each.verdict in (REGRESSION, NO_DATA) and not only_new(each):
-            if key_of(each) in accepted:
-                told.append(f"accepted: {key_of(each)}: {accepted[key_of(each)]}")
-            else:
-                each.why = "; ".join(part for part in (each.why, f"more than the previous commit: {UPDATE}") if part)
-                failing.append(each)
+            each.why = "; ".join(part for part in (each.why, f"more than the previous commit: {UPDATE}") if part)
+            failing.append(each)
     better = sum(each.verdict == IMPROVEMENT for each in older)
     told.append(f"{len(older)} counts are compared with the previous commit's" + (f": {better} are fewer" if better else ""))
-    return failing, told
+    return failing, told, len(found) + len(older)

@@ -459,7 +459,7 @@ def draw(document, path):
     real = [(effect, hits / of) for effect, hits, of in measured_rates(document) if of]
     if real:
         gated = len(document["slower_measured"]) - len(document["cannot_decide"])
-        axis.plot([100 * x for x, _ in real], [100 * y for _, y in real], color="#000000", marker="o", markersize=6, linewidth=2.2, label=f"pairs measured: {gated} benchmarks that can be gated")
+        axis.plot([100 * x for x, _ in real], [100 * y for _, y in real], color="#D55E00", marker="o", markersize=6, linewidth=2.4, label=f"pairs measured: {gated} benchmarks that can be gated")
     axis.axhline(95, color="#777777", linewidth=0.9, linestyle=(0, (4, 3)))
     axis.text(30.6, 93.6, "95 in 100", ha="right", va="top", fontsize=8, color="#555555")
     axis.axvline(100 * RULES.minimum_effect, color="#777777", linewidth=0.9, linestyle=(0, (4, 3)))

@@ -12,8 +12,8 @@ What is compared is the time of an operation (1 / throughput); a ratio of 1.10 m
    share of wrong ones among the accused, and a pull request without accused ones would not profit from that.
 4. A regression needs the corrected test, an interval at the corrected level that lies above 1, and an effect of at least
    the minimum effect and of the noise floor: what identical versions would show with noise such as this, 99 times in 100.
-5. A pass needs evidence too: as many runs as a regression would need, and a 95% interval that excludes a slowdown of
-   `detect`. Else the verdict is "cannot decide".
+5. A pass needs evidence too: as many runs as a regression would need, and a bootstrap bound that excludes a slowdown of
+   `detect`, which one such slowdown in a hundred (`miss`) would slip through. Else the verdict is "cannot decide".
 
 There may be two looks: benchmarks that the first leaves undecided are run again, and looked at with all their pairs. The
 levels are split between the looks, so that the error rates hold for both together.
@@ -33,10 +33,11 @@ UNDECIDED, NO_DATA = "cannot decide", "no data"
 @dataclass(frozen=True)
 class Rules:
     alpha: float = 0.01  # chance that a comparison of identical versions accuses any benchmark
-    confidence: float = 0.95  # of the intervals that are shown, and that a pass rests on
+    miss: float = 0.01  # chance that a slowdown of `detect` passes
+    confidence: float = 0.95  # of the intervals that are shown
     minimum_effect: float = 0.05  # less than this is no regression, however sure
     detect: float = 0.10  # a pass excludes a slowdown as large as this
-    looks: int = 1  # at most, of which each has alpha / looks
+    looks: int = 1  # at most, of which each has alpha / looks and miss / looks
     resamples: int = 2000
     seed: int = 1  # of the bootstrap: the same data give the same verdict
 
@@ -181,7 +182,8 @@ def judge_one(sample, p_slower, p_faster, rules, level, family, calibrated, rng,
     medians = float(np.median(sample.baseline)), float(np.median(sample.candidate))
     ratio = effect_of(sample)
     tail = (1 - rules.confidence) / 2
-    low, high = (float(x) for x in np.quantile(resampled_ratios(sample, rules.resamples, rng), (tail, 1 - tail)))
+    drawn = resampled_ratios(sample, rules.resamples, rng)
+    low, high, bound = (float(x) for x in np.quantile(drawn, (tail, 1 - tail, 1 - rules.miss / rules.looks)))
     floor = max(noise_floor(sample, rng), calibrated or 0.0)
     threshold = max(rules.minimum_effect, floor)
     effect = max(ratio, 1 / ratio) - 1
@@ -214,13 +216,13 @@ def judge_one(sample, p_slower, p_faster, rules, level, family, calibrated, rng,
         found.why = f"{min(runs)} {are} a side cannot show anything among {family} benchmarks: {least} are needed"
     elif floor >= rules.detect:
         found.why = f"too noisy to gate: identical versions may differ by {floor:.1%}"
-    elif high - 1 < rules.detect:
+    elif bound - 1 < rules.detect:
         found.verdict = PASS
         if p <= level:
             word = "slower" if ratio > 1 else "faster"
             found.why = f"{word}, but by less than the {threshold:.1%} that count" if effect < threshold else ""
     else:
-        found.why = f"a slowdown of {high - 1:.1%} cannot be excluded"
+        found.why = f"a slowdown of {bound - 1:.1%} cannot be excluded"
     return found
 
 
