@@ -1,5 +1,6 @@
 """Builds and runs every test of hotindex: unit and stress tests in a release build and under AddressSanitizer with
-UndefinedBehaviorSanitizer and ThreadSanitizer, the Relacy models, and the checks of format and scripts."""
+UndefinedBehaviorSanitizer and ThreadSanitizer, the Relacy models, the fuzz targets for a moment, and the checks of
+format and scripts."""
 
 import concurrent.futures
 import json
@@ -20,7 +21,7 @@ import command_line
 from command_line import ROOT, in_words
 
 EXPLANATION = """\
-The last line counts Catch2 test cases and model scenarios: N passed, N failed[, N skipped]. What else can go wrong (a
+The last line counts Catch2 test cases, model scenarios and fuzz targets: N passed, N failed[, N skipped]. What else can go wrong (a
 build, a check, a crash or a sanitizer's report after the last test case) counts as one failed each, so that the exit
 status is 0 exactly when that line says 0 failed. A check whose tool is not installed counts as one skipped.
 
@@ -34,7 +35,7 @@ environment:
 examples:
   scripts/test            everything but the long searches
   scripts/test --quick    before a commit: release build and models
-  scripts/test --deep     the long searches too; clang and clang-tidy where they are installed
+  scripts/test --deep     the long searches too, five minutes of each fuzz target; clang and clang-tidy where installed
 """
 
 BUILD = ROOT / "build"
@@ -410,6 +411,58 @@ def test_gate(run):
     return suites
 
 
+# (target, its binary in the build folder, its corpus, longest input)
+FUZZERS = [
+    ("fuzz_dataset", "bench/tests/fuzz_dataset", "bench/tests/corpus", 512),
+    ("fuzz_operations", "stress/fuzz_operations", "stress/corpus", 160),
+]
+
+
+def fuzz_configure(run, folder):
+    missing = "clang-19 with libFuzzer is not installed (scripts/setup --lint)"
+    if not clang_available():
+        run.broken.add(folder)
+        raise StepSkipped(missing)
+    with tempfile.TemporaryDirectory() as scratch:
+        probe = 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }'
+        command = ["clang++-19", "-fsanitize=fuzzer,address", "-x", "c++", "-", "-o", f"{scratch}/probe"]
+        if subprocess.run(command, input=probe, text=True, capture_output=True).returncode != 0:
+            run.broken.add(folder)
+            raise StepSkipped(missing)
+    configure(run, "fuzz", folder)
+
+
+def run_fuzzers(run, folder):
+    """All targets at once, from their corpus; what they find new stays in the build folder for the next run."""
+    if folder in run.broken:
+        raise NotReached
+    seconds = 300 if run.options.deep else 10
+
+    def fuzz(target, binary, corpus, longest):
+        suite = Suite(f"fuzz {target}")
+        log, found, crashes = LOGS / f"{target}.log", folder / f"{target}-found", folder / f"{target}-crash-"
+        found.mkdir(exist_ok=True)
+        command = [folder / binary, f"-max_total_time={seconds}", f"-max_len={longest}", "-print_final_stats=1"]
+        command += [f"-artifact_prefix={crashes}", "-timeout=60", found, ROOT / corpus]
+        begin = time.monotonic()
+        status = command_line.run_logged(command, log, timeout=seconds + 300)
+        suite.seconds = time.monotonic() - begin
+        runs = re.search(r"stat::number_of_executed_units: (\d+)", log.read_text(errors="replace"))
+        suite.assertions = int(runs[1]) if runs else None
+        if status == 0 and runs:
+            suite.passed = 1
+        else:
+            suite.failed = 1
+            again = f"{shorten(folder / binary)} {shorten(crashes)}..."
+            suite.report.append(f"    {target} ended with status {status}; again: {again}\n{command_line.tail(log, 60)}")
+        return suite
+
+    with concurrent.futures.ThreadPoolExecutor(len(FUZZERS)) as pool:
+        suites = list(pool.map(lambda fuzzer: fuzz(*fuzzer), FUZZERS))
+    run.suites += suites
+    return suites
+
+
 def clang_available():
     return shutil.which("clang-19") and shutil.which("clang++-19")
 
@@ -474,6 +527,10 @@ def plan(options):
         steps.append(("gate: self-test", test_gate))
         add("asan", targets=test_targets)
         add("tsan", targets=test_targets)
+        fuzzers = BUILD / "fuzz"
+        steps.append(("fuzz: configure", lambda run: fuzz_configure(run, fuzzers)))
+        steps.append(("fuzz: build", lambda run: build(run, fuzzers, [target for target, *_ in FUZZERS])))
+        steps.append(("fuzz: tests", lambda run: run_fuzzers(run, fuzzers)))
     if options.deep:
         add("debug", targets=test_targets)
         folder = BUILD / "clang"

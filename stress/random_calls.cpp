@@ -1,6 +1,7 @@
 #include "random_calls.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <numeric>
 #include <random>
@@ -105,7 +106,14 @@ class Player {
         });
     }
 
-    std::uint64_t tick() { return plan_.ticks ? session_->tick() : 0; }
+    std::uint64_t tick() {
+        if (!plan_.ticks)
+            return 0;
+        StepListener* const listener = std::exchange(step_listener, nullptr); // this load is no step of the index
+        const std::uint64_t now = session_->tick();
+        step_listener = listener;
+        return now;
+    }
     void drop() { held_.reset(); }
 
     Subject& subject_;
@@ -123,6 +131,26 @@ class Player {
 };
 
 } // namespace
+
+PlanWithStops plan_with_stops(std::uint64_t seed) {
+    std::mt19937_64 random(seed);
+    Plan plan;
+    plan.seed = seed;
+    plan.threads = 2 + random() % 2;
+    plan.calls = 30;
+    plan.ids = static_cast<Id>(1 + random() % 3);
+    plan.present = plan.ids;
+    constexpr std::array<std::uint32_t, operation_count> mixes[] = {{4, 3, 2, 1, 3}, {4, 1, 4, 0, 0}, {4, 2, 0, 0, 3}};
+    plan.weights = mixes[random() % std::size(mixes)];
+    constexpr edge usual[] = {edge::entry_current, edge::slot_birth,       edge::slot_death, edge::version_clock,
+                              edge::snapshot_end,  edge::snapshot_decided, edge::epoch_pin,  edge::unnamed};
+    const bool anywhere = random() % 4 == 0;
+    std::vector<StoppingPlace> places;
+    for (int i = 0; i != 2; ++i)
+        places.push_back({anywhere ? static_cast<edge>(random() % edge_count) : usual[random() % std::size(usual)],
+                          static_cast<StoppingPlace::Which>(random() % 3)});
+    return {plan, places};
+}
 
 History play(Subject& subject, const Plan& plan, Schedule* schedule) {
     History history;

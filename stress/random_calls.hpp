@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace hotindex::stress {
 
@@ -24,6 +25,13 @@ struct Plan {
     bool batches_and_snapshots = true;  ///< some searches come as a batch, or on a snapshot held for a few calls
     std::size_t present = 2;            ///< ids that are there at the start
 };
+
+/// A few calls on a few ids, and where the threads stop meanwhile: for a ControlledSchedule of the same seed.
+struct PlanWithStops {
+    Plan plan;
+    std::vector<StoppingPlace> places;
+};
+[[nodiscard]] PlanWithStops plan_with_stops(std::uint64_t seed);
 
 /// Threads call as planned, on the schedule if there is one. Values differ from each other for each id. The index is
 /// empty before; afterwards every id is looked at once more, so that what was lost at the end is in the history too.

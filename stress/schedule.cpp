@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
+#include <utility>
 
 namespace hotindex::stress {
 
@@ -19,14 +20,24 @@ struct DisturbedSchedule::Disturber final : StepListener {
         const std::uint64_t drawn = random();
         if (drawn % yield_one_in != 0)
             return;
+        // Where other programs keep the processors busy, a yield takes milliseconds, and they disturb enough by
+        // themselves: on average a disturbance is to take no longer than this.
+        constexpr std::chrono::microseconds usual(100);
+        if (owed >= usual) {
+            owed -= usual;
+            return;
+        }
+        const auto begin = std::chrono::steady_clock::now();
         if (drawn / yield_one_in % 16 == 0)
             std::this_thread::sleep_for(std::chrono::microseconds(20));
         else
             std::this_thread::yield();
+        owed += std::chrono::steady_clock::now() - begin;
     }
     std::mt19937_64 random;
     std::uint32_t yield_one_in;
     std::uint64_t steps = 0;
+    std::chrono::steady_clock::duration owed{0};
 };
 
 DisturbedSchedule::DisturbedSchedule(std::size_t threads, std::uint64_t seed, std::uint32_t yield_one_in) {
@@ -51,18 +62,30 @@ std::uint64_t DisturbedSchedule::steps() const {
 
 struct ControlledSchedule::Worker final : StepListener {
     Worker(ControlledSchedule& s, std::size_t n) : schedule(s), number(n) {}
-    void before(Step) override { schedule.decide(number, false); }
+    void before(Step step) override {
+        const bool here = std::ranges::any_of(schedule.places_, [step](const auto& p) { return p.includes(step); });
+        const bool was = std::exchange(was_there, here);
+        schedule.decide(number, false, here || was);
+    }
     ControlledSchedule& schedule;
     std::size_t number;
     std::int64_t priority = 0;
-    bool running = true; ///< has not left
+    bool was_there = false;         ///< the step before was at a stopping place
+    std::uint64_t asleep_until = 0; ///< a step
+    bool running = true;            ///< has not left
     Signal turn;
 };
 
-ControlledSchedule::ControlledSchedule(std::size_t threads, std::uint64_t seed, std::uint64_t expected_steps)
-    : random_(seed * 0x9E37'79B9'7F4A'7C15u + 1), grain_(0), missing_(threads) {
+ControlledSchedule::ControlledSchedule(std::size_t threads, std::uint64_t seed, std::uint64_t expected_steps,
+                                       std::vector<StoppingPlace> places)
+    : random_(seed * 0x9E37'79B9'7F4A'7C15u + 1), places_(std::move(places)), grain_(0), missing_(threads) {
     constexpr std::uint32_t grains[] = {2, 8, 32, 128, 0, 0, 0, 0};
     grain_ = grains[random_() % 8];
+    if (!places_.empty()) {
+        constexpr std::uint32_t rates[] = {2, 4, 16, 64};
+        grain_ = 0;
+        stop_one_in_ = rates[random_() % 4];
+    }
     std::vector<std::int64_t> priorities;
     for (std::size_t t = 0; t != threads; ++t) {
         workers_.push_back(std::make_unique<Worker>(*this, t));
@@ -88,18 +111,32 @@ void ControlledSchedule::enter(std::size_t thread) {
 void ControlledSchedule::leave(std::size_t thread) {
     step_listener = nullptr;
     workers_[thread]->running = false;
-    decide(thread, true);
+    decide(thread, true, false);
 }
 
-std::size_t ControlledSchedule::choose(std::size_t me, bool ends) {
+std::size_t ControlledSchedule::awake(std::size_t me) {
+    std::vector<std::size_t> awake;
+    std::size_t next = me;
+    for (std::size_t t = 0; t != workers_.size(); ++t) {
+        const Worker& w = *workers_[t];
+        if (w.running && w.asleep_until <= steps_)
+            awake.push_back(t);
+        if (w.running && (!workers_[next]->running || w.asleep_until < workers_[next]->asleep_until))
+            next = t;
+    }
+    return awake.empty() ? next : awake[random_() % awake.size()];
+}
+
+std::size_t ControlledSchedule::choose(std::size_t me, bool ends, bool may_stop) {
     if (grain_ != 0) {
         if (!ends && random_() % grain_ != 0)
             return me;
-        std::vector<std::size_t> others;
-        for (std::size_t t = 0; t != workers_.size(); ++t)
-            if (workers_[t]->running)
-                others.push_back(t);
-        return others.empty() ? me : others[random_() % others.size()];
+        return awake(me);
+    }
+    if (!places_.empty()) {
+        if (may_stop && random_() % stop_one_in_ == 0)
+            workers_[me]->asleep_until = steps_ + (std::uint64_t{1} << random_() % 12);
+        return ends || workers_[me]->asleep_until > steps_ ? awake(me) : me;
     }
     if (std::find(changes_.begin(), changes_.end(), steps_) != changes_.end())
         workers_[me]->priority = --lowest_;
@@ -110,7 +147,7 @@ std::size_t ControlledSchedule::choose(std::size_t me, bool ends) {
     return best;
 }
 
-void ControlledSchedule::decide(std::size_t me, bool ends) {
+void ControlledSchedule::decide(std::size_t me, bool ends, bool may_stop) {
     constexpr std::uint64_t most_steps = 20'000'000;
     ++steps_;
     fingerprint_ = (fingerprint_ ^ me) * 0x100'0000'01B3u;
@@ -119,7 +156,7 @@ void ControlledSchedule::decide(std::size_t me, bool ends) {
         std::fflush(stderr);
         std::_Exit(no_progress_status);
     }
-    const std::size_t next = choose(me, ends);
+    const std::size_t next = choose(me, ends, may_stop);
     if (next == me)
         return;
     workers_[next]->turn.raise();

@@ -4,7 +4,8 @@
 //   controlled  one thread runs at a time, and at each atomic operation the schedule says who is next: at random, with
 //               long and short grains, or by priorities that change at a few random steps (PCT: Burckhardt, Kothari,
 //               Musuvathi, Nagarakatte, "A randomized scheduler with probabilistic guarantees of finding bugs",
-//               ASPLOS 2010). The interleaving depends on the seed alone, so a seed is a replay.
+//               ASPLOS 2010), or at places: threads stop right before and right after certain operations, for long, and
+//               nowhere else. The interleaving depends on the seed alone, so a seed is a replay.
 //
 // A controlled schedule shows interleavings, not weak memory: handing over is a full synchronization.
 #pragma once
@@ -64,11 +65,27 @@ class DisturbedSchedule final : public Schedule {
     std::vector<std::unique_ptr<Disturber>> disturbers_;
 };
 
+/// Operations where a ControlledSchedule stops threads: those on one edge (or on none), all or some of them.
+struct StoppingPlace {
+    enum Which : std::uint8_t { all, read_modify_writes, others };
+    edge named = edge::unnamed;
+    Which which = all;
+    [[nodiscard]] bool includes(Step step) const noexcept {
+        const bool rmw =
+            step.kind == Step::exchange || step.kind == Step::fetch_add || step.kind == Step::compare_exchange;
+        return step.named == named && (which == all || rmw == (which == read_modify_writes));
+    }
+};
+
 /// One thread at a time. The kind of schedule follows from the seed: grains of 2, 8, 32 or 128 steps, or priorities.
+/// With stopping places it is another kind, for bugs that need several threads to stand still in a window of one or two
+/// steps each, some of them while the others complete many operations: a thread stops at one operation in 2, 4, 16 or
+/// 64 of those, for up to 2048 steps of the others.
 class ControlledSchedule final : public Schedule {
   public:
     /// `expected_steps`: of all threads together; where priorities change is drawn from so many.
-    ControlledSchedule(std::size_t threads, std::uint64_t seed, std::uint64_t expected_steps = 2000);
+    ControlledSchedule(std::size_t threads, std::uint64_t seed, std::uint64_t expected_steps = 2000,
+                       std::vector<StoppingPlace> places = {});
     ~ControlledSchedule() override;
     /// Waits until all threads have entered and it is this thread's turn.
     void enter(std::size_t thread) override;
@@ -82,12 +99,15 @@ class ControlledSchedule final : public Schedule {
 
   private:
     struct Worker;
-    void decide(std::size_t me, bool ends);
-    [[nodiscard]] std::size_t choose(std::size_t me, bool ends);
+    void decide(std::size_t me, bool ends, bool may_stop);
+    [[nodiscard]] std::size_t choose(std::size_t me, bool ends, bool may_stop);
+    [[nodiscard]] std::size_t awake(std::size_t me);
 
     std::vector<std::unique_ptr<Worker>> workers_;
     std::mt19937_64 random_;
+    const std::vector<StoppingPlace> places_;
     std::uint32_t grain_;                ///< 0: by priorities
+    std::uint32_t stop_one_in_ = 1;      ///< operations at the places
     std::vector<std::uint64_t> changes_; ///< steps at which the running thread falls behind all others
     std::int64_t lowest_ = 0;            ///< priority given so far
     std::atomic<std::size_t> missing_;   ///< threads that have not entered

@@ -9,10 +9,10 @@
 //   violation KIND:SEED  file of the timeline, or -
 //   done      as progress
 // Exit status: 0 no violation, 1 violations, 2 wrong usage, 3 operations wait for each other.
+#include "flags.hpp"
 #include "linearizability.hpp"
 #include "progress.hpp"
 #include "random_calls.hpp"
-#include "strict_flags.hpp"
 #include "version_check.hpp"
 
 #include <hotindex/backend/traits.hpp>
@@ -109,6 +109,22 @@ Outcome black_box(Running running, std::uint64_t seed) {
     return outcome;
 }
 
+/// The last part of rounds whose calls say where they took place.
+Outcome judged_by_versions(Subject& subject, const History& history) {
+    Outcome outcome = finish(subject, history);
+    if (!checks)
+        return outcome;
+    const VersionVerdict verdict = check_versions(history);
+    if (!verdict.correct()) {
+        const Excerpt excerpt = excerpt_of(history, verdict);
+        outcome.failure = {fmt::format("{} answers are wrong, the first: {}: {}\n{}", verdict.wrong,
+                                       in_words(history.calls[verdict.mistakes[0].call]), verdict.mistakes[0].what,
+                                       report(excerpt.history, excerpt.verdict)),
+                           timeline(excerpt.history, excerpt.verdict, "An answer that is wrong at its own time")};
+    }
+    return outcome;
+}
+
 Outcome white_box(Running running, std::uint64_t seed) {
     Plan plan;
     plan.seed = seed;
@@ -122,19 +138,15 @@ Outcome white_box(Running running, std::uint64_t seed) {
         plan.weights = {8, 4, 1, 1, 4};
     const auto subject = subject_for(seed / 2, history_options(dimension));
     const auto schedule = schedule_for(running, plan.threads, seed, 30'000);
-    const History history = play(*subject, plan, schedule.get());
-    Outcome outcome = finish(*subject, history);
-    if (!checks)
-        return outcome;
-    const VersionVerdict verdict = check_versions(history);
-    if (!verdict.correct()) {
-        const Excerpt excerpt = excerpt_of(history, verdict);
-        outcome.failure = {fmt::format("{} answers are wrong, the first: {}: {}\n{}", verdict.wrong,
-                                       in_words(history.calls[verdict.mistakes[0].call]), verdict.mistakes[0].what,
-                                       report(excerpt.history, excerpt.verdict)),
-                           timeline(excerpt.history, excerpt.verdict, "An answer that is wrong at its own time")};
-    }
-    return outcome;
+    return judged_by_versions(*subject, play(*subject, plan, schedule.get()));
+}
+
+/// Threads that stand still at chosen operations, while others go on for long.
+Outcome stopping(std::uint64_t seed) {
+    auto [plan, places] = plan_with_stops(seed);
+    const auto subject = make_tiny_subject(history_options(dimension));
+    ControlledSchedule schedule(plan.threads, seed, 1, std::move(places));
+    return judged_by_versions(*subject, play(*subject, plan, &schedule));
 }
 
 /// Every get of a vector is counted for the life of its id in which it was read, and for no other.
@@ -257,6 +269,7 @@ const std::vector<Kind>& kinds() {
         {"white_free", [](std::uint64_t s) { return white_box(Running::freely, s); }, 3, false},
         {"white_disturbed", [](std::uint64_t s) { return white_box(Running::disturbed, s); }, 3, false},
         {"white_controlled", [](std::uint64_t s) { return white_box(Running::controlled, s); }, 20, true},
+        {"stopping", stopping, 40, true},
         {"accesses", accesses, 10, false},
         {"invariants", invariants, 10, true},
         {"pool", pool, 10, true},
@@ -265,24 +278,22 @@ const std::vector<Kind>& kinds() {
     return all;
 }
 
+/// The kind or the enumerator with this name.
 const Kind& kind_of(std::string_view flag, std::string_view name) {
-    std::vector<bench::Flag> names;
+    std::vector<std::string_view> names;
     for (const Kind& k : kinds())
-        if (names.push_back({k.name}); k.name == name)
+        if (names.push_back(k.name); k.name == name)
             return k;
-    throw bench::BadFlag(
-        fmt::format("{}: no kind of round is named '{}'; did you mean {}?", flag, name, bench::nearest(name, names)));
+    throw BadFlag(
+        fmt::format("{}{}: there is no such kind of round; did you mean {}?", flag, name, nearest(name, names)));
 }
-
-/// The enumerator with this name.
 template <class Enum>
 Enum enumerator(std::string_view flag, std::string_view name, std::size_t count) {
-    std::vector<bench::Flag> names;
+    std::vector<std::string_view> names;
     for (std::size_t i = 0; i != count; ++i)
-        if (names.push_back({name_of(static_cast<Enum>(i))}); names.back().name == name)
+        if (names.push_back(name_of(static_cast<Enum>(i))); names.back() == name)
             return static_cast<Enum>(i);
-    throw bench::BadFlag(
-        fmt::format("{}: nothing is named '{}'; did you mean {}?", flag, name, bench::nearest(name, names)));
+    throw BadFlag(fmt::format("{}{}: nothing has this name; did you mean {}?", flag, name, nearest(name, names)));
 }
 
 double resident_mib() {
@@ -363,50 +374,39 @@ class Soak {
     std::uint64_t limbo_ = 0;
 };
 
-constexpr bench::Flag flags[] = {
-    {"--seconds", bench::Value::required},
-    {"--seed", bench::Value::required},
-    {"--kinds", bench::Value::required},
-    {"--bug", bench::Value::required},
-    {"--weaken", bench::Value::required},
-    {"--replay", bench::Value::required},
-    {"--out", bench::Value::required},
-    {"--stop-at-first"},
-    {"--no-checks"},
-    {"--list"},
-    {"--progress-table"},
-};
+constexpr std::string_view flags[] = {"--seconds=",  "--seed=",   "--kinds=",        "--bug=",
+                                      "--weaken=",   "--replay=", "--out=",          "--stop-at-first",
+                                      "--no-checks", "--list",    "--progress-table"};
 
 int run(std::span<const char* const> arguments) {
     Settings settings;
-    for (const bench::GivenFlag& flag : bench::read_flags(arguments, flags)) {
-        const std::string_view value = flag.value.value_or("");
-        if (flag.name == "--seconds") {
-            settings.seconds = bench::read_number(flag.name, value, 0.1, 1e6);
-        } else if (flag.name == "--seed") {
-            settings.seed = bench::read_number<std::uint64_t>(flag.name, value, 0, std::uint64_t{1} << 48);
-        } else if (flag.name == "--kinds") {
+    for (const auto& [flag, value] : read_flags(arguments, flags)) {
+        if (flag == "--seconds=") {
+            settings.seconds = read_number(flag, value, 0.1, 1e6);
+        } else if (flag == "--seed=") {
+            settings.seed = read_number<std::uint64_t>(flag, value, 0, std::uint64_t{1} << 48);
+        } else if (flag == "--kinds=") {
             for (std::size_t begin = 0; begin <= value.size();) {
                 const std::size_t end = std::min(value.find(',', begin), value.size());
-                settings.chosen.push_back(&kind_of(flag.name, value.substr(begin, end - begin)));
+                settings.chosen.push_back(&kind_of(flag, value.substr(begin, end - begin)));
                 begin = end + 1;
             }
-        } else if (flag.name == "--bug") {
-            planted_bug = enumerator<bug>(flag.name, value, bug_count);
-        } else if (flag.name == "--weaken") {
-            weakened_edge = enumerator<edge>(flag.name, value, edge_count - 1);
-        } else if (flag.name == "--replay") {
+        } else if (flag == "--bug=") {
+            planted_bug = enumerator<bug>(flag, value, bug_count);
+        } else if (flag == "--weaken=") {
+            weakened_edge = enumerator<edge>(flag, value, edge_count - 1);
+        } else if (flag == "--replay=") {
             const std::size_t colon = std::min(value.find(':'), value.size());
             const std::string_view seed = colon < value.size() ? value.substr(colon + 1) : "";
-            settings.replay.emplace(&kind_of(flag.name, value.substr(0, colon)),
-                                    bench::read_number<std::uint64_t>(flag.name, seed, 0, ~std::uint64_t{0}));
-        } else if (flag.name == "--out") {
+            settings.replay.emplace(&kind_of(flag, value.substr(0, colon)),
+                                    read_number<std::uint64_t>(flag, seed, 0, ~std::uint64_t{0}));
+        } else if (flag == "--out=") {
             settings.out = value;
-        } else if (flag.name == "--stop-at-first") {
+        } else if (flag == "--stop-at-first") {
             settings.stop_at_first = true;
-        } else if (flag.name == "--no-checks") {
+        } else if (flag == "--no-checks") {
             checks = false;
-        } else if (flag.name == "--progress-table") {
+        } else if (flag == "--progress-table") {
             const ProgressReport report = certify_progress(make_tiny_subject, 25);
             fmt::print("{}", table_of(report));
             const ProgressReport locked = certify_progress(make_locked_subject, 1);
@@ -432,7 +432,7 @@ int run(std::span<const char* const> arguments) {
 int main(int argc, char** argv) {
     try {
         return run({argv + 1, static_cast<std::size_t>(argc - 1)});
-    } catch (const bench::BadFlag& problem) {
+    } catch (const BadFlag& problem) {
         fmt::print(stderr, "stress_soak: {}\n", problem.what());
         return 2;
     }
