@@ -289,8 +289,6 @@ HOTINDEX_SCRIPT(remove_between_attempts, RoomyTraits, "an add that meets another
 // Announced times. What a search looks at stays, what it does not look at is used again.
 // After `aged` the next pin of the first thread collects limbo, and looks at the announced times.
 #define HOTINDEX_AGED add(a, 1), add(a, 2), add(a, 3), add(a, 4)
-HOTINDEX_SCRIPT(own_update_seen, RoomyTraits, "a search sees its thread's own update, whoever decided its time",
-                {{HOTINDEX_AGED}, {{{get(a)}, {add(b, 1), search()}, {}}}});
 HOTINDEX_SCRIPT(second_search, RoomyTraits, "a late decision is for the search that it was made for",
                 {{HOTINDEX_AGED}, {{{get(a)}, {search(), add(b, 1), search()}, {}}}});
 HOTINDEX_SCRIPT(time_decided, RoomyTraits, "whoever decided a search's time, it sees all that was stamped by then",

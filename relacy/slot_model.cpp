@@ -203,4 +203,20 @@ struct SuccessorOutlived : Stage {
 const Model<SuccessorOutlived> successor_outlived("successor_outlived",
                                                   "a search is not misled by the next life of a successor's slot");
 
+/// A search whose time another thread may decide, right after an update of its own.
+struct OwnBirthSeen : Stage {
+    void thread(int i) {
+        if (i == 0) {
+            domain.try_advance();
+            handles[0]->local().before_reclaim_pass();
+            return;
+        }
+        finish(open(Guard(*handles[1])));
+        search();
+        expect(lives[0].birth <= seen.time, "a search sees its thread's own update");
+    }
+};
+const Model<OwnBirthSeen> own_birth_seen("own_birth_seen",
+                                         "whoever decides a time has seen what the searcher did before");
+
 } // namespace

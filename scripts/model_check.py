@@ -44,6 +44,7 @@ OWNERS = {
     "memory_pool.hpp": "pool",
     "bucket_table.hpp": "map",
     "lock_free_hash_map.hpp": "map",
+    "snapshot_times.hpp": "slot",
 }
 DEFAULT_OWNER = "index"
 # Which model is asked first about a planted bug; the index about the others.
