@@ -24,7 +24,8 @@ round again, and writes a minimised history as an HTML timeline where there is o
 examples:
   scripts/stress --minutes 10                        release build
   scripts/stress --minutes 10 --sanitizer tsan       the same under ThreadSanitizer; asan: AddressSanitizer and others
-  scripts/stress --replay black_controlled:118 --bug unlink_before_stamp
+  scripts/stress --replay black_controlled:1454 --bug birth_then_death --out results/stress
+                                                     one round again, with its minimised history as a timeline
   scripts/stress --garbage                           what stopped searches keep in memory: results/stress/garbage.svg
   scripts/stress --matrix                            every planted bug by every check: about 15 minutes on 2 cores;
                                                      writes results/stress/detection.md and progress.md
@@ -65,7 +66,7 @@ def mutation(options):
 def soak(options):
     preset = PRESETS[options.sanitizer]
     build(preset)
-    out = BUILD / "stress"
+    out = options.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     flags = [f"--out={out}", *mutation(options)]
     if options.replay:
@@ -75,7 +76,7 @@ def soak(options):
     for name in ("TSAN_OPTIONS", "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS"):
         if "suppressions=" in os.environ.get(name, ""):
             sys.exit(f"scripts/stress: {name} names suppressions; a soak with suppressions proves nothing")
-    log = out / f"{preset}.log"
+    log = BUILD / "stress" / f"{preset}.log"
     line = command_line.ProgressLine(every=30)
     last = []
     violations = []
@@ -97,7 +98,7 @@ def soak(options):
             sanitizer = "" if options.sanitizer == "none" else f" --sanitizer {options.sanitizer}"
             print(f"violation; again: scripts/stress --replay {fields[0]}{sanitizer}{extra}", flush=True)
             if len(fields) > 1 and fields[1] != "-":
-                print(f"  timeline: {fields[1]}", flush=True)
+                print(f"  timeline: {os.path.relpath(fields[1], ROOT)}", flush=True)
 
     limit = None if options.replay else options.minutes * 60 + 600
     status = command_line.run_logged(soak_command(preset, *flags), log, on_line=on_line, timeout=limit)
@@ -441,6 +442,7 @@ def main():
     parser.add_argument("--sanitizer", choices=sorted(PRESETS), default="none")
     parser.add_argument("--seed", type=int, default=1, help="where the rounds begin")
     parser.add_argument("--replay", metavar="KIND:SEED", help="play one round again")
+    parser.add_argument("--out", type=Path, default=BUILD / "stress", help="folder for histories and timelines (default build/stress)")
     parser.add_argument("--bug", help="with this planted bug switched on")
     parser.add_argument("--weaken", metavar="EDGE", help="with the orders of this edge relaxed")
     parser.add_argument("--matrix", action="store_true", help="every planted bug by every check")

@@ -103,9 +103,9 @@ std::string in_words(const Call& call) {
         break;
     }
     constexpr std::string_view queries[] = {"largest", "smallest", "scrambled largest", "scrambled smallest"};
-    std::string text = fmt::format("search {} {}:", call.most, queries[static_cast<std::size_t>(call.query)]);
+    std::string text = fmt::format("search best {}, {}:", call.most, queries[static_cast<std::size_t>(call.query)]);
     for (const Found& found : call.found)
-        text += fmt::format(" {}({:g})", found.id, found.score);
+        text += fmt::format("{} id {} ({:g})", text.ends_with(':') ? "" : ",", found.id, found.score);
     return call.found.empty() ? text + " nothing" : text;
 }
 

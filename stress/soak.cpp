@@ -347,19 +347,26 @@ class Soak {
     }
 
     void play_round(const Kind& kind, std::uint64_t seed) {
-        const Outcome outcome = kind.round(seed);
+        Outcome outcome = kind.round(seed);
         ++rounds_;
         calls_ += outcome.calls;
         limbo_ = std::max(limbo_, outcome.limbo);
         if (outcome.failure) {
             ++violations_;
             std::string file = "-";
+            std::string again = fmt::format("scripts/stress --replay {}:{}", kind.name, seed);
+            if (planted_bug != bug::none)
+                again += fmt::format(" --bug {} ({})", name_of(planted_bug), what_is(planted_bug));
             if (!settings_.out.empty() && !outcome.failure->page.empty()) {
-                file = fmt::format("{}/{}-{}.html", settings_.out, kind.name, seed);
-                std::ofstream(file) << outcome.failure->page;
+                std::string& page = outcome.failure->page;
+                page.insert(page.find("<p>"), fmt::format("<p>Again: {}</p>\n", again));
+                const std::string path = fmt::format("{}/{}-{}", settings_.out, kind.name, seed);
+                std::ofstream(path + ".txt") << again << '\n' << outcome.failure->text;
+                file = path + ".html";
+                std::ofstream(file) << page;
             }
             fmt::print("violation\t{}:{}\t{}\n", kind.name, seed, file);
-            fmt::print(stderr, "{}:{}\n{}\n", kind.name, seed, outcome.failure->text);
+            fmt::print(stderr, "{}\n{}\n", again, outcome.failure->text);
         }
         if (elapsed() >= next_word_) {
             next_word_ = elapsed() + 1;
