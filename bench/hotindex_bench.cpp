@@ -38,6 +38,7 @@ void describe(const Options& options, const Plan& plan) {
     benchmark::AddCustomContext("denominator", denominator);
     benchmark::AddCustomContext("profile", plan.profile == Profile::quick  ? "quick"
                                            : plan.profile == Profile::full ? "full"
+                                           : plan.profile == Profile::gate ? "gate"
                                                                            : "default");
     benchmark::AddCustomContext("vectors", plan.dataset ? fmt::format("{}; checksum {:016x}", plan.dataset->source,
                                                                       checksum(plan.dataset->base))

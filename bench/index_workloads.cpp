@@ -445,7 +445,7 @@ class KeyedIndex {
 // --------------------------------------------------------------------------------------------------------
 
 constexpr std::size_t keyed_size = 20'000;  ///< vectors in the index when it is read by key
-constexpr std::size_t scanned_size = 1'000; ///< and when it is read by search
+constexpr std::size_t scanned_size = 1'000; ///< and when it is read by search, or for the gate
 
 struct Inputs {
     explicit Inputs(const Plan& plan) {
@@ -466,6 +466,34 @@ auto make_keyed(const std::shared_ptr<LazyCorpus>& corpus) {
 }
 
 template <class Index>
+void register_search_and_mixed(const Settings& settings, std::string_view name,
+                               const std::shared_ptr<LazyCorpus>& corpus) {
+    add_benchmark<SearchWorkload<Index>>(
+        settings, fmt::format("search/{}/{}/k:10", name, corpus->parameters()), [corpus](std::size_t) {
+            return std::make_unique<SearchWorkload<Index>>(corpus->get(), 10, corpus->get()->options());
+        });
+    add_benchmark<MixedWorkload<Index>>(
+        settings, fmt::format("mixed/{}/{}/k:5", name, corpus->parameters()), [corpus](std::size_t) {
+            return std::make_unique<MixedWorkload<Index>>(corpus->get(), 5, corpus->get()->options());
+        });
+}
+
+/// What scripts/gate compares: vectors and index fit into a core's own cache, so that what other programs do to a
+/// shared one disturbs little.
+template <class Index>
+void register_gate(const Plan& plan, std::string_view name, const Inputs& inputs) {
+    const Settings& settings = plan.settings;
+    register_search_and_mixed<Index>(settings, name, inputs.searched);
+    const auto make = make_keyed<Index, Read::get>(inputs.small);
+    for (const Mix& mix : {read_heavy, exchange, rapid_grow})
+        add_mix<KeyedIndex<Index, Read::get>>(
+            settings, fmt::format("{}/{}/read:get/{}/dim:64", mix.name, name, inputs.few->parameters()), mix,
+            inputs.few, make);
+    add_churn<KeyedIndex<Index, Read::get>>(settings, fmt::format("churn/{}/n:{}/dim:64", name, scanned_size),
+                                            inputs.few, make);
+}
+
+template <class Index>
 void register_index(const Plan& plan, std::string_view name, const Inputs& inputs) {
     const Settings& settings = plan.settings;
     const auto corpus = inputs.searched;
@@ -475,14 +503,7 @@ void register_index(const Plan& plan, std::string_view name, const Inputs& input
                                          [added = inputs.added](std::size_t threads) {
                                              return std::make_unique<InsertWorkload<Index>>(added->get(), threads);
                                          });
-    add_benchmark<SearchWorkload<Index>>(
-        settings, fmt::format("search/{}/{}/k:10", name, corpus->parameters()), [corpus](std::size_t) {
-            return std::make_unique<SearchWorkload<Index>>(corpus->get(), 10, corpus->get()->options());
-        });
-    add_benchmark<MixedWorkload<Index>>(
-        settings, fmt::format("mixed/{}/{}/k:5", name, corpus->parameters()), [corpus](std::size_t) {
-            return std::make_unique<MixedWorkload<Index>>(corpus->get(), 5, corpus->get()->options());
-        });
+    register_search_and_mixed<Index>(settings, name, corpus);
 
     for (const Mix& mix : {read_heavy, exchange, rapid_grow}) {
         if (plan.profile == Profile::quick && mix.name != read_heavy.name)
@@ -532,6 +553,11 @@ void register_index(const Plan& plan, std::string_view name, const Inputs& input
 
 void register_index_benchmarks(const Plan& plan) {
     const Inputs inputs(plan);
+    if (plan.profile == Profile::gate) {
+        register_gate<HotVectorIndex<std::mutex>>(plan, "mutex", inputs);
+        register_gate<LockFreeHotVectorIndex>(plan, "lock_free", inputs);
+        return;
+    }
     register_index<HotVectorIndex<std::mutex>>(plan, "mutex", inputs);
     register_index<HotVectorIndex<std::shared_mutex>>(plan, "rwlock", inputs);
     register_index<LockFreeHotVectorIndex>(plan, "lock_free", inputs);

@@ -19,6 +19,7 @@ namespace hotindex::bench {
 namespace {
 
 constexpr std::size_t map_size = 100'000;
+constexpr std::size_t gate_size = 2'000; ///< for the gate: what a core's own cache holds
 
 struct Keys {
     std::shared_ptr<LazyKeys> uniform = std::make_shared<LazyKeys>(map_size, Distribution::uniform);
@@ -43,6 +44,14 @@ void register_map(const Plan& plan, std::string_view map, const Keys& keys) {
 } // namespace
 
 void register_map_benchmarks(const Plan& plan) {
+    if (plan.profile == Profile::gate) {
+        using Keyed = KeyedMap<LockFreeHashMap<std::string, std::uint64_t>>;
+        const auto few = std::make_shared<LazyKeys>(gate_size, Distribution::uniform);
+        for (const Mix& mix : {read_heavy, exchange, rapid_grow})
+            add_mix<Keyed>(plan.settings, fmt::format("{}/map_lock_free/{}", mix.name, few->parameters()), mix, few,
+                           [](const KeySet& set) { return std::make_unique<Keyed>(set); });
+        return;
+    }
     const Keys keys;
     register_map<LockedMap<std::uint64_t, std::mutex>>(plan, "map_mutex", keys);
     register_map<LockedMap<std::uint64_t, std::shared_mutex>>(plan, "map_rwlock", keys);

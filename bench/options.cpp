@@ -19,6 +19,7 @@ constexpr std::array flags{
     Flag{"--help", Value::none},
     Flag{"--quick", Value::none},
     Flag{"--full", Value::none},
+    Flag{"--gate", Value::none},
     Flag{"--threads", Value::required},
     Flag{"--dataset", Value::required},
     Flag{"--pin", Value::none},
@@ -82,10 +83,12 @@ Options read_options(std::span<const char* const> arguments) {
         const std::string_view value = flag.value.value_or("");
         if (flag.name == "--help") {
             options.help = true;
-        } else if (flag.name == "--quick" || flag.name == "--full") {
-            const Profile profile = flag.name == "--quick" ? Profile::quick : Profile::full;
+        } else if (flag.name == "--quick" || flag.name == "--full" || flag.name == "--gate") {
+            const Profile profile = flag.name == "--quick"  ? Profile::quick
+                                    : flag.name == "--full" ? Profile::full
+                                                            : Profile::gate;
             if (options.profile != Profile::standard && options.profile != profile)
-                throw BadFlag("--quick and --full exclude each other");
+                throw BadFlag("--quick, --full and --gate exclude each other");
             options.profile = profile;
         } else if (flag.name == "--threads") {
             options.threads = read_list(flag.name, value, most_threads);
@@ -130,7 +133,9 @@ usage: hotindex_bench [flags]
   --quick               insert, search, mixed and read_heavy, up to twice the processors (at least 4 threads);
                         about a minute on 2 processors
   --full                more variants and longer laps; about half an hour on 2 processors
-                        neither: every workload, within about 5 minutes on 2 processors
+  --gate                what scripts/gate compares: search, mixed, read_heavy, exchange, rapid_grow and churn of the
+                        mutex and the lock_free index and of the lock-free map, small enough for a core's own cache
+                        none of these: every workload, within about 5 minutes on 2 processors
   --threads=LIST        such as 1,2,4,8; here the default is {0} ({1} with --quick)
   --dataset=FILE        real vectors for search, mixed and search_beside_writer, all of the file (fvecs, bvecs, ivecs, IDX,
                         npy, HDF5; gzip); default: a mixture of clusters, the same on every machine

@@ -13,6 +13,7 @@ enum class Profile : std::uint8_t {
     quick,    ///< the headline workloads and read_heavy
     standard, ///< every workload
     full,     ///< and more variants of some
+    gate,     ///< what scripts/gate compares: small, so that neighbours in a shared cache disturb little
 };
 
 struct Plan {

@@ -56,6 +56,10 @@ struct Bugs {
 };
 extern constinit Bugs bugs;
 
+/// Where the operation that play_until() plays stops.
+inline constinit edge stop_before = edge::unnamed;
+struct Stopped {};
+
 [[nodiscard]] inline int current_thread() {
     return rl::ctx().current_thread();
 }
@@ -232,6 +236,8 @@ struct CheckerBackend {
 
       private:
         void begin(order o, Operation operation) const {
+            if (o.site->named == stop_before && stop_before != edge::unnamed)
+                throw Stopped();
             o.site->operation = operation;
             life_.read(*o.site, "an atomic operation races with the object's construction or destruction");
         }
@@ -489,5 +495,20 @@ struct CheckerBackend {
     }
 };
 static_assert(Backend<CheckerBackend>);
+
+/// Plays the work up to its first atomic operation of that edge and no further, as if its thread had stopped there for
+/// ever: a way to stage a window. In a scenario's constructor; the work releases what it holds on the way out.
+template <class Work>
+void play_until(edge e, Work work, const std::source_location at = std::source_location::current()) {
+    stop_before = e;
+    bool stopped = false;
+    try {
+        work();
+    } catch (const Stopped&) {
+        stopped = true;
+    }
+    stop_before = edge::unnamed;
+    expect(stopped, "play_until() comes to that edge", at);
+}
 
 } // namespace hotindex::model

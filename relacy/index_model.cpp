@@ -289,21 +289,10 @@ HOTINDEX_SCRIPT(remove_between_attempts, RoomyTraits, "an add that meets another
 // Announced times. What a search looks at stays, what it does not look at is used again.
 // After `aged` the next pin of the first thread collects limbo, and looks at the announced times.
 #define HOTINDEX_AGED add(a, 1), add(a, 2), add(a, 3), add(a, 4)
-HOTINDEX_SCRIPT(own_update_seen, RoomyTraits, "a search sees its thread's own update, whoever decided its time",
-                {{HOTINDEX_AGED}, {{{get(a)}, {add(b, 1), search()}, {}}}});
 HOTINDEX_SCRIPT(second_search, RoomyTraits, "a late decision is for the search that it was made for",
                 {{HOTINDEX_AGED}, {{{get(a)}, {search(), add(b, 1), search()}, {}}}});
 HOTINDEX_SCRIPT(time_decided, RoomyTraits, "whoever decided a search's time, it sees all that was stamped by then",
                 {{HOTINDEX_AGED}, {{{add(b, 1), remove(a), get(c)}, {search()}, {}}}});
-HOTINDEX_SCRIPT(removal_recycled, RoomyTraits, "a search that helps a removal is not misled by the slot's next life",
-                {{add(a, 1), add(b, 1), add(b, 2), add(b, 3)},
-                 {{{remove(a), add(b, 4), add(b, 5), add(b, 6), add(b, 7)}, {search()}, {}}}});
-HOTINDEX_SCRIPT(removal_reinserted, RoomyTraits, "a search that helps a removal is not misled by the slot's next id",
-                {{add(a, 1), add(b, 1), add(b, 2), add(b, 3)},
-                 {{{remove(a), add(b, 4), add(b, 5), add(c, 6), add(c, 7)}, {search()}, {}}}});
-HOTINDEX_SCRIPT(stamps_of_other_lives, RoomyTraits, "a search stamps only the life that it saw",
-                {{add(b, 1), add(a, 1), add(a, 2)},
-                 {{{add(a, 3), add(a, 4), add(a, 5), add(a, 6), add(a, 7)}, {search()}, {search()}}}});
 HOTINDEX_SCRIPT(entry_watched, RoomyTraits, "the id of a vector that a search sees stays",
                 {{add(a, 1)}, {{{remove(a), add(b, 1), add(b, 2), add(b, 3), add(c, 2)}, {search()}, {}}}});
 

@@ -93,8 +93,8 @@ struct Stage {
         for (int i = 0; i != 3; ++i)
             domain.try_advance();
     }
-    void search() {
-        const auto announcement = slots().announce(handles[1]->local());
+    void search() { search(slots().announce(handles[1]->local())); }
+    void search(const Slots::Announcement& announcement) {
         seen.time = announcement.time();
         slots().scan(announcement, slots().slot_count(),
                      [this](SlotId, const float* rows, const float*, SlotId n, std::uint64_t mask) {
@@ -130,16 +130,24 @@ struct RemovalOutlived : Stage {
 const Model<RemovalOutlived> removal_outlived("removal_outlived",
                                               "a death that a search helps to stamp is that of the life it saw");
 
-/// A birth is stamped by both threads, and its slot gets another life before the search's stamp comes.
+/// A birth is to be stamped by both threads, and its slot gets another life before the search's stamp comes. The search
+/// has announced its time before, so the version is not for it, and is not kept.
 struct BirthOutlived : Stage {
     SlotId first = no_slot;
-    BirthOutlived() { first = open(Guard(*handles[0])); }
+    std::optional<Slots::Announcement> announcement;
+    BirthOutlived() {
+        first = open(Guard(*handles[0]));
+        model::play_until(edge::version_clock, [this] { slots().finish(first, true); });
+        announcement.emplace(slots().announce(handles[1]->local()));
+    }
     void thread(int i) {
-        if (i == 1)
-            return search();
+        if (i == 0) {
+            search(*announcement);
+            return announcement.reset();
+        }
         {
             const Guard guard(*handles[0]);
-            finish(first);
+            lives[0].birth = slots().finish(first, true);
             bury(guard);
         }
         grace();
@@ -147,7 +155,8 @@ struct BirthOutlived : Stage {
         finish(open(guard));
     }
 };
-const Model<BirthOutlived> birth_outlived("birth_outlived", "a search stamps the life that it saw, and no later one");
+const Model<BirthOutlived> birth_outlived("birth_outlived", "a search stamps the life that it saw, and no later one",
+                                          {.bound = 2});
 
 /// A death that a search helps to stamp, and the removal of the slot's next life.
 struct SecondRemoval : Stage {
@@ -193,5 +202,21 @@ struct SuccessorOutlived : Stage {
 };
 const Model<SuccessorOutlived> successor_outlived("successor_outlived",
                                                   "a search is not misled by the next life of a successor's slot");
+
+/// A search whose time another thread may decide, right after an update of its own.
+struct OwnBirthSeen : Stage {
+    void thread(int i) {
+        if (i == 0) {
+            domain.try_advance();
+            handles[0]->local().before_reclaim_pass();
+            return;
+        }
+        finish(open(Guard(*handles[1])));
+        search();
+        expect(lives[0].birth <= seen.time, "a search sees its thread's own update");
+    }
+};
+const Model<OwnBirthSeen> own_birth_seen("own_birth_seen",
+                                         "whoever decides a time has seen what the searcher did before");
 
 } // namespace

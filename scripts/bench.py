@@ -178,9 +178,9 @@ def describe_machine():
     }
 
 
-def describe_build():
+def describe_build(folder=ROOT / "build" / "release"):
     """The compiler and the flags that the benchmark binary was really compiled with."""
-    commands = json.loads((ROOT / "build" / "release" / "compile_commands.json").read_text())
+    commands = json.loads((folder / "compile_commands.json").read_text())
     chosen = next((each for each in commands if "hotindex_bench.dir" in each["command"]), commands[0])
     compiler, *words = shlex.split(chosen["command"])
     flags, skip = [], False

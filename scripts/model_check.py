@@ -44,6 +44,7 @@ OWNERS = {
     "memory_pool.hpp": "pool",
     "bucket_table.hpp": "map",
     "lock_free_hash_map.hpp": "map",
+    "snapshot_times.hpp": "slot",
 }
 DEFAULT_OWNER = "index"
 # Which model is asked first about a planted bug; the index about the others.
@@ -53,6 +54,12 @@ BUG_OWNERS = {
     "advance_blindly": "epoch",
     "adopt_unclaimed": "epoch",
     "pop_by_link": "pool",
+    "same_life": "slot",
+    "any_life": "slot",
+    "time_before_open": "slot",
+    "decide_by_store": "slot",
+    "leave_open": "slot",
+    "watch_nothing": "slot",
     "free_entry_at_once": "map",
     "free_block_at_once": "map",
     "move_unfrozen": "map",

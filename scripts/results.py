@@ -214,11 +214,11 @@ class Results:
         return None
 
 
-def read(path):
-    """The results in a file, or BadResults."""
+def load(path):
+    """The JSON in a file, or BadResults."""
     path = Path(path)
     try:
-        document = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except OSError as failure:
         raise BadResults(f"{path}: {failure.strerror or failure}") from None
     except UnicodeDecodeError as failure:
@@ -232,6 +232,10 @@ def read(path):
         ) from None
     except (ValueError, RecursionError) as failure:
         raise BadResults(f"{path}: {failure}") from None
+
+
+def parts(path, document):
+    """(context, benchmarks) of a document that Google Benchmark wrote, or BadResults."""
     entries = document.get("benchmarks") if isinstance(document, dict) else None
     if not isinstance(entries, list):
         raise BadResults(f'{path}: no list "benchmarks": this is not Google Benchmark\'s JSON')
@@ -241,7 +245,12 @@ def read(path):
     context = context if isinstance(context, dict) else {}
     if not isinstance(context.get("machine", {}), dict):
         raise BadResults(f"{path}: context.machine is not an object")
-    return summarise(path, context, entries)
+    return context, entries
+
+
+def read(path):
+    """The results in a file, or BadResults."""
+    return summarise(Path(path), *parts(path, load(path)))
 
 
 def summarise(path, context, entries):

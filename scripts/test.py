@@ -43,7 +43,7 @@ LOGS = BUILD / "test-logs"
 TIMES = BUILD / "test-times.json"
 
 # Seconds a step takes on 2 cores, for the estimate of a first run; after that, what it took the last time.
-GUESSES = {"configure": 5, "build": 75, "tests": 40, "clang-tidy": 240}
+GUESSES = {"configure": 5, "build": 75, "tests": 40, "self-test": 20, "clang-tidy": 240}
 
 SANITIZER_OPTIONS = {
     "asan": {"UBSAN_OPTIONS": "print_stacktrace=1"},
@@ -395,6 +395,22 @@ def run_models(run, folder):
     return suites
 
 
+def check_counts(run):
+    if BUILD / "release" in run.broken:
+        raise NotReached
+    suites = [run_counting(run, "gate counts", [ROOT / "scripts" / "gate", "--check-counts"], LOGS / "gate-counts.log", ROOT)]
+    run.suites += suites
+    return suites
+
+
+def test_gate(run):
+    if BUILD / "release" in run.broken:
+        raise NotReached
+    suites = [run_counting(run, "gate self-test", [ROOT / "scripts" / "gate", "--self-test", "--quick"], LOGS / "gate-self-test.log", ROOT)]
+    run.suites += suites
+    return suites
+
+
 # (target, its binary in the build folder, its corpus, longest input). After a long run a corpus is made again by
 #   BINARY -set_cover_merge=1 -use_counters=0 -max_len=N new-corpus CORPUS build/fuzz/TARGET-found
 FUZZERS = [
@@ -506,8 +522,10 @@ def plan(options):
         steps.append((f"{preset}: {'tests' if tests is run_tests else 'models'}", lambda run: tests(run, folder)))
 
     add("release")
+    steps.append(("gate: counts", check_counts))
     add("relacy", tests=run_models)
     if not options.quick:
+        steps.append(("gate: self-test", test_gate))
         add("asan", targets=test_targets)
         add("tsan", targets=test_targets)
         fuzzers = BUILD / "fuzz"

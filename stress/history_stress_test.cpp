@@ -183,6 +183,10 @@ TEST_CASE("threads that stand still for long at a few operations do not change w
     CHECK_FALSE(mistake.has_value());
     // These need it: no other schedule finds them within minutes.
     for (const bug b : {bug::pin_once, bug::decide_by_store, bug::open_again}) {
+#ifdef HOTINDEX_STRESS_ASAN
+        if (b == bug::pin_once)
+            continue; // AddressSanitizer ends the process before an answer is wrong
+#endif
         const Bugged bugged(b);
         INFO(name_of(b));
         CHECK(find_mistake(4000).has_value());

@@ -1,7 +1,7 @@
 #include "progress.hpp"
 
 #include "linearizability.hpp"
-#include "schedule.hpp"
+#include "stopped_thread.hpp"
 
 #include <fmt/format.h>
 
@@ -28,37 +28,6 @@ constexpr std::uint64_t allowance = 1'000'000;
 constexpr std::uint64_t allowance_of_a_lock =
     1000; // attempts, with a yield between them: whoever holds it stands still
 
-/// Stops its thread before one of its steps until it is let go.
-class Parker final : public StepListener {
-  public:
-    explicit Parker(std::size_t at) : at_(at) {}
-    void before(Step step) override {
-        if (heard_++ != at_)
-            return;
-        where_ = step;
-        arrived_.raise();
-        let_go_.wait();
-    }
-    /// The thread has ended its operation.
-    void done() {
-        if (heard_ <= at_)
-            arrived_.raise();
-    }
-    /// Waits until the thread is parked or done; where it is parked.
-    [[nodiscard]] std::optional<Step> wait() {
-        arrived_.wait();
-        return where_;
-    }
-    void let_go() { let_go_.raise(); }
-
-  private:
-    std::size_t at_;
-    std::size_t heard_ = 0;
-    std::optional<Step> where_;
-    Signal arrived_;
-    Signal let_go_;
-};
-
 struct NoProgress {};
 
 /// Counts the steps of a call and ends it when they are too many.
@@ -79,14 +48,6 @@ class Allowance final : public StepListener {
 
   private:
     std::uint64_t steps_ = 0;
-};
-
-class Listening {
-  public:
-    explicit Listening(StepListener& listener) { step_listener = &listener; }
-    Listening(const Listening&) = delete;
-    Listening& operator=(const Listening&) = delete;
-    ~Listening() { step_listener = nullptr; }
 };
 
 Call call_of(Operation operation, Id id, Value value = 0) {
@@ -153,31 +114,14 @@ void run_victim(Subject& subject, Session* session, const Victim& victim, Lane& 
 }
 
 /// A thread that stops at one step of its operation.
-class Stopped {
+class Stopped : public StoppedThread {
   public:
     Stopped(Subject& subject, const Victim& victim, Lane& lane, std::size_t step)
-        : parker_(step), thread_([this, &subject, &victim, &lane] {
+        : StoppedThread(step, [&subject, &victim, &lane](StepListener& listener) {
               const auto session = victim.way == Victim::joining ? nullptr : subject.join();
-              {
-                  const Listening listening(parker_);
-                  run_victim(subject, session.get(), victim, lane);
-              }
-              parker_.done();
-          }) {
-        where_ = parker_.wait();
-    }
-    Stopped(const Stopped&) = delete;
-    Stopped& operator=(const Stopped&) = delete;
-    ~Stopped() {
-        parker_.let_go();
-        thread_.join();
-    }
-    [[nodiscard]] const std::optional<Step>& where() const noexcept { return where_; }
-
-  private:
-    std::optional<Step> where_;
-    Parker parker_;
-    std::thread thread_;
+              const Listening listening(listener);
+              run_victim(subject, session.get(), victim, lane);
+          }) {}
 };
 
 /// Calls of every kind, on the ids of the stopped thread and on others.

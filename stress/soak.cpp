@@ -8,8 +8,10 @@
 //   progress  seconds  rounds  calls  violations  limbo objects  resident MiB
 //   violation KIND:SEED  file of the timeline, or -
 //   done      as progress
+//   garbage   (--garbage) operation  stopped threads  updates  limbo objects  limbo bytes  seen objects  bound
 // Exit status: 0 no violation, 1 violations, 2 wrong usage, 3 operations wait for each other.
 #include "flags.hpp"
+#include "garbage.hpp"
 #include "linearizability.hpp"
 #include "progress.hpp"
 #include "random_calls.hpp"
@@ -390,9 +392,32 @@ class Soak {
     std::atomic<std::uint64_t> limbo_{0};
 };
 
-constexpr std::string_view flags[] = {"--seconds=",  "--seed=",   "--kinds=",        "--bug=",
-                                      "--weaken=",   "--replay=", "--out=",          "--stop-at-first",
-                                      "--no-checks", "--list",    "--progress-table"};
+constexpr std::string_view flags[] = {"--seconds=",  "--seed=",   "--kinds=",         "--bug=",
+                                      "--weaken=",   "--replay=", "--out=",           "--stop-at-first",
+                                      "--no-checks", "--list",    "--progress-table", "--garbage"};
+
+/// Searches that stand still beside updates, and a get for comparison.
+int garbage() {
+    bool fine = true;
+    const std::vector<GarbagePlan> plans{
+        {.stopped = 0},
+        {.stopped = 1},
+        {.stopped = 4},
+        {.stopped = 1, .inside = Operation::get, .step = 5},
+    };
+    for (GarbagePlan plan : plans) {
+        plan.updates = 400'000;
+        plan.samples = 200;
+        const GarbageRun run = measure_garbage(plan, [&plan](const GarbageSample& s) {
+            fmt::print("garbage\t{}\t{}\t{}\t{}\t{}\t{}\t{}\n", name_of(plan.inside), plan.stopped, s.updates,
+                       s.limbo.limbo_objects, s.limbo.limbo_bytes, s.seen, s.bound);
+            std::fflush(stdout);
+        });
+        fine = fine && run.missed + run.wrong == 0 && run.drained &&
+               (plan.inside == Operation::search ? run.over == 0 : run.over != 0);
+    }
+    return fine ? 0 : 1;
+}
 
 int run(std::span<const char* const> arguments) {
     Settings settings;
@@ -428,6 +453,8 @@ int run(std::span<const char* const> arguments) {
             const ProgressReport locked = certify_progress(make_locked_subject, 1);
             fmt::print("\nThe index behind a mutex, as a control:\n\n{}", table_of(locked));
             return report.blocked() + report.wrong() == 0 && locked.blocked() != 0 ? 0 : 1;
+        } else if (flag == "--garbage") {
+            return garbage();
         } else {
             for (const Kind& k : kinds())
                 fmt::print("kind\t{}\n", k.name);

@@ -24,8 +24,8 @@
 //   X1  an entry that was marked REMOVED never has another current; it leaves the directory and does not come back.
 //   X2  the current slot of an entry in the directory, and the victim of a marked one, is not retired.
 //   X3  who swings `current` from a slot retires that slot; who unlinks an entry retires it with its victim.
-//   X5  an entry lives from before the birth of its first version to the death of its last; `born` and `died` say so.
 //   X4  a slot is acted upon (superseded, removed, returned by get) only after finish(): see V1.
+//   X5  an entry lives from before the birth of its first version to the death of its last; its Life says so.
 // Linearization: add and remove at the clock tick that stamped their slot; search at its load of the clock; get and
 // contains at their read of `current`, or at the stamp of what they found there, whichever is later.
 // Progress: search is wait-free (bounded by the slots at its start), all others are lock-free.
@@ -44,6 +44,7 @@
 #include <hotindex/search/scan.hpp>
 #include <hotindex/search/similarity.hpp>
 #include <hotindex/search/top_k.hpp>
+#include <hotindex/store/segmented_array.hpp>
 #include <hotindex/store/slot_store.hpp>
 #include <hotindex/vector_index.hpp>
 
@@ -77,11 +78,16 @@ class BasicLockFreeHotVectorIndex {
 
     /// What the directory holds for an id.
     struct Directed {
-        Directed(SlotId s, RecordId r, version::Word now) : current(s), record(r), born(now + 1), died(0u) {}
+        Directed(SlotId s, RecordId r) : current(s), record(r) {}
         typename B::template atomic<SlotId> current; ///< a slot, or a slot | removed_mark
         const typename B::template var<RecordId> record;
-        const typename B::template var<version::Word> born; ///< X5
-        typename B::template var<version::Word> died;       ///< before it is retired
+    };
+
+    /// When an entry's versions live (X5). Kept by record, because an entry fills a cache line as it is.
+    struct Life {
+        Life() : born(0u), died(0u) {}
+        typename B::template var<version::Word> born; ///< no later than the first birth
+        typename B::template var<version::Word> died; ///< from before the entry is retired
     };
 
     /// What each participant owns.
@@ -93,8 +99,8 @@ class BasicLockFreeHotVectorIndex {
               tracker(hint), owner(&o) {}
         /// Asked by the directory when no guard protects the entry any more.
         bool release(Entry& e) {
-            if (this->slots->watched(*this, e.value.born.get(), e.value.died.get()) &&
-                !B::planted(bug::entry_unwatched))
+            const Life& life = owner->lives_.at(e.value.record.get());
+            if (this->slots->watched(*this, life.born.get(), life.died.get()) && !B::planted(bug::entry_unwatched))
                 return false;
             owner->tracker_.forget(tracker, e.value.record.get());
             return true;
@@ -416,7 +422,9 @@ class BasicLockFreeHotVectorIndex {
                  SlotId slot)
             : index_(index), guard_(guard), record_(index.tracker_.track(guard.local().tracker, B::read_clock_ms())) {
             try {
-                entry_ = index.directory_.make_entry(guard, hash, id, slot, record_, index.slots_.now());
+                index.lives_.grow_to(record_);
+                index.lives_.at(record_).born.set(index.slots_.now() + 1);
+                entry_ = index.directory_.make_entry(guard, hash, id, slot, record_);
             } catch (...) {
                 index.tracker_.forget(guard.local().tracker, record_);
                 throw;
@@ -517,7 +525,7 @@ class BasicLockFreeHotVectorIndex {
         if (unlinked != nullptr && directory_.unlink(guard, unlinked)) { // X3
             if (B::planted(bug::unlink_before_stamp))
                 B::took_place(slots_.bury(victim));
-            unlinked->value.died.set(slots_.died(guard, victim));
+            lives_.at(unlinked->value.record.get()).died.set(slots_.died(guard, victim));
             directory_.retire(guard, unlinked);
             if (!B::planted(bug::retire_before_unlink))
                 slots_.retire(guard, victim);
@@ -626,6 +634,7 @@ class BasicLockFreeHotVectorIndex {
     mutable typename Directory::Pools pools_;
     mutable Slots slots_;
     mutable Tracker tracker_;
+    SegmentedArray<B, Traits, Life> lives_; ///< by RecordId
     Stats stats_;
     typename B::template shared<Domain> domain_;
     Directory directory_;
