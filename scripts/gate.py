@@ -248,7 +248,7 @@ def compare_refs(options):
     notes = []
     if versions[0].commit == versions[1].commit:
         notes.append("both sides are the same commit")
-    elif gate_refs.git("diff", "--name-only", *(version.commit for version in versions), "--", "bench"):
+    elif gate_refs.git("diff", "--name-only", *(version.commit for version in versions), "--", "bench", ":!bench/tests"):
         notes.append("bench/ differs between the commits: a difference may come from the benchmarks themselves")
     counts = compare_version_counts(versions, measures, options, notes)
     findings, rules, context = [], rules_of(options, 2), {"machine": bench.describe_machine()}
