@@ -202,6 +202,23 @@ def planted_counts(binary):
     return told
 
 
+def accepted_rises():
+    """[(what, whether it went as it must)]: a rise that was accepted passes up to where it was accepted, and no other."""
+    before = {"search": {"calls": 10, "totals": {"loads": 100, "stores": 20}}}
+    after = {"search": {"calls": 10, "totals": {"loads": 110, "stores": 20}}}
+    told = []
+    for what, accepted, passes in (
+        ("a rise with a reason", {"search: loads": {"up_to": 11.0, "reason": "a test"}}, True),
+        ("a rise beyond what was accepted", {"search: loads": {"up_to": 10.5, "reason": "a test"}}, False),
+        ("a rise of another measure than was accepted", {"search: stores": {"up_to": 11.0, "reason": "a test"}}, False),
+        ("a rise without a reason", {}, False),
+    ):
+        found = gate_counts.compare_counts(before, after)
+        gate_counts.let_accepted_pass(found, accepted)
+        told.append((what, all(each.verdict == gate_statistics.PASS for each in found) == passes))
+    return told
+
+
 # ---- data that cannot be used ----
 
 
@@ -360,6 +377,9 @@ def run(full, options, gate):
     counts = planted_counts(version.binary("operation_counts"))
     wrong = [what for what, found in counts if not found]
     report.line(not wrong, f"{len(counts) - 1} planted, {len(counts) - 1 - len(wrong)} found" if not wrong else f"not as it should be: {', '.join(wrong)}")
+
+    for what, fine in accepted_rises():
+        report.line(fine, what)
 
     measured = measure_identical(60, options) if full else None
     document = {}
