@@ -217,6 +217,9 @@ Excerpt excerpt_of(const History& history, const VersionVerdict& verdict) {
         if (!near.empty() && history.calls[i].stamp < history.calls[near.front()].stamp && i != at)
             excerpt.history.start[history.calls[i].id] =
                 history.calls[i].operation == Operation::add ? history.calls[i].value : 0;
+    for (Id id = 0; id != state.size(); ++id) // as the blamed call should have seen those whose updates are left out
+        if (!about.contains(id))
+            excerpt.history.start[id] = state[id];
     for (const std::size_t i : near) {
         excerpt.verdict.order.push_back(excerpt.history.calls.size());
         excerpt.history.calls.push_back(history.calls[i]);
