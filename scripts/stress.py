@@ -231,7 +231,10 @@ def detect(flag, detector, seconds):
     limit = seconds + 30
     with tempfile.TemporaryFile() as report:
         begin = time.monotonic()
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=report)
+        environment = {**os.environ, "TSAN_OPTIONS": "halt_on_error=1"}  # or its first report would end nothing
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=report, env=environment
+        )
         timer = threading.Timer(limit, child.kill)
         timer.start()
         _, waited, usage = os.wait4(child.pid, 0)
