@@ -323,6 +323,27 @@ HOTINDEX_SCRIPT(two_of_eight, EightTraits, "updates of two slots of eight are se
 HOTINDEX_SCRIPT(eighth_added, EightTraits, "a search of eight slots sees the last one whole or not at all",
                 {{add(a, 1), add(b, 1)}, {{{add(c, 1)}, {search(), search()}, {}}}});
 
+/// A thread that has stopped for ever between the mark of a removal and its time. Nobody may wait for it.
+struct AbandonedRemoval : Stage<RoomyTraits> {
+    static constexpr int threads = 2;
+    AbandonedRemoval() : Stage(3) {
+        (void)perform(handle(0), add(a, 1));
+        model::play_until(edge::version_clock, [this] { (void)perform(handle(2), remove(a)); });
+    }
+    void thread(int i) {
+        if (i == 0)
+            expect(perform(handle(0), add(a, 2)).answer == 1, "an add after a removal inserts");
+        else
+            (void)perform(handle(1), search());
+    }
+    void after() {
+        expect(perform(handle(0), get(a)).answer == 2, "the add is there");
+        finish();
+    }
+};
+const Model<AbandonedRemoval> abandoned_removal("abandoned_removal",
+                                                "whoever meets a removal completes it, and waits for nobody");
+
 /// Several searches on one snapshot see one state.
 struct HeldSnapshot : Stage<RoomyTraits> {
     static constexpr int threads = 2;

@@ -60,6 +60,7 @@ BUG_OWNERS = {
     "decide_by_store": "slot",
     "leave_open": "slot",
     "watch_nothing": "slot",
+    "forget_table": "map",
     "free_entry_at_once": "map",
     "free_block_at_once": "map",
     "move_unfrozen": "map",
@@ -273,6 +274,30 @@ def ask(model, flags):
         return read_report(report.name)
 
 
+def plant(options, models, wanted):
+    """Asks the owner of each of these bugs first, then the other models. Returns what was said, by bug."""
+    flags = ["--seconds", str(options.seconds), *(["--deep"] if options.deep else [])]
+    bugs = {}
+    for bug in wanted:
+        order = [BUG_OWNERS.get(bug, DEFAULT_OWNER)]
+        order += [model for model in models if model not in order]
+        for model in order:
+            found = [each for each in ask(model, ["--plant", "--site", bug, *flags]).bugs if each["name"] == bug]
+            if found and (bug not in bugs or found[0]["verdict"] == "killed"):
+                bugs[bug] = {**found[0], "model": model}
+            if bug in bugs and bugs[bug]["verdict"] == "killed":
+                break
+    return bugs
+
+
+def plant_again(options, models):
+    """The ledger, with these bugs asked about again."""
+    ledger = json.loads((LEDGER / "ledger.json").read_text())
+    known = {each["name"]: each for each in ledger["bugs"]} | plant(options, models, options.bugs)
+    ledger["bugs"] = [known[bug] for bug in declared_bugs() if bug in known]
+    return ledger
+
+
 def mutate(options, results):
     """Asks the owner of each file first, then the other models about what survives. Returns the ledger."""
     begin = time.monotonic()
@@ -283,7 +308,7 @@ def mutate(options, results):
     for model in models:
         for site in results[model][1].sites:
             met_by[site["id"]].append(model)
-    mutants, bugs = {}, {}
+    mutants = {}
     files = sorted({Path(site["file"]).name for site in sites.values()})
     for file in files:
         owner = OWNERS.get(file, DEFAULT_OWNER)
@@ -301,15 +326,7 @@ def mutate(options, results):
                 for m in ask(model, ["--mutate", "--site", f"{site['id']}={to}", *flags]).mutants:
                     if known is None or m["verdict"] == "killed":
                         mutants[(m["id"], m["to"])] = {**m, "model": model}
-    for bug in declared_bugs():
-        order = [BUG_OWNERS.get(bug, DEFAULT_OWNER)]
-        order += [model for model in models if model not in order]
-        for model in order:
-            found = [each for each in ask(model, ["--plant", "--site", bug, *flags]).bugs if each["name"] == bug]
-            if found and (bug not in bugs or found[0]["verdict"] == "killed"):
-                bugs[bug] = {**found[0], "model": model}
-            if bug in bugs and bugs[bug]["verdict"] == "killed":
-                break
+    bugs = plant(options, models, declared_bugs())
     place = lambda m: (m["file"], int(m["line"]), m["id"], m["to"])
     ledger = {
         "command": "scripts/model_check --mutate" + (" --deep" if options.deep else ""),
@@ -384,7 +401,12 @@ def main():
     parser.add_argument("--mutant", default="", metavar="NAME", help="one weakened order or planted bug in all that is run")
     parser.add_argument("--replay", default="", metavar="WHICH", help="one execution, with its trace: random:SEED, bound:N:EXECUTION or full:EXECUTION")
     parser.add_argument("--list", action="store_true", help="scenarios and what they claim")
+    parser.add_argument("--bugs", type=lambda text: text.split(","), metavar="NAME,...", help="ask about these planted bugs, and write them into the ledger that is there")
     options = parser.parse_args()
+    if options.bugs and (unknown := [bug for bug in options.bugs if bug not in declared_bugs()]):
+        parser.error(f"--bugs: nothing is planted by the name of {unknown[0]}; impl/hotindex/backend/planted_bugs.hpp has the names")
+    if options.bugs and options.mutate:
+        parser.error("--bugs and --mutate exclude each other: --mutate asks about all of them")
     begin = time.monotonic()
     if not build():
         return 1
@@ -418,6 +440,8 @@ def main():
     if not options.only:
         if options.mutate and not failed:
             write_ledger(mutate(options, results))
+        elif options.bugs and not failed:
+            write_ledger(plant_again(options, [model for model in results if model != "litmus"]))
         check_coverage(results, passed, failed)
         check_ledger(results, passed, failed)
     executions = sum(int(search["executions"]) for _, facts in results.values() for search in facts.searches)

@@ -37,6 +37,7 @@ Exit status: 0 no violation, 1 violations or a sanitizer's report, 2 wrong usage
 
 BUILD = ROOT / "build"
 RESULTS = ROOT / "results" / "stress"
+MATRIX = RESULTS / "detection.json"  # [kind, name, check, verdict, seconds]
 PRESETS = {"none": "release", "tsan": "tsan", "asan": "asan"}
 NO_PROGRESS = 3
 
@@ -278,20 +279,35 @@ def matrix(options):
                 line.show(f"{done}/{len(jobs)} of {seconds:g} s in {in_words(time.monotonic() - begin)}")
 
     # On this hardware a weak order shows itself to TSan; one check of answers is there to confirm that.
+    chosen = rows
+    if options.only:
+        unknown = [name for name in options.only if name not in {row[1] for row in rows}]
+        if unknown:
+            sys.exit(f"scripts/stress: --only: no bug and no edge is named {unknown[0]}; --list shows them")
+        chosen = [row for row in rows if row[1] in options.only]
+        cells |= {(kind, name, column): (verdict, took) for kind, name, column, verdict, took in json.loads(MATRIX.read_text())}
     measure(
         [
             (kind, name, flag, detector)
-            for kind, name, _, flag in rows
+            for kind, name, _, flag in chosen
             for detector in DETECTORS
             if kind == "bug" or detector[0] in ("black box, disturbed", "TSan")
         ],
         options.seconds,
     )
     found = {(kind, name) for (kind, name, _), (verdict, _) in cells.items() if verdict}
-    late = [row for row in rows if row[0] == "bug" and row[:2] not in found]
+    late = [row for row in chosen if row[0] == "bug" and row[:2] not in found]
     longer = options.seconds * 12
     measure([(kind, name, flag, detector) for kind, name, _, flag in late for detector in DETECTORS], longer)
     line.clear()
+
+    def had_longer(row):
+        return any(not verdict and took >= longer for verdict, took in (cells[(*row[:2], each[0])] for each in DETECTORS))
+
+    late = [row for row in rows if row[0] == "bug" and had_longer(row)]
+    MATRIX.parent.mkdir(parents=True, exist_ok=True)
+    listed_cells = ",\n".join(json.dumps([*key, *cells[key]]) for key in sorted(cells) if key[:2] in {row[:2] for row in rows})
+    MATRIX.write_text(f"[\n{listed_cells}\n]\n")
     columns = [detector[0] for detector in DETECTORS]
 
     def table(kind, chosen):
@@ -467,12 +483,15 @@ def main():
     parser.add_argument("--bug", help="with this planted bug switched on")
     parser.add_argument("--weaken", metavar="EDGE", help="with the orders of this edge relaxed")
     parser.add_argument("--matrix", action="store_true", help="every planted bug by every check")
+    parser.add_argument("--only", type=lambda text: text.split(","), metavar="NAME,...", help="with --matrix: these rows again")
     parser.add_argument("--garbage", action="store_true", help="what searches that are stopped for ever keep in memory")
     parser.add_argument("--seconds", type=float, default=5, help="of each check of the matrix (default 5)")
     parser.add_argument("--jobs", type=int, default=2, help="checks of the matrix at a time (default 2)")
     parser.add_argument("--peer", choices=["hnswlib"], help="the positive control: an index that must fail the checks")
     parser.add_argument("--list", action="store_true", help="kinds of rounds, planted bugs, edges")
     options = parser.parse_args()
+    if options.only and not options.matrix:
+        parser.error("--only belongs to --matrix")
     if options.list:
         build("release")
         return subprocess.run(soak_command("release", "--list")).returncode

@@ -207,7 +207,8 @@ class BasicLockFreeHotVectorIndex {
             // [entry_current] acquire-load; synchronizes-with the release-CASes of current
             SlotId old = e->value.current.load(B::acquire(edge::entry_current));
             if ((old & removed_mark) != 0) {
-                finish_remove(guard, *e, old & ~removed_mark, !B::planted(bug::add_over_unburied));
+                if (!B::planted(bug::wait_for_remover))
+                    finish_remove(guard, *e, old & ~removed_mark, !B::planted(bug::add_over_unburied));
                 continue;
             }
             if (!B::planted(bug::supersede_unfinished))

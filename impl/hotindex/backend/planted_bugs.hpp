@@ -13,7 +13,7 @@
 namespace hotindex {
 
 // clang-format off
-#define HOTINDEX_PLANTED_BUGS(X)                                                                                          \
+#define HOTINDEX_PLANTED_BUGS(X)                                                                                         \
     X(pin_once,               "pin does not look at the epoch again after its fence")                                    \
     X(free_one_early,         "limbo is freed two epochs after it was retired, not three")                               \
     X(advance_blindly,        "the epoch advances without a look at who is pinned")                                      \
@@ -66,7 +66,10 @@ namespace hotindex {
     X(dead_unstamped_visible, "DEADU_VISIBLE: search takes a DEAD_UNSTAMPED slot for visible without stamping it")       \
     X(death_inclusive,        "DEATH_LE: a version is still visible at the time of its death")                           \
     X(birth_exclusive,        "STRICT_BIRTH: a version is not yet visible at the time of its birth")                     \
-    X(stale_predecessor,      "STALE_PRED: the predecessor of an earlier attempt is kept")
+    X(stale_predecessor,      "STALE_PRED: the predecessor of an earlier attempt is kept")                               \
+    X(keep_for_ever,          "what a search once kept is never asked for again")                                        \
+    X(forget_table,           "a table that was outgrown is never freed")                                                \
+    X(wait_for_remover,       "add does not help a removal, it waits for whoever began it")
 // clang-format on
 
 enum class bug : std::uint8_t {

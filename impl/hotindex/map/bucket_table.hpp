@@ -624,7 +624,8 @@ class BucketTable {
         Table* expected = &t;
         // [table_root] release-CAS; synchronizes-with the acquire-loads of root_; publishes: all words of next are
         // filled relaxed on failure: done by another thread
-        if (root_.compare_exchange_strong(expected, &next, B::release(edge::table_root), B::relaxed()))
+        if (root_.compare_exchange_strong(expected, &next, B::release(edge::table_root), B::relaxed()) &&
+            !B::planted(bug::forget_table))
             guard.retire(
                 &t, [](Retirable<B, Local>* r, Local&) { return destroy_table(static_cast<Table*>(r)); }, bytes_of(t));
     }
