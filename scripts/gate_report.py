@@ -292,7 +292,7 @@ def draw(comparison, path):
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: "same" if abs(value - 1) < 1e-9 else percent(value).replace(".0%", "%")))
     axis.xaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_minor_formatter(NullFormatter())
-    axis.set_xlabel(f"time of an operation, {comparison.candidate} against {comparison.baseline}: right is slower")
+    axis.set_xlabel(f"time of an operation: right is slower\n{comparison.candidate} against {comparison.baseline}", fontsize=9)
     figure.text(0.14 / 10.5, 1 - 0.14 / height, f"Benchmark gate: {comparison.verdict}", ha="left", va="top", fontsize=13, fontweight="bold")
     seen = [verdict for verdict in ORDER if any(each.verdict == verdict for each in shown)]
     handles = [Line2D([], [], color=STYLES[verdict][0], marker=STYLES[verdict][1], linewidth=1.8, label=verdict) for verdict in seen]
