@@ -292,16 +292,16 @@ def draw(comparison, path):
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: "same" if abs(value - 1) < 1e-9 else percent(value).replace(".0%", "%")))
     axis.xaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_minor_formatter(NullFormatter())
-    axis.set_xlabel(f"time of an operation: right is slower\n{comparison.candidate} against {comparison.baseline}", fontsize=9)
+    axis.set_xlabel("time of an operation: right is slower")
     figure.text(0.14 / 10.5, 1 - 0.14 / height, f"Benchmark gate: {comparison.verdict}", ha="left", va="top", fontsize=13, fontweight="bold")
     seen = [verdict for verdict in ORDER if any(each.verdict == verdict for each in shown)]
     handles = [Line2D([], [], color=STYLES[verdict][0], marker=STYLES[verdict][1], linewidth=1.8, label=verdict) for verdict in seen]
     handles.append(Patch(color="#EDEDED", label="too little to count: below the minimum effect or the noise floor"))
     figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.14 / 10.5, 1 - 0.42 / height), ncol=len(handles), frameon=False, borderpad=0, borderaxespad=0, fontsize=9)
     kind = "the median of the pairs' ratios" if shown[0].paired else "the ratio of medians"
-    note = f"Point: {kind}; line: its 95% bootstrap interval. {comparison.machine}"
+    note = f"{comparison.candidate} against {comparison.baseline}\nPoint: {kind}; line: its 95% bootstrap interval. {comparison.machine}"
     figure.text(0.14 / 10.5, 0.1 / height, note, fontsize=8, color="#555555", va="bottom")
-    figure.tight_layout(rect=(0, 0.28 / height, 1, 1 - 0.72 / height))
+    figure.tight_layout(rect=(0, 0.42 / height, 1, 1 - 0.72 / height))
     save(figure, path)
     return True
 
