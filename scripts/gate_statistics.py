@@ -106,13 +106,24 @@ def runs_needed(benchmarks, rules, paired):
     return next(n for n in range(2, 200) if smallest_p(n, n, paired) <= level)
 
 
+def resampled_medians(values, count, rng):
+    """The bootstrap distribution of the median, without the resamples: which of the sorted values stand in the middle of a
+    resample is drawn as the order statistics of uniform numbers are, of which the first middle one is beta distributed."""
+    ordered, n = np.sort(values), len(values)
+    k = (n + 1) // 2
+    left = rng.beta(k, n - k + 1, count)
+    median = ordered[np.minimum((left * n).astype(int), n - 1)]
+    if n % 2 == 0:
+        right = 1 - (1 - left) * rng.random(count) ** (1 / (n - k))
+        median = (median + ordered[np.minimum((right * n).astype(int), n - 1)]) / 2
+    return median
+
+
 def resampled_ratios(sample, count, rng):
     """The bootstrap distribution of the effect."""
-    a, b = sample.baseline, sample.candidate
-    chosen = rng.integers(0, len(a), (count, len(a)))
     if sample.paired:
-        return np.median((b / a)[chosen], axis=1)
-    return np.median(b[rng.integers(0, len(b), (count, len(b)))], axis=1) / np.median(a[chosen], axis=1)
+        return resampled_medians(sample.candidate / sample.baseline, count, rng)
+    return resampled_medians(sample.candidate, count, rng) / resampled_medians(sample.baseline, count, rng)
 
 
 def effect_of(sample):
