@@ -83,7 +83,7 @@ def parse_options(arguments):
     how.add_argument("--accept", metavar="REASON", help="with --write-counts: why counts rise")
     effort = how.add_mutually_exclusive_group()
     effort.add_argument("--quick", action="store_true", help="with --self-test: within half a minute")
-    effort.add_argument("--full", action="store_true", help="with --self-test: about 13 minutes; writes results/gate/ and the README's figures")
+    effort.add_argument("--full", action="store_true", help="with --self-test: about 10 minutes; writes results/gate/ and the README's figures")
     out = parser.add_argument_group("output")
     out.add_argument("--json", metavar="FILE", type=Path)
     out.add_argument("--markdown", metavar="FILE", type=Path)
