@@ -45,7 +45,7 @@
 #include <hotindex/search/scan.hpp>
 #include <hotindex/search/similarity.hpp>
 #include <hotindex/search/top_k.hpp>
-#include <hotindex/store/segmented_array.hpp>
+#include <hotindex/memory/segmented_array.hpp>
 #include <hotindex/store/slot_store.hpp>
 #include <hotindex/vector_index.hpp>
 

@@ -18,6 +18,7 @@ namespace hotindex {
     X(free_one_early,         "limbo is freed two epochs after it was retired, not three")                               \
     X(advance_blindly,        "the epoch advances without a look at who is pinned")                                      \
     X(adopt_unclaimed,        "limbo of other records is collected without claiming them")                               \
+    X(clear_blindly,          "who finds a word of an index set empty clears its bit without another look")              \
     X(pop_by_link,            "the depot pops one item by a CAS to the link that it read: ABA")                          \
     X(free_entry_at_once,     "NOEBR_ENTRY: an unlinked entry is used again without a grace period")                     \
     X(free_block_at_once,     "a replaced bucket block is used again without a grace period")                            \

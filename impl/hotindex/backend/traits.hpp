@@ -31,6 +31,10 @@ struct DefaultTraits {
     static constexpr std::uint32_t fresh_indices = 16;
     /// Items in the first segment of a segmented array (a power of two); each further one doubles the total.
     static constexpr std::uint32_t first_segment = 256;
+    /// Numbers that share a word of an IndexSet (a power of two, at most 64).
+    static constexpr std::uint32_t set_width = 64;
+    /// Words that an IndexSet begins with on each level (a power of two).
+    static constexpr std::uint32_t set_first_words = 2;
     /// Buckets of a new hash table (a power of two).
     static constexpr std::size_t first_buckets = 64;
     /// A table grows when it holds more than this many entries per 100 buckets.
@@ -61,6 +65,8 @@ struct TinyTraits {
     static constexpr std::size_t slab_blocks = 2;
     static constexpr std::uint32_t fresh_indices = 1;
     static constexpr std::uint32_t first_segment = 2;
+    static constexpr std::uint32_t set_width = 2;
+    static constexpr std::uint32_t set_first_words = 1;
     static constexpr std::size_t first_buckets = 1;
     static constexpr std::size_t load_percent = 100;
     static constexpr std::size_t growth_factor(std::size_t) noexcept { return 2; }

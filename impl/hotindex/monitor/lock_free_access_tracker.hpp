@@ -20,8 +20,8 @@
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
-#include <hotindex/reclaim/memory_pool.hpp>
-#include <hotindex/store/segmented_array.hpp>
+#include <hotindex/memory/memory_pool.hpp>
+#include <hotindex/memory/segmented_array.hpp>
 #include <hotindex/vector_index.hpp>
 
 #include <algorithm>

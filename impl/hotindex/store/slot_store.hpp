@@ -55,7 +55,7 @@
 #include <hotindex/backend/backend.hpp>
 #include <hotindex/reclaim/epoch_domain.hpp>
 #include <hotindex/reclaim/participants.hpp>
-#include <hotindex/store/segmented_array.hpp>
+#include <hotindex/memory/segmented_array.hpp>
 #include <hotindex/store/snapshot_times.hpp>
 #include <hotindex/store/version_clock.hpp>
 

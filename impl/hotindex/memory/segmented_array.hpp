@@ -29,10 +29,10 @@ struct Doubling {
     }
 };
 
-/// T: default-constructible, noexcept. Indices below 2^31.
-template <class B, class Traits, class T>
+/// T: default-constructible, noexcept. First: elements of the first segment. Indices below 2^31.
+template <class B, class Traits, class T, std::uint32_t First = Traits::first_segment>
 class SegmentedArray {
-    using Place = Doubling<Traits::first_segment>;
+    using Place = Doubling<First>;
 
   public:
     static constexpr std::uint32_t max_size = std::uint32_t{1} << 31;
@@ -72,6 +72,12 @@ class SegmentedArray {
         // relaxed on failure: the other thread's segment is read through the cell again
         if (!cell.compare_exchange_strong(none, fresh, B::release(edge::segment), B::relaxed()))
             B::destroy_array(fresh, n);
+    }
+
+    /// Makes room for elements 0 to i. Throws std::bad_alloc; some of the room may have been made then.
+    void grow_through(std::uint32_t i) {
+        for (std::uint32_t s = 0; s <= Place::segment_of(i); ++s)
+            grow_to(Place::begin(s));
     }
 
   private:
