@@ -13,13 +13,20 @@ struct DefaultTraits {
     static constexpr std::uint32_t retires_per_advance = 256;
     /// As how many retires a slot counts: slots in limbo lengthen every scan, so they are to come back soon.
     static constexpr std::uint32_t slot_retire_weight = 8;
-    /// So many slots more than are in use are expected to be enough, with limbo and what threads keep ready; what lies
-    /// beyond is moved back.
+    /// All slots in use, a sixteenth more and this many should lie below all others; what lies above is moved there.
     static constexpr std::uint32_t spare_slots = 128;
-    /// Adds of one thread between two looks for slots to move back.
-    static constexpr std::uint32_t adds_per_stray_look = 16;
+    /// Updates of one thread between two looks for slots to move.
+    static constexpr std::uint32_t updates_per_look = 16;
     /// Blocks that such a look goes through.
-    static constexpr std::uint32_t blocks_per_stray_look = 8;
+    static constexpr std::uint32_t blocks_per_look = 8;
+    /// Bytes of rows in a segment of slots, unless it is one of the first: a huge page.
+    static constexpr std::size_t segment_bytes = std::size_t{2} << 20;
+    /// Slots in a segment at most.
+    static constexpr std::size_t max_segment = 32768;
+    /// Bytes of rows in free slots that a thread holds ready at most (or one row).
+    static constexpr std::size_t ready_bytes = std::size_t{64} << 10;
+    /// Segments that a directory of segments begins with (a power of two).
+    static constexpr std::uint32_t first_directory = 16;
     /// Free blocks a thread keeps for itself; half of them move to or from the shared depot at once.
     static constexpr std::uint32_t cache_capacity = 64;
     /// Cells of a depot: how many threads can exchange batches without meeting.
@@ -58,8 +65,12 @@ struct TinyTraits {
     static constexpr std::uint32_t retires_per_advance = 1;
     static constexpr std::uint32_t slot_retire_weight = 1;
     static constexpr std::uint32_t spare_slots = 1;
-    static constexpr std::uint32_t adds_per_stray_look = 1;
-    static constexpr std::uint32_t blocks_per_stray_look = 1;
+    static constexpr std::uint32_t updates_per_look = 1;
+    static constexpr std::uint32_t blocks_per_look = 1;
+    static constexpr std::size_t segment_bytes = 4096;
+    static constexpr std::size_t max_segment = 4;
+    static constexpr std::size_t ready_bytes = 4096;
+    static constexpr std::uint32_t first_directory = 1;
     static constexpr std::uint32_t cache_capacity = 2;
     static constexpr std::uint32_t depot_cells = 1;
     static constexpr std::size_t slab_blocks = 2;
