@@ -389,8 +389,15 @@ class BasicLockFreeHotVectorIndex {
     [[nodiscard]] std::uint64_t open_snapshots() const { return slots_.announced(); }
     /// The clock ticks so far: no snapshot taken from now on has an earlier time.
     [[nodiscard]] std::uint64_t time() const { return slots_.now(); }
-    /// Reclaims what can be reclaimed now; true if nothing is left in limbo. The caller holds no snapshot.
-    bool drain(const Handle& me) { return domain_->drain(me); }
+    /// Bytes that rows and their versions take, in use or not. They shrink when vectors are removed.
+    [[nodiscard]] std::uint64_t slot_bytes() const { return slots_.bytes(); }
+    /// Reclaims what can be reclaimed now, and gives memory back; true if nothing is left in limbo. The caller holds no
+    /// snapshot.
+    bool drain(const Handle& me) {
+        domain_->drain(me);
+        slots_.trim(Guard(me));
+        return domain_->drain(me);
+    }
     bool drain() { return drain(self()); }
 
   private:

@@ -279,8 +279,11 @@ class SlotStore {
             const bool bloated = present_.load(B::relaxed()) / 2 > local.compact.get() + Traits::first_segment;
             if (after_removal && !bloated)
                 return no_slot; // each removal would move a vector
-            if (bloated)
+            if (bloated) {
                 local.until_look.set(1);
+                if (local.free_block.get() >= local.compact.get())
+                    give_back_ready(local);
+            }
             if (at <= local.compact.get()) {
                 at = slot_count();
                 local.looks_idle.set(true);
@@ -329,6 +332,7 @@ class SlotStore {
     }
     /// Gives back every segment that has fallen empty, but for what the slots in use would fill.
     void trim(const Guard& guard) {
+        give_back_ready(guard.local());
         const SlotId compact = compact_part(guard);
         // relaxed: segments that are being made are not empty
         for (std::uint32_t n = numbered_.load(B::relaxed()); n != 0 && geometry_.begin(n - 1) >= compact; --n)
@@ -336,10 +340,7 @@ class SlotStore {
     }
     /// A participant leaves.
     void leave(SlotLocal<B, Traits, Local, Entry>& local) {
-        if (const std::uint64_t ready = local.free_slots.get(); ready != 0) {
-            local.free_slots.set(0);
-            give_back({local.free_block.get(), ready});
-        }
+        give_back_ready(local);
         // relaxed: a hint how much is in use
         left_used_.fetch_add(local.used_slots.read(), B::relaxed());
         local.used_slots.add(std::uint64_t{0} - local.used_slots.read());
@@ -619,6 +620,13 @@ class SlotStore {
         local.free_block.set(batch->first);
         local.free_slots.set(batch->mask);
         return true;
+    }
+    /// What a participant holds ready is free again.
+    void give_back_ready(SlotLocal<B, Traits, Local, Entry>& local) {
+        if (const std::uint64_t ready = local.free_slots.get(); ready != 0) {
+            local.free_slots.set(0);
+            give_back({local.free_block.get(), ready});
+        }
     }
     /// Slots that were taken and never published are free again.
     void give_back(typename Free::Batch batch) {
