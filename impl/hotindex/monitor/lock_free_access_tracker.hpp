@@ -222,7 +222,7 @@ class LockFreeAccessTracker {
             sweep_.store(first_step_for(participants), B::relaxed()); // relaxed: as above
             return {};
         }
-        return sweep(tile, end, now, for_each_local);
+        return tile.first() < end ? sweep(tile, end, now, for_each_local) : TierMoves{};
     }
 
   private:
