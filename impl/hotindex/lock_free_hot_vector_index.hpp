@@ -331,11 +331,11 @@ class BasicLockFreeHotVectorIndex {
         return true;
     }
 
-    /// Reassigns all tiers now; returns how many changed. O(size).
+    /// Reassigns all tiers now; returns how many changed. O(largest size so far + threads). Not pinned: access records
+    /// stay where they are, and a change of tier does nothing to a record's next life.
     std::size_t manage_tiers(const Handle& me) const {
-        const Guard guard(me);
         const TierMoves moves = tracker_.manage_tiers(B::read_clock_ms(), tracker_locals());
-        count_moves(guard.local(), moves);
+        count_moves(me.local(), moves);
         return static_cast<std::size_t>(moves.promotions + moves.demotions);
     }
 
@@ -544,6 +544,7 @@ class BasicLockFreeHotVectorIndex {
         check::vector(query, options_, "query");
         Local& local = *snapshot.local_;
         const typename Stats::Timer timer(options_.stats);
+        const ScratchBound bound(Traits::kept_scratch / 4, local.query, local.top);
         local.query.assign(query, options_.metric, local.rows_last_time);
         local.top.reset(k, options_.metric);
         const auto id_of = ids(snapshot);
@@ -561,6 +562,7 @@ class BasicLockFreeHotVectorIndex {
         check::batch(queries, options_);
         Local& local = *snapshot.local_;
         const typename Stats::Timer timer(options_.stats);
+        const ScratchBound bound(Traits::kept_scratch / 2, local.batch);
         local.batch.prepare(queries, options_.dimension, k, options_.metric);
         const auto id_of = ids(snapshot);
         const std::size_t scored = local.batch.scan(blocks(snapshot), id_of);

@@ -57,8 +57,13 @@ struct DefaultTraits {
     static constexpr std::size_t tracked_cells = 256;
     /// One access in so many is counted under Tracking::sampled, with that weight.
     static constexpr std::uint32_t tracking_sample_period = 16;
-    /// Access records looked at in one automatic tier-management step.
+    /// Access records looked at in one automatic tier-management step (a power of two).
     static constexpr std::uint32_t tier_sweep = 256;
+    /// Cells of participants looked at in such a step, where there are no more participants than that.
+    static constexpr std::size_t tier_sweep_cells = 1024;
+    /// Bytes that a thread keeps from one search to the next, at most: half of them for batches, a quarter each for the
+    /// query and for the best k.
+    static constexpr std::size_t kept_scratch = std::size_t{1} << 20;
 };
 
 struct TinyTraits {
@@ -86,6 +91,8 @@ struct TinyTraits {
     static constexpr std::size_t tracked_cells = 2;
     static constexpr std::uint32_t tracking_sample_period = 2;
     static constexpr std::uint32_t tier_sweep = 2;
+    static constexpr std::size_t tier_sweep_cells = 2;
+    static constexpr std::size_t kept_scratch = 256;
 };
 
 } // namespace hotindex
