@@ -162,7 +162,7 @@ void read_values(ByteStream& stream, const Block& block, std::uint64_t total, Ta
     // Divide, do not multiply: the number of rows is the file's word.
     const std::uint64_t there = stream.most_remaining() / row_bytes;
     if (there < (fortran ? block.rows : wanted)) {
-        const bool usable = there != 0 && !fortran && !stream.compressed();
+        const bool usable = there >= 2 && !fortran && !stream.compressed();
         stream.fail(header,
                     fmt::format("the header announces {} rows of {} bytes, but {}", block.rows, row_bytes,
                                 stream.what_remains()),
