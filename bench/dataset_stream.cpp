@@ -12,10 +12,6 @@
 
 namespace hotindex::bench {
 
-namespace {
-constexpr std::size_t chunk_bytes = std::size_t{1} << 20;
-} // namespace
-
 void check_is_file(const std::filesystem::path& file) {
     namespace fs = std::filesystem;
     std::error_code error;
