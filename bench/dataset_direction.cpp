@@ -134,7 +134,8 @@ void leave_out_rows_without_direction(Dataset& dataset, const Origin& origin) {
         return;
     note(dataset, origin.base_file, origin.base_table, 0, base);
     note(dataset, origin.query_file, origin.query_table, origin.first_query, asked);
-    dataset.source += fmt::format("; {} rows and {} queries without a direction left out", base.count(), asked.count());
+    dataset.source += fmt::format("; without a direction and left out: {} of the base, {} of the queries", base.count(),
+                                  asked.count());
     if (base.count() != 0)
         dataset.file_rows = std::move(kept_rows);
     if (!dataset.ground_truth)

@@ -34,8 +34,8 @@ TEST_CASE("under cosine, zero rows are left out with a note of file, table and r
               file.string() + ": 2 rows of 'train' are all zeros, which have no cosine similarity: left out (1, 3)",
               file.string() + ": row 1 of 'test'" + zeros,
               file.string() + ": the ground truth names rows that are left out: 2 of 3 ids a query remain"});
-    CHECK(data.source == "a.hdf5 (HDF5): 5 rows of 2; 3 queries from the same file; 2 rows and 1 queries without a "
-                         "direction left out");
+    CHECK(data.source == "a.hdf5 (HDF5): 5 rows of 2; 3 queries from the same file; without a direction and left out: "
+                         "2 of the base, 1 of the queries");
 }
 
 TEST_CASE("the ids of a ground truth stay the numbers of rows in the file when rows are left out") {
