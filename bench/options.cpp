@@ -1,8 +1,10 @@
 #include "options.hpp"
 
 #include "crew.hpp"
+#include "google_benchmark_versions.hpp"
 #include "strict_flags.hpp"
 
+#include <benchmark/benchmark.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -135,7 +137,8 @@ Options read_options(std::span<const char* const> arguments) {
     if (options.threads.empty())
         options.threads = default_ladder(options.profile);
     // How long a run takes is our business (see measure.hpp): one iteration, however short, is enough.
-    options.google.insert(options.google.begin(), "--benchmark_min_time=0.000001");
+    options.google.insert(options.google.begin(), fmt::format("--benchmark_min_time=0.000001{}",
+                                                              seconds_suffix<benchmark::BenchmarkReporter::Run>));
     return options;
 }
 

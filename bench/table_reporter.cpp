@@ -1,6 +1,6 @@
 #include "table_reporter.hpp"
 
-#include "run_failure.hpp"
+#include "google_benchmark_versions.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ostream.h>

@@ -1,10 +1,11 @@
 // The command line of hotindex_bench, as far as it is about datasets; and how a failed run is told from a good one.
 #include "catch.hpp"
+#include "google_benchmark_versions.hpp"
 #include "options.hpp"
-#include "run_failure.hpp"
 #include "strict_flags.hpp"
 
 #include <benchmark/benchmark.h>
+#include <fmt/format.h>
 
 #include <string>
 #include <vector>
@@ -62,6 +63,13 @@ TEST_CASE("a failed run is recognised in Google Benchmark 1.7 and in what came a
     CHECK(failure_of(RunSince18{skipped_with_error, "wrong size"}) == "wrong size");
     CHECK(failure_of(RunSince18{skipped_with_message, "not here"}) == "not here");
     CHECK_FALSE(failure_of(benchmark::BenchmarkReporter::Run{})); // the one that is installed
+}
+
+TEST_CASE("a least time has a unit where Google Benchmark knows units") {
+    CHECK(seconds_suffix<RunBefore18>.empty());
+    CHECK(seconds_suffix<RunSince18> == "s");
+    CHECK(reading({}).google.front() ==
+          fmt::format("--benchmark_min_time=0.000001{}", seconds_suffix<benchmark::BenchmarkReporter::Run>));
 }
 
 } // namespace
