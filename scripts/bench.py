@@ -75,6 +75,12 @@ def parse_options():
     effort.add_argument("--quick", action="store_true", help="within about 90 seconds")
     effort.add_argument("--full", action="store_true", help="long runs and more threads, without a limit of time")
     parser.add_argument("--dataset", metavar="FILE", type=existing_file, help="vectors to use; default: generated ones")
+    parser.add_argument(
+        "--metric",
+        choices=("cosine", "inner_product", "squared_euclidean"),
+        help="what the dataset is compared by; default: what its file says, otherwise cosine",
+    )
+    parser.add_argument("--rows", metavar="N", type=positive, help="only the first N rows of the dataset")
     parser.add_argument("--threads", metavar="LIST", type=thread_list, help="such as 1,2,4,8")
     parser.add_argument("--filter", metavar="REGEX", type=regular_expression, help="only benchmarks with such a name")
     parser.add_argument("--repetitions", metavar="N", type=positive, help="rounds, all of them run")
@@ -82,13 +88,22 @@ def parse_options():
     options = parser.parse_args()
     if options.out and options.out.exists() and not options.out.is_dir():
         parser.error(f"--out {options.out}: that is a file")
+    if not options.dataset and (options.metric or options.rows):
+        parser.error(f"--{'metric' if options.metric else 'rows'} is about the vectors of a file: give --dataset FILE, too")
     return options
 
 
 def existing_file(text):
-    if not Path(text).is_file():
+    path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: this is a directory; give one of the files in it")
+    if path.exists() and not path.is_file():
+        raise argparse.ArgumentTypeError(f"{text}: this is a pipe or a device; save what it delivers to a file first")
+    if not path.is_file():
         raise argparse.ArgumentTypeError(f"{text}: no such file")
-    return Path(text)
+    if not os.access(path, os.R_OK):
+        raise argparse.ArgumentTypeError(f"{text}: you may not read this file")
+    return path
 
 
 def thread_list(text):
@@ -197,24 +212,30 @@ def describe_source():
     return {"commit": commit or "unknown", "dirty": bool(first_line(["git", "status", "--porcelain"])) if commit else None}
 
 
-def describe_dataset(path):
+def describe_dataset(options):
+    path = options.dataset
     if path is None:
         return "generated"
     digest = hashlib.sha256()
     with path.open("rb") as source:
         for block in iter(lambda: source.read(1 << 20), b""):
             digest.update(block)
-    return f"{path.name}, {path.stat().st_size:,} bytes, sha256 {digest.hexdigest()[:16]}"
+    told = [f"{path.name}, {path.stat().st_size:,} bytes, sha256 {digest.hexdigest()[:16]}"]
+    told += [f"the first {options.rows:,} rows"] if options.rows else []
+    told += [f"compared by {options.metric}"] if options.metric else []
+    return ", ".join(told)
 
 
 # ---- the measurement ----
 
 
 def list_benchmarks(binary, flags):
+    """Their names, and what the binary has to say about the dataset."""
     listed = subprocess.run([binary, *flags, "--benchmark_list_tests"], capture_output=True, text=True, cwd=ROOT)
     if listed.returncode != 0:
         raise Stop(f"{binary.name} failed: {(listed.stderr or listed.stdout).strip() or listed.returncode}")
-    return [line for line in listed.stdout.splitlines() if result_file.parse_name(line)]
+    notes = [line.split("note: ", 1)[1] for line in listed.stderr.splitlines() if f"{binary.name}: note: " in line]
+    return [line for line in listed.stdout.splitlines() if result_file.parse_name(line)], notes
 
 
 def read_entries(path):
@@ -514,9 +535,15 @@ def main():
             flags.append("--quick" if options.quick else "--full")
         if options.dataset:
             flags.append(f"--dataset={options.dataset.resolve()}")
+        if options.metric:
+            flags.append(f"--metric={options.metric}")
+        if options.rows:
+            flags.append(f"--rows={options.rows}")
         if options.filter:
             flags.append(f"--benchmark_filter={options.filter}")
-        names = list_benchmarks(binary, flags)
+        names, dataset_notes = list_benchmarks(binary, flags)
+        if options.dataset:  # summaries are published: no paths of this machine
+            dataset_notes = [note.replace(f"{options.dataset.resolve().parent}/", "") for note in dataset_notes]
         if not names:
             raise Stop(f"no benchmark's name matches --filter {options.filter}" if options.filter else "no benchmark")
         rounds, min_time, deadline = plan_time(effort, options, len(names), begin)
@@ -540,7 +567,7 @@ def main():
         "machine": describe_machine(),
         **describe_build(),
         **source,
-        "dataset": describe_dataset(options.dataset),
+        "dataset": describe_dataset(options),
         "command_line": shlex.join(["scripts/bench", *shown_arguments(sys.argv[1:])]),
         "rounds": measured.rounds,
         "min_time": min_time,
@@ -553,7 +580,7 @@ def main():
     drawn = plot.draw_all(results, folder, None, lambda done, all: progress.show(f"charts: {done} of {all}"))
     progress.clear()
 
-    notes = [measured.note] if measured.note else []
+    notes = [*dataset_notes, *([measured.note] if measured.note else [])]
     if measured.others is not None and measured.others > result_file.QUIET:
         notes.append(
             f"other programs kept {measured.others:.1f} of the {cores()} cores busy meanwhile: "
