@@ -83,11 +83,19 @@ struct SlotLocal {
     /// Before retired slots and entries are asked whether they can be used again.
     void before_reclaim_pass() { announced.set(slots->times_.look()); }
     void before_unguarded_pass() { announced.set({}); }
+    /// A thread takes part. Throws std::bad_alloc.
+    void join() { place.join(); }
+    /// The thread has gone: nothing of the store stays with this participant.
+    void leave() noexcept {
+        place.leave();
+        slots->give_back(*this);
+        slots->departed_.take_over(used_slots);
+    }
     [[nodiscard]] bool owns(const void* address) const noexcept { return place.owns(address); }
 
     SlotStore<B, Traits, Local, Entry>* slots;
-    typename SnapshotTimes<B>::Place place; ///< where this participant's searches announce their times
-    typename B::template var<typename SnapshotTimes<B>::Range> announced; ///< at the beginning of this pass
+    typename SnapshotTimes<B, Traits>::Place place; ///< where this participant's searches announce their times
+    typename B::template var<typename SnapshotTimes<B, Traits>::Range> announced; ///< at the beginning of this pass
     typename B::template var<SlotId> free_block;        ///< first slot of the block that was looked at last
     typename B::template var<std::uint64_t> free_slots; ///< bit i: slot free_block + i is free and this participant's
     typename B::template var<SlotId> turn_at;           ///< where the turn around the blocks ends
@@ -100,7 +108,7 @@ template <class B, class Traits, class Local, class Entry>
 class SlotStore {
   public:
     using Guard = typename EpochDomain<B, Traits, Local>::Guard;
-    using Announcement = typename SnapshotTimes<B>::Announcement;
+    using Announcement = typename SnapshotTimes<B, Traits>::Announcement;
     static constexpr SlotId max_slots = SlotId{1} << 31;
     static constexpr std::size_t block = 64; ///< slots that a scan looks at together
 
@@ -535,6 +543,19 @@ class SlotStore {
         p.segment->block_of(p.offset).free.fetch_add(bit_of(p.offset), B::release(edge::slot_free));
     }
 
+    /// Free slots that a leaving participant held ready.
+    void give_back(SlotLocal<B, Traits, Local, Entry>& local) noexcept {
+        const std::uint64_t free = local.free_slots.get();
+        local.free_slots.set(0);
+        if (free == 0)
+            return;
+        Block& b = place(local.free_block.get()).segment->block_of(place(local.free_block.get()).offset);
+        // relaxed: there is no death to tell of. The bits were clear, here and below, so adding sets them
+        b.idle.fetch_add(free, B::relaxed());
+        // [slot_free] release-RMW; synchronizes-with the acquire-CAS in take_free_slots(); publishes: all uses
+        b.free.fetch_add(free, B::release(edge::slot_free));
+    }
+
     /// A few free slots of one block for this participant, which has none. Throws std::bad_alloc.
     void take_free_slots(const Guard& guard) {
         Local& local = guard.local();
@@ -574,9 +595,8 @@ class SlotStore {
     }
 
     /// So many slots, from 0 on, hold all that are in use, a little limbo and what threads keep ready.
-    [[nodiscard]] static SlotId compact_part(const Guard& guard) {
-        std::uint64_t used = 0;
-        guard.for_each_local([&used](const Local& l) { used += l.used_slots.read(); });
+    [[nodiscard]] SlotId compact_part(const Guard& guard) const {
+        std::uint64_t used = guard.total(departed_, [](const Local& l) { return l.used_slots.read(); });
         // Modulo 2^64, and other threads are at work: it may be off by a few, even below zero.
         if (static_cast<std::int64_t>(used) < 0)
             used = 0;
@@ -702,7 +722,8 @@ class SlotStore {
 
     const std::size_t stride_;
     VersionClock<B> clock_;
-    SnapshotTimes<B> times_;
+    SnapshotTimes<B, Traits> times_;
+    DepartedCounter<B> departed_; ///< used_slots of participants that have left
     std::array<typename B::template atomic<Segment*>, Geometry::segment_of(max_slots - 1) + 1> segments_;
 };
 
