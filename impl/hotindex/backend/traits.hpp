@@ -13,6 +13,10 @@ struct DefaultTraits {
     static constexpr std::uint32_t retires_per_advance = 256;
     /// The same in bytes: large objects count.
     static constexpr std::uint64_t bytes_per_advance = 256 << 10;
+    /// A thread that has tried so often in one epoch (each bytes_per_advance bytes count as one) yields before it goes
+    /// on, until the epoch moves, or so many times in one epoch, and then once for each try. 0: never.
+    static constexpr std::uint64_t tries_per_epoch = 4;
+    static constexpr std::uint32_t yields_per_epoch = 64;
     /// A participant hands over what it retired when it is so many objects or so many bytes, or when an advance is due.
     static constexpr std::uint64_t bag_objects = 64;
     static constexpr std::uint64_t bag_bytes = 64 << 10;
@@ -75,6 +79,8 @@ struct DefaultTraits {
 struct TinyTraits {
     static constexpr std::uint32_t retires_per_advance = 1;
     static constexpr std::uint64_t bytes_per_advance = 1 << 20;
+    static constexpr std::uint64_t tries_per_epoch = 4;
+    static constexpr std::uint32_t yields_per_epoch = 0;
     static constexpr std::uint64_t bag_objects = 2;
     static constexpr std::uint64_t bag_bytes = 1 << 20;
     static constexpr std::uint64_t bags_per_pass = 2;

@@ -111,7 +111,8 @@ class EpochDomain {
     struct Participant {
         explicit Participant(Owner& owner)
             : pinned(0), open_since(0), taken(owners), depth(0u), epoch(0u), due(false), collecting(false), retires(0u),
-              bytes(0u), until_look(1u), looked_at(0u), cell(Bags::no_cell), spare(Bags::no_cell), local(owner) {}
+              bytes(0u), retires_in(0u), tries(0u), yields_left(0u), until_look(1u), looked_at(0u), cell(Bags::no_cell),
+              spare(Bags::no_cell), local(owner) {}
 
         typename B::template atomic<std::uint64_t> pinned;     ///< 0, or epoch * 2 + 1; written by the owner only
         typename B::template atomic<std::uint64_t> open_since; ///< a hint: the open bag's epoch, 0 if it is empty
@@ -119,12 +120,15 @@ class EpochDomain {
         // The rest is the owner's alone, but for the open bag and the counters.
         alignas(isolation) typename B::template var<std::uint32_t> depth;
         typename B::template var<std::uint64_t> epoch;
-        typename B::template var<bool> due;                 ///< there is something to be done after the unpin
-        typename B::template var<bool> collecting;          ///< a reclaimed object's destructor may come here again
-        typename B::template var<std::uint32_t> retires;    ///< their weight since this thread last tried to advance
-        typename B::template var<std::uint64_t> bytes;      ///< retired since then
-        typename B::template var<std::uint32_t> until_look; ///< pins
-        typename B::template var<std::uint64_t> looked_at;  ///< the epoch of the last look
+        typename B::template var<bool> due;                  ///< there is something to be done after the unpin
+        typename B::template var<bool> collecting;           ///< a reclaimed object's destructor may come here again
+        typename B::template var<std::uint32_t> retires;     ///< their weight since this thread last tried to advance
+        typename B::template var<std::uint64_t> bytes;       ///< retired since then
+        typename B::template var<std::uint64_t> retires_in;  ///< the epoch of the next two
+        typename B::template var<std::uint64_t> tries;       ///< to advance, in the present epoch
+        typename B::template var<std::uint32_t> yields_left; ///< in it
+        typename B::template var<std::uint32_t> until_look;  ///< pins
+        typename B::template var<std::uint64_t> looked_at;   ///< the epoch of the last look
         typename B::template var<Bag> open;
         typename B::template var<Bag> aside; ///< open, while the other one is being taken
         typename B::template var<Cell> cell; ///< in hand, for leaving
@@ -252,7 +256,9 @@ class EpochDomain {
         return stats().limbo_objects == 0;
     }
 
-    /// As often as a pin would, looks for what can be reclaimed. For operations that do not pin.
+    /// Looks for what can be reclaimed, wherever it comes from, and reclaims a few bags. Unpinned callers only.
+    void look(const Handle& handle) { look(handle.record_->local); }
+    /// The same as often as a pin would. For operations that do not pin.
     void look_now_and_then(const Handle& handle) {
         if (handle.record_->local.depth.get() == 0)
             count_to_look(handle.record_->local);
@@ -542,11 +548,37 @@ class EpochDomain {
             return;
         me.due.set(false);
         if (advance_is_due(me)) {
+            const std::uint64_t retired = 1 + me.bytes.get() / Traits::bytes_per_advance;
             me.retires.set(0);
             me.bytes.set(0);
             advance_and_take(me);
+            give_way(me, retired);
         }
         collect(me);
+    }
+
+    /// Who has retired its share of an epoch that does not end lets others run, in case one of them was put aside while
+    /// pinned. So threads that outnumber the cores are put aside where they yield, unpinned, and epochs go on. Bounded:
+    /// whoever is behind for good costs each thread yields_per_epoch yields, and then one for each try. `tries`: as
+    /// many as an advance was worth.
+    void give_way(Participant& me, std::uint64_t tries) {
+        // relaxed, here and below: only compared
+        const std::uint64_t e = epoch_.load(B::relaxed());
+        if (e != me.retires_in.get()) {
+            me.retires_in.set(e);
+            me.tries.set(0);
+            me.yields_left.set(Traits::yields_per_epoch);
+        }
+        me.tries.set(me.tries.get() + tries);
+        if (me.tries.get() < Traits::tries_per_epoch || Traits::yields_per_epoch == 0)
+            return;
+        // When the yields are used up, one for each try: the cost of a stopped thread is constant.
+        std::uint32_t left = std::max(1u, me.yields_left.get());
+        for (; left != 0 && epoch_.load(B::relaxed()) == e; --left) {
+            B::yield();
+            advance();
+        }
+        me.yields_left.set(left);
     }
 
     /// Before a pin: once in a while, looks for what nobody else takes care of.
