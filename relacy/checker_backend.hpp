@@ -387,6 +387,7 @@ struct CheckerBackend {
 
     static void took_place(std::uint64_t) noexcept {}
     static void prefetch(const void*) noexcept {}
+    static void yield() noexcept {}
     static void pause(const Location at = Location::current()) {
         rl::ctx().yield(1, rl::debug_info("", at.file_name(), at.line()));
     }
@@ -509,6 +510,14 @@ void play_until(edge e, Work work, const std::source_location at = std::source_l
     }
     stop_before = edge::unnamed;
     expect(stopped, "play_until() comes to that edge", at);
+}
+
+/// Holds the calling thread up until `holds()`, or until the others have had their turn often enough: a mutant that
+/// makes the condition fail must not be killed by the staging.
+template <class Condition>
+void hold_until(Condition holds, const std::source_location at = std::source_location::current()) {
+    for (int turns = 0; turns != 1000 && !holds(); ++turns)
+        CheckerBackend::pause(at);
 }
 
 } // namespace hotindex::model

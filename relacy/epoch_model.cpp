@@ -1,4 +1,5 @@
-// The epoch domain: what is retired outlives every guard that could have seen it, and goes in the end.
+// The epoch domain: what is retired outlives every guard that could have seen it, and goes in the end, whoever comes
+// by.
 #include "model.hpp"
 
 #include <hotindex/backend/traits.hpp>
@@ -10,30 +11,44 @@
 namespace {
 using namespace hotindex;
 using model::expect;
+using model::hold_until;
 using model::Model;
 using B = model::CheckerBackend;
 
-using Domain = EpochDomain<B, TinyTraits, NoLocal>;
-using Guard = Domain::Guard;
-using Handle = Domain::Handle;
-
-/// What readers look at: plain data behind a pointer that a writer swings.
-struct Node : Domain::Retired {
-    explicit Node(int v) : value(v) {}
-    B::var<int> value;
+/// Every retired object is a bag of its own, and the epoch advances only where a scenario says so.
+struct OneByOne : TinyTraits {
+    static constexpr std::uint32_t retires_per_advance = 100;
+    static constexpr std::uint64_t bag_objects = 1;
 };
-std::size_t reclaim(Domain::Retired* node, NoLocal&) {
-    B::destroy(static_cast<Node*>(node));
-    return sizeof(Node);
-}
+/// Bags stay open until somebody asks for them.
+struct StaysOpen : OneByOne {
+    static constexpr std::uint64_t bag_objects = 100;
+};
 
 /// A domain, a handle for each thread, and a shared pointer to a node.
-template <int Threads, int Joined = Threads>
+template <class Traits, int Threads, int Joined = Threads, int Handles = Threads>
 struct Stage {
+    using Domain = EpochDomain<B, Traits, NoLocal>;
+    using Guard = typename Domain::Guard;
+    using Handle = typename Domain::Handle;
+    /// What readers look at: plain data behind a pointer that a writer swings.
+    struct Node : Domain::Retired {
+        explicit Node(int v) : value(v), busy(0) {}
+        B::var<int> value;
+        B::atomic<int> busy; ///< refuses to be reclaimed
+        static std::size_t reclaim(typename Domain::Retired* node, NoLocal&) {
+            auto* const n = static_cast<Node*>(node);
+            if (n->busy.load(B::acquire(edge::unnamed)) != 0) // the model's own edge
+                return 0;
+            B::destroy(n);
+            return sizeof(Node);
+        }
+    };
+
     static constexpr int threads = Threads;
     NoLocal::Owner owner;
     Domain domain{owner};
-    std::array<std::optional<Handle>, static_cast<std::size_t>(Threads)> handles;
+    std::array<std::optional<Handle>, static_cast<std::size_t>(Handles)> handles;
     B::atomic<Node*> head{B::make<Node>(1)};
 
     Stage() {
@@ -47,57 +62,69 @@ struct Stage {
             h.reset();
     }
     Handle& handle(int i) { return *handles[static_cast<std::size_t>(i)]; }
-
-    /// The payload is written after the pin: a fence in the pin must not be what publishes it.
+    void join(int i) { handles[static_cast<std::size_t>(i)].emplace(domain); }
+    void leave(int i) { handles[static_cast<std::size_t>(i)].reset(); }
+    void advance(int times) {
+        for (int i = 0; i != times; ++i)
+            domain.try_advance();
+    }
+    /// A node for all to see, its predecessor to be retired. The payload is written after the pin: a fence in the pin
+    /// must not be what publishes it.
+    Node* swing(int value) {
+        // the model's own edge, borrowed from the map: publishes the node
+        return head.exchange(B::make<Node>(value), B::acq_rel(edge::unnamed));
+    }
     void replace(int thread, int value) {
         const Guard guard(handle(thread));
-        Node* const fresh = B::make<Node>(value);
-        // the model's own edge, borrowed from the map: publishes the node
-        Node* const old = head.exchange(fresh, B::acq_rel(edge::unnamed));
-        guard.retire(old, &reclaim, sizeof(Node));
+        guard.retire(swing(value), &Node::reclaim, sizeof(Node));
     }
     void read(int thread) {
         const Guard guard(handle(thread));
         expect(head.load(B::acquire(edge::unnamed))->value.get() >= 1, "a node holds what was written into it");
     }
+    void everything_goes(int thread) {
+        expect(domain.drain(handle(thread)), "everything goes in the end");
+        expect(domain.stats().limbo_objects == 0 && domain.stats().kept_objects == 0, "nothing is left in limbo");
+    }
 };
 
-struct ReadAgainstReplace : Stage<2> {
+// ---- grace periods
+// -------------------------------------------------------------------------------------------------------
+
+struct ReadAgainstReplace : Stage<TinyTraits, 2> {
     void thread(int i) {
         if (i == 0) {
             replace(0, 2);
-            domain.try_advance();
-            domain.try_advance();
-            domain.try_advance();
-            const Guard collects(handle(0));
+            advance(3);
+            domain.look(handle(0));
         } else {
             read(1);
             read(1);
         }
     }
+    void after() { everything_goes(1); }
 };
 const Model<ReadAgainstReplace> m1("read_against_replace", "a node outlives the guard that saw it");
 
-struct TwoWriters : Stage<2> {
+struct TwoWriters : Stage<TinyTraits, 2> {
     void thread(int i) {
         replace(i, 2 + i);
         replace(i, 4 + i);
     }
+    void after() { everything_goes(0); }
 };
 const Model<TwoWriters> m2("two_writers", "a node that another thread made is retired once and destroyed once");
 
 /// A third thread advances, so that the thread that frees has not seen the readers itself.
-struct AdvancedByAnother : Stage<3> {
+struct AdvancedByAnother : Stage<OneByOne, 3> {
     void thread(int i) {
         if (i == 0) {
             replace(0, 2);
-            const Guard collects(handle(0));
+            domain.look(handle(0));
         } else if (i == 1) {
             read(1);
         } else {
-            domain.try_advance();
-            domain.try_advance();
-            domain.try_advance();
+            advance(3);
         }
     }
 };
@@ -105,26 +132,26 @@ const Model<AdvancedByAnother> m3("advanced_by_another",
                                   "what one thread frees was over for readers that a third one saw leave");
 
 /// Up to just before the race: retired at 3, the epoch is 5, a reader pinned at 4 holds the node.
-struct LastAdvance : Stage<3> {
+struct LastAdvance : Stage<OneByOne, 3> {
     std::optional<Guard> reading;
     Node* held = nullptr;
     LastAdvance() {
         std::optional<Guard> writing(std::in_place, handle(0));
-        domain.try_advance();
+        advance(1);
         reading.emplace(handle(1));
         held = head.load(B::acquire(edge::unnamed));
-        writing->retire(head.exchange(B::make<Node>(2), B::acq_rel(edge::unnamed)), &reclaim, sizeof(Node));
+        writing->retire(swing(2), &Node::reclaim, sizeof(Node));
         writing.reset();
-        domain.try_advance();
+        advance(1);
     }
     void thread(int i) {
         if (i == 0) {
-            const Guard collects(handle(0));
+            domain.look(handle(0));
         } else if (i == 1) {
             expect(held->value.get() == 1, "the held node is whole");
             reading.reset();
         } else {
-            domain.try_advance();
+            advance(1);
         }
     }
 };
@@ -143,118 +170,105 @@ struct LastAdvanceRepinned : LastAdvance {
 const Model<LastAdvanceRepinned> m5("last_advance_repinned",
                                     "a scan that sees the next pin has seen the reads before it");
 
-/// A reader whose announced epoch would lag by two, did it not look again.
-struct LateAnnouncement : Stage<3> {
+/// As above, but the reader leaves: the scan does not look at its record any more.
+struct LastAdvanceLeft : LastAdvance {
+    void thread(int i) {
+        if (i != 1)
+            return LastAdvance::thread(i);
+        expect(held->value.get() == 1, "the held node is whole");
+        reading.reset();
+        leave(1);
+    }
+};
+const Model<LastAdvanceLeft> m6("last_advance_left",
+                                "a scan that passes over who has left knows that its reads are over");
+
+/// A retirer whose announced epoch lags by two: were that its bag's epoch, one advance would do to free what a reader
+/// of the present epoch holds.
+struct LateAnnouncement : Stage<OneByOne, 3> {
+    bool advanced = false;
+    bool holds = false;
+    bool retired = false;
+    bool freed = false;
     void thread(int i) {
         if (i == 0) {
+            hold_until([this] { return holds; });
             replace(0, 2);
-            domain.try_advance();
-            const Guard collects(handle(0));
+            retired = true;
         } else if (i == 1) {
-            read(1);
+            hold_until([this] { return advanced; });
+            const Guard guard(handle(1));
+            const Node* const found = head.load(B::acquire(edge::unnamed));
+            holds = true;
+            hold_until([this] { return freed; });
+            expect(found->value.get() >= 1, "a node holds what was written into it");
         } else {
-            domain.try_advance();
-            domain.try_advance();
+            advance(2);
+            advanced = true;
+            hold_until([this] { return retired; });
+            advance(1);
+            domain.look(handle(2));
+            freed = true;
         }
     }
 };
-const Model<LateAnnouncement> m6("late_announcement", "an announced epoch is the present one or the one before");
+const Model<LateAnnouncement> m7("late_announcement", "an announced epoch is the present one or the one before");
 
-/// A thread that ends leaves its limbo; another one adopts it, or takes the record over.
-struct EndedThread : Stage<2> {
+/// A reader that pins when two advances have seen the retirer leave must not find the node any more.
+struct LateReader : Stage<OneByOne, 3> {
+    bool retired = false;
+    bool old = false;
+    bool pinned = false;
+    bool freed = false;
     void thread(int i) {
         if (i == 0) {
             replace(0, 2);
-            handles[0].reset();
-        } else {
-            read(1);
-            domain.drain(handle(1));
-        }
-    }
-    void after() {
-        expect(domain.drain(handle(1)), "the limbo of an ended thread is collected");
-        expect(domain.stats().limbo_objects == 0, "nothing is left in limbo");
-    }
-};
-const Model<EndedThread> m7("ended_thread", "an ended thread's limbo finds an owner");
-
-struct RecordHandedOver : Stage<2> {
-    RecordHandedOver() { handles[1].reset(); }
-    void thread(int i) {
-        if (i == 0) {
-            replace(0, 2);
-            handles[0].reset();
-        } else {
-            handles[1].emplace(domain);
-            replace(1, 3);
-            read(1);
-        }
-    }
-    void after() {
-        expect(domain.stats().participants <= 2, "no more records than threads that were there at once");
-        expect(domain.drain(handle(1)), "everything goes in the end");
-    }
-};
-const Model<RecordHandedOver> m8("record_handed_over", "a record passes from thread to thread with all that is in it");
-
-struct JoiningTogether : Stage<2, 0> {
-    std::array<std::uint32_t, 2> index{};
-    void thread(int i) {
-        handles[static_cast<std::size_t>(i)].emplace(domain);
-        index[static_cast<std::size_t>(i)] = handle(i).index();
-        read(i);
-    }
-    void after() { expect(index[0] != index[1], "two threads at once have two records"); }
-};
-const Model<JoiningTogether> m9("joining_together", "threads that join at the same time get records of their own");
-
-/// A thread joins while another one retires and looks at all records.
-struct JoinAgainstAdvance : Stage<3, 1> {
-    void thread(int i) {
-        if (i == 0) {
-            replace(0, 2);
-            replace(0, 3);
-            const Guard collects(handle(0));
-        } else {
-            handles[static_cast<std::size_t>(i)].emplace(domain);
-            read(i);
-        }
-    }
-    void after() { expect(domain.stats().participants == 3, "every thread has a record"); }
-};
-const Model<JoinAgainstAdvance> m11("join_against_advance",
-                                    "a reader that joins late is seen, or sees what was unlinked");
-
-/// Limbo of an ended thread, old enough only by an advance that its adopter has not made.
-struct AdoptedAfterAdvance : Stage<3> {
-    std::optional<Guard> reading;
-    Node* held = nullptr;
-    AdoptedAfterAdvance() {
-        domain.try_advance();
-        std::optional<Guard> writing(std::in_place, handle(2));
-        domain.try_advance();
-        reading.emplace(handle(1));
-        held = head.load(B::acquire(edge::unnamed));
-        writing->retire(head.exchange(B::make<Node>(2), B::acq_rel(edge::unnamed)), &reclaim, sizeof(Node));
-        writing.reset();
-        handles[2].reset();
-        domain.try_advance();
-    }
-    void thread(int i) {
-        if (i == 0) {
-            domain.drain(handle(0));
+            retired = true;
         } else if (i == 1) {
+            hold_until([this] { return old; });
+            const Guard guard(handle(1));
+            const Node* const found = head.load(B::acquire(edge::unnamed));
+            pinned = true;
+            hold_until([this] { return freed; });
+            expect(found->value.get() >= 1, "a node holds what was written into it");
+        } else {
+            hold_until([this] { return retired; });
+            advance(2);
+            old = true;
+            hold_until([this] { return pinned; });
+            advance(1);
+            domain.look(handle(2));
+            freed = true;
+        }
+    }
+};
+const Model<LateReader> m8("late_reader", "who pins two epochs later does not find what was retired");
+
+/// A reader looks at the node once everything that is to free it has been done. If the advances missed its pin, or its
+/// own look missed the replacement, the node is gone.
+struct HeldAcrossAdvances : Stage<OneByOne, 2> {
+    bool holds = false;
+    bool collected = false;
+    void thread(int i) {
+        if (i == 0) {
+            hold_until([this] { return holds; });
+            replace(0, 2);
+            advance(3);
+            domain.look(handle(0));
+            collected = true;
+        } else {
+            const Guard guard(handle(1));
+            const Node* const held = head.load(B::acquire(edge::unnamed));
+            holds = true;
+            hold_until([this] { return collected; });
             expect(held->value.get() == 1, "the held node is whole");
-            reading.reset();
-        } else {
-            domain.try_advance();
         }
     }
 };
-const Model<AdoptedAfterAdvance> m12("adopted_after_advance", "adopted limbo is old enough for the adopter too");
+const Model<HeldAcrossAdvances> m9("held_across_advances", "a pin is seen by the advances that come after it");
 
 /// A reader that never leaves stops the epoch, not the others.
-struct StalledReader : Stage<2> {
+struct StalledReader : Stage<TinyTraits, 2> {
     std::optional<Guard> stalled;
     Node* held = nullptr;
     StalledReader() {
@@ -274,10 +288,255 @@ struct StalledReader : Stage<2> {
         expect(held->value.get() == 1, "the held node is whole to the end");
         expect(domain.stats().epochs_advanced <= 1, "the epoch does not pass a pinned reader by more than one");
         stalled.reset();
-        expect(domain.drain(handle(0)), "everything goes when the reader has left");
+        everything_goes(0);
     }
 };
 const Model<StalledReader> m10("stalled_reader", "a stalled reader keeps what it may see, and stops nobody",
                                {.full = 1000});
+
+// ---- bags
+// -------------------------------------------------------------------------------------------------------
+
+/// A bag in the set of an epoch that is four epochs older: who has not heard of the advances in between finds it there.
+struct YoungBag : Stage<OneByOne, 3> {
+    std::optional<Guard> reading;
+    Node* held = nullptr;
+    bool looked = false;
+    YoungBag() { advance(4); } // the epoch is 7: bags of 8 and 4 share a set, in which who sees 7 looks
+    void thread(int i) {
+        if (i == 0) {
+            domain.try_advance();
+            replace(0, 2);
+        } else if (i == 1) {
+            const Guard guard(handle(1));
+            const Node* const found = head.load(B::acquire(edge::unnamed));
+            hold_until([this] { return looked; });
+            expect(found->value.get() >= 1, "a node holds what was written into it");
+        } else {
+            domain.look(handle(2));
+            looked = true;
+        }
+    }
+    void after() { everything_goes(0); }
+};
+const Model<YoungBag> m11("young_bag", "a bag's own epoch decides, not the set that it lies in");
+
+/// A node refuses while it is busy, and is asked again by whoever comes by.
+struct Refused : Stage<OneByOne, 2> {
+    Node* first = nullptr;
+    Refused() {
+        first = head.load(B::acquire(edge::unnamed));
+        first->busy.store(1, B::relaxed()); // relaxed: nothing runs yet
+        replace(0, 2);
+        advance(3);
+    }
+    void thread(int i) {
+        if (i == 0) {
+            first->busy.store(0, B::release(edge::unnamed));
+        } else {
+            domain.look(handle(1));
+            domain.look(handle(1));
+        }
+    }
+    void after() { everything_goes(1); }
+};
+const Model<Refused> m12("refused", "what refused is asked again, by anybody");
+
+/// Two threads collect what a third one left behind.
+struct TwoCollectors : Stage<OneByOne, 2, 3, 3> {
+    TwoCollectors() {
+        replace(2, 2);
+        replace(2, 3);
+        leave(2);
+        advance(3);
+    }
+    void thread(int i) { domain.look(handle(i)); }
+    void after() {
+        expect(domain.stats().limbo_objects == 0, "two looks empty two bags");
+        expect(domain.stats().participants == 2, "who has left is not counted");
+    }
+};
+const Model<TwoCollectors> m13("two_collectors", "every bag is emptied once, whosever it was");
+
+// ---- bags of threads that rest
+// ---------------------------------------------------------------------------------------
+
+/// A participant rests, with something in its bag; another one takes that while the first goes on.
+struct Resting : Stage<StaysOpen, 2> {
+    Resting() { replace(1, 2); }
+    void thread(int i) {
+        if (i == 0)
+            domain.drain(handle(0));
+        else
+            replace(1, 3);
+    }
+    void after() {
+        everything_goes(0); // also of what the other one has in its bag
+    }
+};
+const Model<Resting> m14("resting", "a bag is filled by its owner or taken by another, and not both");
+
+/// As above; the owner hands its bag over without filling it.
+struct RestingHandsOver : Resting {
+    void thread(int i) { domain.drain(handle(i)); }
+};
+const Model<RestingHandsOver> m15("resting_hands_over", "a bag is handed over by its owner, or by who takes it");
+
+/// Two threads come to take the same bag.
+struct TwoTakers : Stage<StaysOpen, 3> {
+    TwoTakers() { replace(2, 2); }
+    void thread(int i) {
+        if (i != 2)
+            domain.drain(handle(i));
+        else
+            replace(2, 3);
+    }
+    void after() { everything_goes(0); }
+};
+const Model<TwoTakers> m16("two_takers", "an open bag is taken by one thread at a time");
+
+/// The owner leaves meanwhile; a third thread joins into what may be its place.
+struct RestingLeaves : Stage<StaysOpen, 2> {
+    RestingLeaves() { replace(1, 2); }
+    void thread(int i) {
+        if (i == 0) {
+            domain.drain(handle(0));
+        } else {
+            leave(1);
+            join(1);
+            replace(1, 3);
+        }
+    }
+    void after() {
+        expect(domain.stats().participants == 2, "a leave is finished by one thread or the other");
+        everything_goes(0);
+    }
+};
+const Model<RestingLeaves> m17("resting_leaves", "who leaves while its bag is taken lets the taker finish that");
+
+// ---- joining and leaving
+// ---------------------------------------------------------------------------------------------
+
+/// A thread that ends leaves its limbo to others.
+struct EndedThread : Stage<TinyTraits, 2> {
+    void thread(int i) {
+        if (i == 0) {
+            replace(0, 2);
+            leave(0);
+        } else {
+            read(1);
+            domain.drain(handle(1));
+        }
+    }
+    void after() { everything_goes(1); }
+};
+const Model<EndedThread> m18("ended_thread", "an ended thread's limbo finds an owner");
+
+struct RecordHandedOver : Stage<OneByOne, 2> {
+    RecordHandedOver() { leave(1); }
+    void thread(int i) {
+        if (i == 0) {
+            replace(0, 2);
+            leave(0);
+        } else {
+            join(1);
+            replace(1, 3);
+            read(1);
+        }
+    }
+    void after() {
+        expect(domain.stats().participants == 1, "who has left is not counted");
+        everything_goes(1);
+    }
+};
+const Model<RecordHandedOver> m19("record_handed_over", "a record passes from thread to thread with all that is in it");
+
+struct JoiningTogether : Stage<OneByOne, 2, 0> {
+    std::array<std::uint32_t, 2> index{};
+    void thread(int i) {
+        join(i);
+        index[static_cast<std::size_t>(i)] = handle(i).index();
+        read(i);
+    }
+    void after() { expect(index[0] != index[1], "two threads at once have two records"); }
+};
+const Model<JoiningTogether> m20("joining_together", "threads that join at the same time get records of their own");
+
+/// The first group is full: both make the next one.
+struct JoiningNextGroup : Stage<OneByOne, 2, 0, 4> {
+    JoiningNextGroup() {
+        join(2);
+        join(3);
+    }
+    void thread(int i) {
+        join(i);
+        expect(handle(i).index() >= 2, "records of others are not given away");
+        read(i);
+    }
+    void after() {
+        expect(handle(0).index() != handle(1).index(), "two threads at once have two records");
+        expect(domain.stats().participants == 4, "every thread has a record");
+    }
+};
+const Model<JoiningNextGroup> m21("joining_next_group", "threads that need a further group agree on one");
+
+/// A thread joins while another one retires and looks at all records; the last one needs a further group.
+struct JoinAgainstAdvance : Stage<TinyTraits, 3, 1> {
+    void thread(int i) {
+        if (i == 0) {
+            replace(0, 2);
+            replace(0, 3);
+        } else {
+            join(i);
+            read(i);
+        }
+    }
+    void after() { expect(domain.stats().participants == 3, "every thread has a record"); }
+};
+const Model<JoinAgainstAdvance> m22("join_against_advance",
+                                    "a reader that joins late is seen, or sees what was unlinked");
+
+/// Limbo of an ended thread, old enough only by an advance that its adopter has not made.
+struct AdoptedAfterAdvance : Stage<OneByOne, 3> {
+    std::optional<Guard> reading;
+    Node* held = nullptr;
+    AdoptedAfterAdvance() {
+        domain.try_advance();
+        std::optional<Guard> writing(std::in_place, handle(2));
+        domain.try_advance();
+        reading.emplace(handle(1));
+        held = head.load(B::acquire(edge::unnamed));
+        writing->retire(swing(2), &Node::reclaim, sizeof(Node));
+        writing.reset();
+        leave(2);
+        domain.try_advance();
+    }
+    void thread(int i) {
+        if (i == 0) {
+            domain.drain(handle(0));
+        } else if (i == 1) {
+            expect(held->value.get() == 1, "the held node is whole");
+            reading.reset();
+        } else {
+            domain.try_advance();
+        }
+    }
+};
+const Model<AdoptedAfterAdvance> m23("adopted_after_advance", "adopted limbo is old enough for the adopter too");
+
+/// As above, one after the other, with nothing but the domain to tell them so.
+struct AdoptedInTurn : AdoptedAfterAdvance {
+    bool left = false;
+    bool advanced = false;
+    void thread(int i) {
+        if (i == 0)
+            hold_until([this] { return advanced; });
+        else if (i == 2)
+            hold_until([this] { return left; });
+        AdoptedAfterAdvance::thread(i);
+        (i == 1 ? left : advanced) = true;
+    }
+};
+const Model<AdoptedInTurn> m24("adopted_in_turn", "whoever adopts limbo has heard of the last reader's end");
 
 } // namespace

@@ -21,6 +21,7 @@ struct SlotTraits : TinyTraits {
     static constexpr std::uint32_t first_segment = 1;
     static constexpr std::uint32_t retires_per_advance = 100;
     static constexpr std::uint32_t spare_slots = 0;
+    static constexpr std::uint64_t bag_objects = 1;
 };
 
 struct Entry {};
@@ -89,10 +90,11 @@ struct Stage {
         last.death = slots().bury(last.slot);
         slots().retire(guard, last.slot);
     }
-    /// So many advances that the next pin collects what was retired.
+    /// So many advances that what was retired can be used again, and is.
     void grace() {
         for (int i = 0; i != 3; ++i)
             domain.try_advance();
+        domain.look(*handles[0]);
     }
     void search() { search(slots().announce(handles[1]->local())); }
     void search(const Slots::Announcement& announcement) {

@@ -58,9 +58,18 @@ class HotVectorIndex {
     struct Local {
         using Owner = HotVectorIndex;
         explicit Local(Owner& o)
-            : tracker(o.hints_.fetch_add(1, std::memory_order_relaxed)) {} // relaxed: any number will do
+            : tracker(o.hints_.fetch_add(1, std::memory_order_relaxed)), owner(&o) {} // relaxed: any number will do
+        /// The thread has gone: what it counted goes to the totals.
+        void leave() noexcept {
+            owner->tracker_.leave(tracker);
+            owner->stats_.leave(stats);
+            prepared.keep_at_most(0);
+            top.keep_at_most(0);
+            batch.keep_at_most(0);
+        }
         Tracker::Local tracker;
         Stats::Shard stats;
+        HotVectorIndex* owner;
         PreparedQuery prepared;
         TopK<Row> top;
         BatchScan<Row> batch;

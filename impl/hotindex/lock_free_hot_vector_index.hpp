@@ -98,6 +98,21 @@ class BasicLockFreeHotVectorIndex {
         Local(Owner& o, std::uint32_t hint)
             : TableLocal<B, Traits, Local, Key, Directed>(o.pools_, hint), SlotLocal<B, Traits, Local, Entry>(o.slots_),
               tracker(hint), owner(&o) {}
+        /// A thread takes part. Throws std::bad_alloc.
+        void join() { SlotLocal<B, Traits, Local, Entry>::join(); }
+        /// The thread has gone: nothing of the index stays with this participant.
+        void leave() noexcept {
+            TableLocal<B, Traits, Local, Key, Directed>::leave();
+            SlotLocal<B, Traits, Local, Entry>::leave();
+            owner->tracker_.leave(tracker);
+            owner->stats_.leave(stats);
+            owner->tracker_.leave(tracker);
+            owner->stats_.leave(stats);
+            owner->departed_.take_over(net_vectors);
+            query.keep_at_most(0);
+            top.keep_at_most(0);
+            batch.keep_at_most(0);
+        }
         /// Asked by the directory when no guard protects the entry any more.
         bool release(Entry& e) {
             const Life& life = owner->lives_.at(e.value.record.get());
@@ -154,12 +169,17 @@ class BasicLockFreeHotVectorIndex {
       private:
         friend class BasicLockFreeHotVectorIndex;
         Snapshot(const BasicLockFreeHotVectorIndex& index, const Handle& me)
-            : Snapshot(index, me.local(), B::planted(bug::count_before_time) ? index.slots_.slot_count() : 0) {}
+            : Snapshot(index, looked(index, me), B::planted(bug::count_before_time) ? index.slots_.slot_count() : 0) {}
         // In this order: the time is announced before the slots are counted.
         Snapshot(const BasicLockFreeHotVectorIndex& index, Local& local, SlotId few)
             : index_(&index), local_(&local), announcement_(index.slots_.announce(local)),
               count_(B::planted(bug::count_before_time) ? few : index.slots_.slot_count()) {
             B::took_place(time());
+        }
+        /// Searches do not pin: so that they, too, empty what others left behind.
+        static Local& looked(const BasicLockFreeHotVectorIndex& index, const Handle& me) {
+            index.domain_->look_now_and_then(me);
+            return me.local();
         }
         const BasicLockFreeHotVectorIndex* index_;
         Local* local_;
@@ -378,8 +398,8 @@ class BasicLockFreeHotVectorIndex {
 
     /// Exact when no operation is running, otherwise off by at most the operations that are running. O(threads).
     [[nodiscard]] std::size_t size() const {
-        std::uint64_t sum = 0;
-        domain_->for_each_local([&sum](const Local& local) { sum += local.net_vectors.read(); });
+        const std::uint64_t sum =
+            domain_->total(departed_, [](const Local& local) { return local.net_vectors.read(); });
         return static_cast<std::int64_t>(sum) < 0 ? 0 : static_cast<std::size_t>(sum);
     }
     [[nodiscard]] bool empty() const { return size() == 0; }
@@ -644,6 +664,7 @@ class BasicLockFreeHotVectorIndex {
     mutable Tracker tracker_;
     SegmentedArray<B, Traits, Life> lives_; ///< by RecordId
     Stats stats_;
+    DepartedCounter<B> departed_; ///< net_vectors of participants that have left
     typename B::template shared<Domain> domain_;
     Directory directory_;
 };

@@ -109,7 +109,8 @@ TEST_CASE("a free slot is found in as many steps among a million as among a thou
             ;
         std::uint64_t most = 0;
         for (int i = 0; i != 100; ++i)
-            most = std::max(most, operations_of([&] { store.slots.discard(me.local(), store.slots.acquire(me.local())); }));
+            most = std::max(most,
+                            operations_of([&] { store.slots.discard(me.local(), store.slots.acquire(me.local())); }));
         return most;
     };
     const std::uint64_t few = steps_among(1'000);

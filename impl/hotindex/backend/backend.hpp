@@ -22,6 +22,7 @@
 //                                light ones order nothing
 //   B::prefetch(address)         a hint without effect on meaning
 //   B::pause()                   in a loop that waits
+//   B::yield()                   lets other threads run, if there are any: a hint
 //   B::make<T>(args...), B::destroy(p)     one object; make throws std::bad_alloc
 //   B::construct_at<T>(memory, args...), B::destroy_at(p)   one object in memory of the caller's
 //   B::make_array<T>(n, init), B::destroy_array(p, n)   n objects, each constructed by `init(void* at)`
@@ -61,6 +62,7 @@ concept Backend = requires(typename B::template atomic<std::uint64_t>& a, typena
     { B::light_fence(edge::unnamed) };
     { B::heavy_fence(edge::unnamed) };
     { B::pause() };
+    { B::yield() };
     { B::verifies } -> std::convertible_to<bool>;
     { B::planted(bug::none) } -> std::same_as<bool>;
     { B::took_place(std::uint64_t{}) };

@@ -15,8 +15,9 @@ namespace hotindex {
 
 // clang-format off
 #define HOTINDEX_EDGES(X)                                                                                               \
-    X(participant_claim,    "a vacated participant record: its limbo, caches and counters, from one thread to the next") \
-    X(participant_link,     "a new participant record, initialised")                                                     \
+    X(participant_claim,    "a vacated participant record: all its uses, to its next owner and to who looks past it") \
+    X(participant_link,     "a new participant record, or group of them, initialised")                                   \
+    X(limbo_taken,          "an open bag that another thread has taken, to its owner; a record to who finishes its leave") \
     X(epoch_pin,            "an unpin to the scan that sees the re-pin instead (C++20 release sequences)")               \
     X(epoch_unpin,          "all reads made under a guard, to whoever frees what they read")                             \
     X(epoch_advance,        "every unpin that an advance has seen, to every later pin and advance")                      \

@@ -17,7 +17,9 @@ namespace hotindex {
     X(pin_once,               "pin does not look at the epoch again after its fence")                                    \
     X(free_one_early,         "limbo is freed two epochs after it was retired, not three")                               \
     X(advance_blindly,        "the epoch advances without a look at who is pinned")                                      \
-    X(adopt_unclaimed,        "limbo of other records is collected without claiming them")                               \
+    X(trust_place,            "a bag is collected for the set that it lies in, whatever its own epoch")                  \
+    X(take_pinned,            "the open bag of another participant is taken although that one is pinned")                \
+    X(fill_taken,             "a participant fills its open bag although another thread is taking it")                   \
     X(clear_blindly,          "who finds a word of an index set empty clears its bit without another look")              \
     X(pop_by_link,            "the depot pops one item by a CAS to the link that it read: ABA")                          \
     X(free_entry_at_once,     "NOEBR_ENTRY: an unlinked entry is used again without a grace period")                     \

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <new>
+#include <thread>
 #include <utility>
 
 #if defined(__x86_64__) || defined(__i386__)
@@ -125,6 +126,8 @@ struct ProductionBackend {
         asm volatile("yield");
 #endif
     }
+
+    static void yield() noexcept { std::this_thread::yield(); }
 
     template <class T, class... Args>
     [[nodiscard]] static T* make(Args&&... args) {

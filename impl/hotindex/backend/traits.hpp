@@ -11,6 +11,28 @@ struct DefaultTraits {
     /// Retires between two attempts to advance the epoch. An attempt costs one heavy fence (about 0.4 us alone, a few
     /// us with other threads running) and a look at every participant.
     static constexpr std::uint32_t retires_per_advance = 256;
+    /// The same in bytes: large objects count.
+    static constexpr std::uint64_t bytes_per_advance = 256 << 10;
+    /// A thread that has tried so often in one epoch (each bytes_per_advance bytes count as one) yields before it goes
+    /// on, until the epoch moves, or so many times in one epoch, and then once for each try. 0: never.
+    static constexpr std::uint64_t tries_per_epoch = 4;
+    static constexpr std::uint32_t yields_per_epoch = 64;
+    /// A participant hands over what it retired when it is so many objects or so many bytes, or when an advance is due.
+    static constexpr std::uint64_t bag_objects = 64;
+    static constexpr std::uint64_t bag_bytes = 64 << 10;
+    /// For each bag that a participant hands over, it empties at most so many that are old enough, and one of those
+    /// that refused.
+    static constexpr std::uint64_t bags_per_pass = 3;
+    /// In so many pins one looks for bags, so that readers empty what writers left behind.
+    static constexpr std::uint32_t pins_per_look = 256;
+    /// Who has something in its bag and has not pinned for so many epochs rests: somebody else takes the bag.
+    static constexpr std::uint64_t idle_epochs = 64;
+    /// Epochs whose bags are kept apart.
+    static constexpr std::uint64_t limbo_epochs = 8;
+    /// Bags that a limbo begins with (a power of two).
+    static constexpr std::uint32_t first_cells = 16;
+    /// Participants that share a word (at most 64).
+    static constexpr std::uint32_t participants_per_group = 64;
     /// As how many retires a slot counts: slots in limbo lengthen every scan, so they are to come back soon.
     static constexpr std::uint32_t slot_retire_weight = 8;
     /// All slots in use, a sixteenth more and this many should lie below all others; what lies above is moved there.
@@ -68,6 +90,17 @@ struct DefaultTraits {
 
 struct TinyTraits {
     static constexpr std::uint32_t retires_per_advance = 1;
+    static constexpr std::uint64_t bytes_per_advance = 1 << 20;
+    static constexpr std::uint64_t tries_per_epoch = 4;
+    static constexpr std::uint32_t yields_per_epoch = 0;
+    static constexpr std::uint64_t bag_objects = 2;
+    static constexpr std::uint64_t bag_bytes = 1 << 20;
+    static constexpr std::uint64_t bags_per_pass = 2;
+    static constexpr std::uint32_t pins_per_look = 64;
+    static constexpr std::uint64_t idle_epochs = 3;
+    static constexpr std::uint64_t limbo_epochs = 4;
+    static constexpr std::uint32_t first_cells = 2;
+    static constexpr std::uint32_t participants_per_group = 2;
     static constexpr std::uint32_t slot_retire_weight = 1;
     static constexpr std::uint32_t spare_slots = 1;
     static constexpr std::uint32_t updates_per_look = 1;

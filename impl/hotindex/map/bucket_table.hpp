@@ -111,6 +111,7 @@ template <class B, class Traits, class Local, class Key, class Value>
 struct TablePools {
     MemoryPool<B, Traits, TableEntry<B, Local, Key, Value>> entries;
     MemoryPool<B, Traits, bucket::Block<B, Local>> blocks;
+    DepartedCounter<B> departed; ///< net_entries of participants that have left
 };
 
 /// What each participant owns of a table; the domain's Local derives from it.
@@ -118,6 +119,11 @@ template <class B, class Traits, class Local, class Key, class Value>
 struct TableLocal {
     using Pools = TablePools<B, Traits, Local, Key, Value>;
     TableLocal(Pools& p, std::uint32_t hint) : pools(&p), entry_cache(hint), block_cache(hint), until_load_check(1u) {}
+    /// The thread has gone: nothing of the table stays with this participant.
+    void leave() noexcept {
+        // Here the pools take back what is in the caches.
+        pools->departed.take_over(net_entries);
+    }
     Pools* pools;
     typename MemoryPool<B, Traits, TableEntry<B, Local, Key, Value>>::Cache entry_cache;
     typename MemoryPool<B, Traits, bucket::Block<B, Local>>::Cache block_cache;
@@ -250,8 +256,8 @@ class BucketTable {
 
     /// Exact when no operation is running, otherwise off by at most the operations that are running.
     [[nodiscard]] std::size_t size() const {
-        std::uint64_t sum = 0;
-        domain_.for_each_local([&sum](const Local& local) { sum += local.net_entries.read(); });
+        const std::uint64_t sum =
+            domain_.total(pools_.departed, [](const Local& local) { return local.net_entries.read(); });
         return static_cast<std::int64_t>(sum) < 0 ? 0 : static_cast<std::size_t>(sum);
     }
 

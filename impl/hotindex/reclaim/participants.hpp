@@ -1,111 +1,184 @@
-// Participants: a list of per-thread records that grows without locks and is never shortened.
+// Participants: per-thread records that are found without locks, and cost nothing when their threads have left.
 //
-// A thread claims a record, owns it until it gives it back, and a later thread takes over a record that was given back,
-// with everything in it. So the number of records is the largest number of threads that were ever there at once,
-// counters in records of ended threads stay counted, and what an ended thread left behind (limbo, cached blocks) finds
-// an owner.
+// Records hang in groups. One word of a group says which of its records are claimed. Whoever looks at all participants
+// looks at claimed records only: a record whose thread has left costs a bit in a word. A thread claims the lowest
+// vacant record, so a burst of threads leaves no trail: those that come later lie at the front.
 //
-// Invariants: a linked record stays linked and at its address until the list is destroyed; `next` and `index` never
-// change after linking; `claimed` is 1 from the winning CAS until its owner's release.
-// Linearization: claim at the CAS of `claimed`, or of `head_` for a new record; release at the store.
-// Progress: claim is lock-free (a CAS fails only because another one succeeded), release is wait-free, for_each is
-// wait-free (bounded by the records linked when it starts).
+// Invariants, with every operation complete
+//   C1  a record's bit is set from the CAS of its claim to its release; between them the record belongs to one thread.
+//   C2  a record is made by the first thread that claims it, and stays at its address until the end.
+//   C3  groups are never taken out. A group's `next` and a record's index never change once they are set.
+//   C4  who finds a bit clear has everything that its last owner did before the release. (Say the scan of an advance:
+//       it does not look whether such a record is pinned, and must know that the reads under its last pin are over.)
+// Linearization: claim at its CAS, release at its addition.
+// Progress: claim is lock-free (a CAS fails only because another one succeeded), release is wait-free, a walk is
+// wait-free (bounded by the groups, and the records claimed, when it comes there).
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
 
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
 
 namespace hotindex {
 
-template <class B, class Local>
+template <class B, class Traits, class Local>
 class Participants {
-  public:
-    struct Record {
-        template <class... Args>
-        explicit Record(Args&&... args) : claimed(1), next(nullptr), index(0), local(std::forward<Args>(args)...) {}
+    struct Group;
+    static constexpr std::uint32_t width = Traits::participants_per_group;
 
-        alignas(isolation) typename B::template atomic<std::uint32_t> claimed;
-        typename B::template var<Record*> next;
-        typename B::template var<std::uint32_t> index; ///< 0, 1, ... in the order of linking
+  public:
+    class Record {
+      public:
+        template <class... Args>
+        explicit Record(Group& group, std::uint32_t i, Args&&... args)
+            : index(i), group_(&group), local(std::forward<Args>(args)...) {}
+        const typename B::template var<std::uint32_t> index; ///< small and dense: 0, 1, 2, ...
+
+      private:
+        friend class Participants;
+        Group* const group_;
+
+      public:
         alignas(isolation) Local local;
     };
 
-    Participants() : head_(nullptr) {}
+    Participants() : first_(0u) {}
     Participants(const Participants&) = delete;
     Participants& operator=(const Participants&) = delete;
 
     /// No record may be in use.
     ~Participants() {
+        destroy_records(first_);
         // relaxed: destruction overlaps with nothing
-        for (Record* r = head_.load(B::relaxed()); r != nullptr;) {
-            Record* const next = r->next.get();
-            B::destroy(r);
-            r = next;
+        for (Group* g = first_.next.load(B::relaxed()); g != nullptr;) {
+            destroy_records(*g);
+            Group* const next = g->next.load(B::relaxed()); // relaxed: as above
+            B::destroy(g);
+            g = next;
         }
     }
 
-    /// A record for the caller alone, until release(). Arguments go to the Local of a new record; a record taken over
-    /// keeps its own. Throws std::bad_alloc.
+    /// A record for the caller alone, until release(). Arguments go to the Local of a new record; a record that was
+    /// left keeps its own. Throws std::bad_alloc; nothing is lost then.
     template <class... Args>
     [[nodiscard]] Record& claim(Args&&... args) {
-        // [participant_link] acquire-load; synchronizes-with the release-CAS below
-        for (Record* r = head_.load(B::acquire(edge::participant_link)); r != nullptr; r = r->next.get())
-            if (try_claim(*r))
-                return *r;
-        Record* const fresh = B::template make<Record>(std::forward<Args>(args)...);
-        // [participant_link] acquire-load; synchronizes-with the release-CAS below: the head's index is read
-        Record* head = head_.load(B::acquire(edge::participant_link));
-        do {
-            fresh->next.set(head);
-            fresh->index.set(head != nullptr ? head->index.get() + 1 : 0);
-            // [participant_link] release-CAS; synchronizes-with every acquire-load of head_; publishes: the record
-            // [participant_link] acquire on failure: the new head's index is read
-        } while (!head_.compare_exchange_weak(head, fresh, B::release(edge::participant_link),
-                                              B::acquire(edge::participant_link)));
-        return *fresh;
+        for (Group* g = &first_;; g = &behind(*g)) {
+            // relaxed: a first guess, the CAS decides
+            Word seen = g->claimed.load(B::relaxed());
+            while (seen != all) {
+                const Word bit = ~seen & (seen + 1); // the lowest that is clear
+                // [participant_claim] acquire-CAS; synchronizes-with the release-RMW in vacate()
+                // relaxed on failure: another guess
+                if (g->claimed.compare_exchange_weak(seen, seen | bit, B::acquire(edge::participant_claim),
+                                                     B::relaxed()))
+                    return own(*g, static_cast<std::uint32_t>(std::countr_zero(bit)), std::forward<Args>(args)...);
+            }
+        }
     }
 
-    /// Takes over this very record if nobody owns it.
-    [[nodiscard]] bool try_claim(Record& r) {
-        // relaxed: only a hint, the CAS decides
-        if (r.claimed.load(B::relaxed()) != 0)
-            return false;
-        std::uint32_t vacant = 0;
-        // [participant_claim] acquire-CAS; synchronizes-with the release-store in release()
-        // relaxed on failure: nothing of the record is read then
-        return r.claimed.compare_exchange_strong(vacant, 1, B::acquire(edge::participant_claim), B::relaxed());
-    }
+    /// Gives the record back, with what is still in it.
+    void release(Record& r) noexcept { vacate(*r.group_, r.index.get() % width); }
 
-    /// Gives the record back with everything in it.
-    void release(Record& r) noexcept {
-        // [participant_claim] release-store; synchronizes-with the acquire-CAS in try_claim(); publishes: the record
-        r.claimed.store(0, B::release(edge::participant_claim));
-    }
-
-    /// Calls visit(Record&) for every linked record, owned or not. What it may read of a record is what that record
-    /// offers to other threads.
+    /// Calls visit(Record&) for every record that is claimed. What it may read of one is what that record offers to
+    /// other threads.
     template <class Visit>
     void for_each(Visit visit) const {
-        // [participant_link] acquire-load; synchronizes-with the release-CAS in claim()
-        for (Record* r = head_.load(B::acquire(edge::participant_link)); r != nullptr; r = r->next.get())
-            visit(*r);
+        all_of([&visit](Record& r) {
+            visit(r);
+            return true;
+        });
     }
 
     /// As for_each, until visit returns false; false then.
     template <class Visit>
     bool all_of(Visit visit) const {
-        // [participant_link] acquire-load; synchronizes-with the release-CAS in claim()
-        for (Record* r = head_.load(B::acquire(edge::participant_link)); r != nullptr; r = r->next.get())
-            if (!visit(*r))
-                return false;
+        for (const Group* g = &first_; g != nullptr; g = after(*g))
+            // [participant_claim] acquire-load; synchronizes-with the release-RMW in vacate() (C4)
+            for (Word left = g->claimed.load(B::acquire(edge::participant_claim)); left != 0; left &= left - 1)
+                // [participant_link] acquire-load; synchronizes-with the release-store in own(). nullptr: its owner is
+                // about to make it
+                if (Record* const r = g->records[static_cast<std::size_t>(std::countr_zero(left))].load(
+                        B::acquire(edge::participant_link));
+                    r != nullptr && !visit(*r))
+                    return false;
         return true;
     }
 
+    /// The first record that was ever made, or nullptr. Nobody may be at work.
+    [[nodiscard]] Record* unguarded_first() const {
+        return first_.records[0].load(B::relaxed()); // relaxed: nobody is at work
+    }
+
   private:
-    typename B::template atomic<Record*> head_;
+    using Word = std::uint64_t;
+    static constexpr Word all = width == 64 ? ~Word{0} : (Word{1} << width) - 1;
+
+    struct Group {
+        explicit Group(std::uint32_t i) : claimed(0), next(nullptr), first(i) {
+            for (auto& r : records)
+                r.store(nullptr, B::relaxed()); // relaxed: construction overlaps with nothing
+        }
+        alignas(isolation) typename B::template atomic<Word> claimed; ///< bit i: record i belongs to somebody
+        alignas(isolation) std::array<typename B::template atomic<Record*>, width> records;
+        typename B::template atomic<Group*> next;
+        const typename B::template var<std::uint32_t> first; ///< index of record 0
+    };
+
+    template <class... Args>
+    Record& own(Group& g, std::uint32_t i, Args&&... args) {
+        auto& cell = g.records[i];
+        // relaxed: an earlier owner of the bit made it, or nobody has
+        Record* r = cell.load(B::relaxed());
+        if (r != nullptr)
+            return *r;
+        try {
+            r = B::template make<Record>(g, g.first.get() + i, std::forward<Args>(args)...);
+        } catch (...) {
+            vacate(g, i);
+            throw;
+        }
+        // [participant_link] release-store; synchronizes-with the acquire-load in all_of(); publishes: the record
+        cell.store(r, B::release(edge::participant_link));
+        return *r;
+    }
+
+    void vacate(Group& g, std::uint32_t i) noexcept {
+        // [participant_claim] release-RMW; synchronizes-with the acquire-CAS in claim() and the acquire-load in
+        // all_of(), also through other claims and releases, which continue its release sequence; publishes: all uses of
+        // the record. The bit was set, so subtracting clears it
+        g.claimed.fetch_add(~(Word{1} << i) + 1, B::release(edge::participant_claim));
+    }
+
+    [[nodiscard]] static Group* after(const Group& g) {
+        // [participant_link] acquire-load; synchronizes-with the release-CAS in behind()
+        return g.next.load(B::acquire(edge::participant_link));
+    }
+    /// The next group, made if there is none. Throws std::bad_alloc.
+    Group& behind(Group& g) {
+        if (Group* const next = after(g))
+            return *next;
+        Group* const fresh = B::template make<Group>(g.first.get() + width);
+        Group* next = nullptr;
+        // [participant_link] release-CAS; synchronizes-with the acquire-load in after(); publishes: the group
+        // [participant_link] acquire on failure: the other thread's group is used
+        if (g.next.compare_exchange_strong(next, fresh, B::release(edge::participant_link),
+                                           B::acquire(edge::participant_link)))
+            return *fresh;
+        B::destroy(fresh);
+        return *next;
+    }
+
+    void destroy_records(Group& g) {
+        for (auto& cell : g.records)
+            if (Record* const r = cell.load(B::relaxed())) // relaxed: destruction overlaps with nothing
+                B::destroy(r);
+    }
+
+    Group first_;
 };
 
 /// A counter with one writing thread and any number of readers: no read-modify-write, no lost update.
@@ -121,6 +194,29 @@ class OwnedCounter {
     [[nodiscard]] std::uint64_t read() const noexcept {
         // relaxed: see add()
         return value_.load(B::relaxed());
+    }
+    /// Owner only: the value, which begins at 0 again.
+    [[nodiscard]] std::uint64_t take() noexcept {
+        const std::uint64_t n = read();
+        value_.store(0, B::relaxed()); // relaxed: see add()
+        return n;
+    }
+
+  private:
+    typename B::template atomic<std::uint64_t> value_;
+};
+
+/// What participants that have left had counted. Belongs to the structure that they took part in.
+template <class B>
+class DepartedCounter {
+  public:
+    DepartedCounter() : value_(0) {}
+    /// In leave(): takes over what the leaving participant has counted.
+    void take_over(OwnedCounter<B>& counter) noexcept {
+        value_.fetch_add(counter.take(), B::relaxed()); // relaxed: see OwnedCounter::add()
+    }
+    [[nodiscard]] std::uint64_t read() const noexcept {
+        return value_.load(B::relaxed()); // relaxed: see OwnedCounter::add()
     }
 
   private:

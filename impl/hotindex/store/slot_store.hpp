@@ -81,14 +81,19 @@ struct SlotLocal {
     /// Before retired slots and entries are asked whether they can be used again.
     void before_reclaim_pass() { announced.set(slots->times_.look()); }
     void before_unguarded_pass() { announced.set({}); }
-    /// This participant leaves: the slots that it held ready are free again.
-    void leave() { slots->leave(*this); }
+    /// A thread takes part. Throws std::bad_alloc.
+    void join() { place.join(); }
+    /// The thread has gone: nothing of the store stays with this participant.
+    void leave() noexcept {
+        place.leave();
+        slots->leave(*this);
+    }
     [[nodiscard]] bool owns(const void* address) const noexcept { return place.owns(address); }
 
     SlotStore<B, Traits, Local, Entry>* slots;
-    typename SnapshotTimes<B>::Place place; ///< where this participant's searches announce their times
-    typename B::template var<typename SnapshotTimes<B>::Range> announced; ///< at the beginning of this pass
-    typename B::template var<SlotId> free_block;                          ///< first slot of the word that these are of:
+    typename SnapshotTimes<B, Traits>::Place place; ///< where this participant's searches announce their times
+    typename B::template var<typename SnapshotTimes<B, Traits>::Range> announced; ///< at the beginning of this pass
+    typename B::template var<SlotId> free_block;        ///< first slot of the word that these are of:
     typename B::template var<std::uint64_t> free_slots; ///< bit i: slot free_block + i is this participant's, unused
     // What stray() remembers.
     typename B::template var<SlotId> compact;  ///< where all slots in use would have their place, below this one
@@ -102,7 +107,7 @@ template <class B, class Traits, class Local, class Entry>
 class SlotStore {
   public:
     using Guard = typename EpochDomain<B, Traits, Local>::Guard;
-    using Announcement = typename SnapshotTimes<B>::Announcement;
+    using Announcement = typename SnapshotTimes<B, Traits>::Announcement;
     static constexpr SlotId max_slots = SlotGeometry<Traits>::max_slots;
 
     /// `stride`: floats from row to row.
@@ -110,7 +115,7 @@ class SlotStore {
         : stride_(stride), geometry_(stride * sizeof(float)),
           slots_at_once_(static_cast<SlotId>(
               std::clamp<std::size_t>(Traits::ready_bytes / (stride * sizeof(float)), 1, Traits::fresh_indices))),
-          times_(clock_), numbered_(0u), present_(0), left_used_(0) {}
+          times_(clock_), numbered_(0u), present_(0) {}
     SlotStore(const SlotStore&) = delete;
     SlotStore& operator=(const SlotStore&) = delete;
     ~SlotStore() {
@@ -339,11 +344,9 @@ class SlotStore {
             release_segment(guard, n - 1);
     }
     /// A participant leaves.
-    void leave(SlotLocal<B, Traits, Local, Entry>& local) {
+    void leave(SlotLocal<B, Traits, Local, Entry>& local) noexcept {
         give_back_ready(local);
-        // relaxed: a hint how much is in use
-        left_used_.fetch_add(local.used_slots.read(), B::relaxed());
-        local.used_slots.add(std::uint64_t{0} - local.used_slots.read());
+        departed_.take_over(local.used_slots);
     }
 
     /// The row of a slot that the guard keeps: `stride` floats.
@@ -651,8 +654,7 @@ class SlotStore {
 
     /// So many slots, from 0 on, would hold all that are in use, a little limbo and what threads hold ready.
     [[nodiscard]] SlotId compact_part(const Guard& guard) const {
-        std::uint64_t used = left_used_.load(B::relaxed()); // relaxed: a hint
-        guard.for_each_local([&used](const Local& l) { used += l.used_slots.read(); });
+        std::uint64_t used = guard.total(departed_, [](const Local& l) { return l.used_slots.read(); });
         // Modulo 2^64, and other threads are at work: it may be off by a few, even below zero.
         if (static_cast<std::int64_t>(used) < 0)
             used = 0;
@@ -780,13 +782,13 @@ class SlotStore {
     const SlotGeometry<Traits> geometry_;
     const SlotId slots_at_once_; ///< that a participant takes
     VersionClock<B> clock_;
-    SnapshotTimes<B> times_;
+    SnapshotTimes<B, Traits> times_;
     Free free_;
     IndexSet<B, Traits> absent_; ///< segments that have a number and are not there
     SegmentedArray<B, Traits, typename B::template atomic<Segment*>, Traits::first_directory> directory_;
     alignas(isolation) typename B::template atomic<std::uint32_t> numbered_; ///< segments that have a number
     typename B::template atomic<std::uint64_t> present_;                     ///< slots of all segments that are there
-    typename B::template atomic<std::uint64_t> left_used_; ///< used_slots of the participants that have left
+    DepartedCounter<B> departed_; ///< used_slots of participants that have left
 };
 
 } // namespace hotindex

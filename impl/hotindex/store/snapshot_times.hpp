@@ -22,7 +22,7 @@
 //       death, hence decides for a time that is no earlier.
 // Linearization: of a snapshot at the load of the clock whose value was decided.
 // Progress: an announcement is wait-free; one that is made while the same thread has another is lock-free, because it
-// claims a further cell. watched() is wait-free: bounded by the cells.
+// claims a further cell. watched() is wait-free: bounded by the cells of those that are there now.
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
@@ -35,7 +35,7 @@
 
 namespace hotindex {
 
-template <class B>
+template <class B, class Traits>
 class SnapshotTimes {
     using Word = version::Word;
     // A cell holds a time, which is below first_special, or one of these.
@@ -50,13 +50,17 @@ class SnapshotTimes {
         typename VersionClock<B>::Cell time;
         typename B::template var<std::uint64_t> openings; ///< the owner's
     };
-    using Cells = Participants<B, Cell>;
+    using Cells = Participants<B, Traits, Cell>;
 
   public:
-    /// A participant's own cell. It is never given back: a participant's record is not destroyed before its domain.
+    /// A participant's own cell, from join() to leave().
     class Place {
       public:
-        explicit Place(SnapshotTimes& times) : times_(&times), own_(&times.cells_.claim()), busy_(false) {}
+        explicit Place(SnapshotTimes& times) : times_(&times), own_(nullptr), busy_(false) {}
+        /// Throws std::bad_alloc.
+        void join() { own_ = &times_->cells_.claim(); }
+        /// Every announcement has ended.
+        void leave() noexcept { times_->cells_.release(*std::exchange(own_, nullptr)); }
         /// Is this the address of this participant's own announcement?
         [[nodiscard]] bool owns(const void* address) const noexcept { return address == &own_->local.time; }
 
@@ -82,7 +86,7 @@ class SnapshotTimes {
             // [snapshot_end] release-store; synchronizes-with the acquire-loads in look() and is_watched(): a call that
             // sees this instead of the end before it must see the reads before that end, too
             cell.time.store(open(n), B::release(edge::snapshot_end));
-            // [epoch_fence] light; pairs-with heavy in EpochDomain::try_advance()
+            // [epoch_fence] light; pairs-with heavy in EpochDomain::advance()
             B::light_fence(edge::epoch_fence);
             time_ = B::planted(bug::time_before_open) ? early : clock.now();
             Word found = open(n);
