@@ -170,8 +170,7 @@ class BasicLockFreeHotVectorIndex {
     /// Throws InvalidArgument for bad options, std::bad_alloc.
     explicit BasicLockFreeHotVectorIndex(IndexOptions options)
         : options_((check::options(options), std::move(options))), hints_(0u), slots_(row_stride(options_.dimension)),
-          tracker_(options_), domain_(std::in_place, *this),
-          directory_(*domain_, pools_, options_.expected_vectors) {}
+          tracker_(options_), domain_(std::in_place, *this), directory_(*domain_, pools_, options_.expected_vectors) {}
     BasicLockFreeHotVectorIndex(const BasicLockFreeHotVectorIndex&) = delete;
     BasicLockFreeHotVectorIndex& operator=(const BasicLockFreeHotVectorIndex&) = delete;
     ~BasicLockFreeHotVectorIndex() {

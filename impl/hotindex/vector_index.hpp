@@ -132,7 +132,7 @@ void batch(std::span<const float> queries, const IndexOptions& options);
 /// | memory exhausted                          | std::bad_alloc; the index is as before the call (strong)      |
 ///
 /// Thread-safety: every member may be called from any number of threads at once; construction and destruction may not
-/// overlap with anything.
+/// overlap with any call. Threads that have used an index may end before it, after it or meanwhile.
 template <class I>
 concept VectorIndex = std::constructible_from<I, IndexOptions> &&
                       requires(I& index, const I& reader, std::string_view id, std::span<const float> vector,

@@ -6,17 +6,16 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
-#include <string>
-#include <vector>
-
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/membarrier.h>
 #include <linux/seccomp.h>
+#include <string>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <vector>
 
 namespace hotindex::tests {
 

@@ -9,9 +9,8 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
-#include <string>
-
 #include <sched.h>
+#include <string>
 
 namespace {
 using namespace hotindex;
@@ -31,13 +30,13 @@ bool has(const tests::Ended& ended, const char* text) {
 } // namespace
 
 TEST_CASE("of a light and a heavy half, one side sees the other's write", "[fence][threads]") {
-    const Seen seen = run<Shipped>(100'000, 20s);
+    const Seen seen = run<Shipped>(100'000, 10s);
     CHECK(seen.both_old == 0);
     CHECK(seen.rounds > 0);
 }
 
 TEST_CASE("of two heavy halves, one side sees the other's write", "[fence][threads]") {
-    CHECK(run<BothHeavy>(50'000, 20s).both_old == 0);
+    CHECK(run<BothHeavy>(50'000, 10s).both_old == 0);
 }
 
 TEST_CASE("the litmus test notices a half that is missing", "[fence][threads]") {

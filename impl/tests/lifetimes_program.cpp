@@ -1,6 +1,7 @@
 // What ends when: a program of its own for what a test binary cannot do to itself. lifetimes_test.cpp runs it.
 //
-// usage: lifetimes_program statics             structures used from everything that runs at a thread's and at main's end
+// usage: lifetimes_program statics             structures used from everything that runs at a thread's and at main's
+// end
 //        lifetimes_program exit-elsewhere      the same, where another thread than main calls exit()
 //        lifetimes_program plugin MODULE       a module that is unloaded, before and after the threads that used it
 //        lifetimes_program fences              which fences, and do they work?
@@ -18,17 +19,16 @@
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <dlfcn.h>
 #include <memory>
 #include <optional>
+#include <pthread.h>
 #include <string>
 #include <string_view>
-#include <thread>
-#include <vector>
-
-#include <dlfcn.h>
-#include <pthread.h>
 #include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
+#include <vector>
 
 namespace {
 using namespace hotindex;
@@ -146,8 +146,7 @@ struct Module {
     explicit Module(const char* path) : handle(dlopen(path, RTLD_NOW | RTLD_LOCAL)) {
         require(handle != nullptr, fmt::format("dlopen: {}", path));
         own = reinterpret_cast<int (*)()>(dlsym(handle, "hotindex_test_plugin_own"));
-        hosts =
-            reinterpret_cast<int (*)(LockFreeHotVectorIndex*)>(dlsym(handle, "hotindex_test_plugin_hosts"));
+        hosts = reinterpret_cast<int (*)(LockFreeHotVectorIndex*)>(dlsym(handle, "hotindex_test_plugin_hosts"));
         require(own != nullptr && hosts != nullptr, "dlsym");
     }
     void close() const { require(dlclose(handle) == 0, "dlclose"); }

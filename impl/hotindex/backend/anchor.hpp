@@ -19,9 +19,8 @@
 #include <memory>
 #include <new>
 #include <thread>
-#include <utility>
-
 #include <unistd.h>
+#include <utility>
 
 namespace hotindex {
 

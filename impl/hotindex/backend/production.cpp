@@ -8,9 +8,8 @@
 #include <chrono>
 #include <cstdlib>
 #include <thread>
-#include <utility>
-
 #include <unistd.h>
+#include <utility>
 
 #if defined(__linux__)
 #include <linux/membarrier.h>

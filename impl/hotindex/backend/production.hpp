@@ -27,7 +27,9 @@ namespace hotindex {
 class AsymmetricFence {
   public:
     /// true: the light half is a compiler barrier and the heavy half a membarrier. false: both are full fences.
-    static bool asymmetric() noexcept { return kind_.load(std::memory_order_relaxed) == Kind::membarrier; } // relaxed: a statistic
+    static bool asymmetric() noexcept {
+        return kind_.load(std::memory_order_relaxed) == Kind::membarrier;
+    } // relaxed: a statistic
     /// From now on both halves are full fences. While no operation of any structure runs.
     static void fall_back() noexcept { kind_.store(Kind::full, std::memory_order_seq_cst); }
     /// Orders as described at Backend. Costs nothing but lost reordering when asymmetric().

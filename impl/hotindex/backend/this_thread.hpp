@@ -25,11 +25,10 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <utility>
-
 #include <cxxabi.h>
+#include <memory>
 #include <pthread.h>
+#include <utility>
 
 namespace hotindex {
 
@@ -194,8 +193,7 @@ class [[gnu::visibility("hidden")]] ThisThread {
 
   private:
     struct Joined : Membership {
-        explicit Joined(const Anchored<Domain>& domain)
-            : Membership(domain.anchor(), &Joined::leave), handle(*domain) {
+        explicit Joined(const Anchored<Domain>& domain) : Membership(domain.anchor(), &Joined::leave), handle(*domain) {
             anchor->share();
         }
         Joined(const Joined&) = delete;

@@ -9,8 +9,8 @@
 // Linearization, progress: see BucketTable. update() calls its function once for each attempt.
 // Strong guarantee: what throws (std::bad_alloc, copies of keys and values, hash, equality, functions) changes nothing.
 //
-// Values that cannot be copied. Several threads may be looking at a value, so none can be moved out of the map, and what
-// hands out copies (get, exchange) needs a copyable Value. Everything else takes any Value that can be moved, as
+// Values that cannot be copied. Several threads may be looking at a value, so none can be moved out of the map, and
+// what hands out copies (get, exchange) needs a copyable Value. Everything else takes any Value that can be moved, as
 // std::map does, and visit() shows a value where it is.
 #pragma once
 
