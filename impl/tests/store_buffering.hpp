@@ -8,7 +8,9 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <sched.h>
 #include <thread>
+#include <vector>
 
 namespace hotindex::store_buffering {
 
@@ -33,6 +35,35 @@ struct NothingOnTheFirstSide {
     static void second() noexcept { __sync_synchronize(); }
 };
 
+/// Cores that the calling thread may use.
+inline std::vector<int> cores() {
+    cpu_set_t mine;
+    std::vector<int> all;
+    if (sched_getaffinity(0, sizeof mine, &mine) == 0)
+        for (int core = 0; core != CPU_SETSIZE; ++core)
+            if (CPU_ISSET(static_cast<std::size_t>(core), &mine))
+                all.push_back(core);
+    return all;
+}
+
+/// Keeps the calling thread on one core while it lives, where the kernel allows that.
+class StayOn {
+  public:
+    explicit StayOn(int core) {
+        sched_getaffinity(0, sizeof before_, &before_);
+        cpu_set_t one;
+        CPU_ZERO(&one);
+        CPU_SET(static_cast<std::size_t>(core), &one);
+        sched_setaffinity(0, sizeof one, &one);
+    }
+    StayOn(const StayOn&) = delete;
+    StayOn& operator=(const StayOn&) = delete;
+    ~StayOn() { sched_setaffinity(0, sizeof before_, &before_); }
+
+  private:
+    cpu_set_t before_{};
+};
+
 /// Plays rounds until there were `most`, or `limit` has passed, or (stop_at_once) one went wrong.
 template <class Fences>
 Seen run(std::uint64_t most, std::chrono::steady_clock::duration limit, bool stop_at_once = false) {
@@ -45,12 +76,14 @@ Seen run(std::uint64_t most, std::chrono::steady_clock::duration limit, bool sto
         alignas(128) std::atomic<int> first_read{0};
         std::atomic<std::uint64_t> done{0}; ///< the round that the first side has finished
     } shared;
-    // Waits actively, because both sides must start within nanoseconds of each other; gives the core away now and
-    // then, because there may be one for both.
-    const auto wait = [](const std::atomic<std::uint64_t>& word, std::uint64_t value) {
+    // Each side on a core of its own. It waits actively, for as long as the kernel lets it: on a machine with much else
+    // to do, that is when the two run at the same time. With one core for both, the other side is let on at once.
+    const std::vector<int> may_use = cores();
+    const int patience = may_use.size() > 1 ? 10'000'000 : 100;
+    const auto wait = [patience](const std::atomic<std::uint64_t>& word, std::uint64_t value) {
         std::uint64_t seen = 0;
         for (int spins = 1; (seen = word.load(std::memory_order_acquire)) != value && seen != over; ++spins)
-            if (spins % 20'000 == 0)
+            if (spins % patience == 0)
                 std::this_thread::yield();
         return seen == value;
     };
@@ -58,7 +91,9 @@ Seen run(std::uint64_t most, std::chrono::steady_clock::duration limit, bool sto
         for (std::uint64_t i = 0; i != steps; ++i)
             std::atomic_signal_fence(std::memory_order_seq_cst);
     };
+    const StayOn mine(may_use.empty() ? 0 : may_use.front());
     std::thread first([&] {
+        const StayOn its(may_use.empty() ? 0 : may_use.back());
         for (std::uint64_t round = 1;; ++round) {
             shared.ready.store(round, std::memory_order_release);
             if (!wait(shared.begin, round))
@@ -77,7 +112,7 @@ Seen run(std::uint64_t most, std::chrono::steady_clock::duration limit, bool sto
         shared.x.store(0, std::memory_order_relaxed);
         shared.y.store(0, std::memory_order_relaxed);
         shared.begin.store(round, std::memory_order_release);
-        linger(round % 31);
+        linger(round % 511); // about as long as the other side takes to see that it may begin
         shared.y.store(1, std::memory_order_release);
         Fences::second();
         const int second_read = shared.x.load(std::memory_order_acquire);
