@@ -8,7 +8,8 @@
 
 #include <cerrno>
 #include <chrono>
-#include <csignal>#include <string>
+#include <csignal>
+#include <string>
 
 namespace {
 using namespace hotindex;
