@@ -14,11 +14,9 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <new>
-#include <thread>
 #include <unistd.h>
 #include <utility>
 
@@ -69,10 +67,8 @@ class Anchor {
             if (holder != me &&
                 holder_.compare_exchange_strong(holder, me, std::memory_order_acquire, std::memory_order_relaxed))
                 return;
-            if (tries < 64)
-                std::this_thread::yield();
-            else // the holder may have a lower priority than this thread
-                std::this_thread::sleep_for(std::chrono::microseconds(50));
+            if (tries >= 64) // the holder waits for a core, which it must get even if its priority is lower
+                usleep(50);
         }
     }
     void leave() noexcept { holder_.store(nobody, std::memory_order_release); }
