@@ -427,12 +427,22 @@ struct CheckerBackend {
             destroy_at(objects + i);
     }
 
+    /// A structure's domain. Models use explicit handles, so no thread needs to know whether it still is there.
     template <class T>
-    using shared = std::shared_ptr<T>;
-    template <class T, class... Args>
-    [[nodiscard]] static shared<T> make_shared(Args&&... args) {
-        return shared<T>(make<T>(std::forward<Args>(args)...), [](T* object) { destroy(object); });
-    }
+    class anchored {
+      public:
+        template <class... Args>
+        explicit anchored(std::in_place_t, Args&&... args) : domain_(make<T>(std::forward<Args>(args)...)) {}
+        anchored(const anchored&) = delete;
+        anchored& operator=(const anchored&) = delete;
+        ~anchored() { destroy(domain_); }
+        void close() noexcept {}
+        [[nodiscard]] T* operator->() const noexcept { return domain_; }
+        [[nodiscard]] T& operator*() const noexcept { return *domain_; }
+
+      private:
+        T* domain_;
+    };
 
     /// Time stands still but for what a model does to it.
     [[nodiscard]] static std::int64_t read_clock_ms() noexcept { return clock_ms; }

@@ -149,7 +149,7 @@ struct Scripted {
             c.answer = map.insert(me, c.key, c.value) ? 1 : 0;
             break;
         case Call::assign:
-            c.answer = map.insert_or_assign(me, c.key, c.value).value_or(0);
+            c.answer = map.exchange(me, c.key, c.value).value_or(0);
             break;
         case Call::update:
             c.answer = map.update(me, c.key, [&](int old) { return old + c.value; }) ? 1 : 0;

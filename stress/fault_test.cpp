@@ -99,7 +99,8 @@ TEST_CASE("hash, equality, copies and functions that throw leave a map as it was
                                intact(30);
                                CHECK_FALSE(map.contains(key(30)));
                            }) >= 4);
-        CHECK(fail_in_turn([&] { return map.insert_or_assign(key(30), Fragile(31))->value == 30; }, was(30)) >= 3);
+        CHECK(fail_in_turn([&] { return map.exchange(key(30), Fragile(31))->value == 30; }, was(30)) >= 3);
+        CHECK(fail_in_turn([&] { return !map.insert_or_assign(key(30), Fragile(31)); }, was(31)) >= 2);
         CHECK(fail_in_turn([&] { return map.get(key(30))->value == 31; }, was(31)) >= 3);
         const auto next = [](const Fragile& old) {
             count_down();

@@ -82,7 +82,7 @@ class HotVectorIndex {
     /// Throws InvalidArgument for bad options, std::bad_alloc.
     explicit HotVectorIndex(IndexOptions options)
         : options_((check::options(options), std::move(options))), stride_(row_stride(options_.dimension)),
-          tracker_(options_), domain_(std::make_shared<Domain>(*this)) {
+          tracker_(options_), domain_(std::in_place, *this) {
         if (options_.expected_vectors != 0) {
             reserve_rows(options_.expected_vectors);
             positions_.reserve(options_.expected_vectors);
@@ -398,7 +398,7 @@ class HotVectorIndex {
     std::atomic<std::uint32_t> hints_{0};
     mutable Tracker tracker_; // mutable: reads are counted
     Stats stats_;
-    std::shared_ptr<Domain> domain_;
+    Anchored<Domain> domain_;
 
     mutable Mutex mutex_;
     // Guarded by mutex_:

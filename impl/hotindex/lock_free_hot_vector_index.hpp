@@ -190,11 +190,13 @@ class BasicLockFreeHotVectorIndex {
     /// Throws InvalidArgument for bad options, std::bad_alloc.
     explicit BasicLockFreeHotVectorIndex(IndexOptions options)
         : options_((check::options(options), std::move(options))), hints_(0u), slots_(row_stride(options_.dimension)),
-          tracker_(options_), domain_(B::template make_shared<Domain>(*this)),
-          directory_(*domain_, pools_, options_.expected_vectors) {}
+          tracker_(options_), domain_(std::in_place, *this), directory_(*domain_, pools_, options_.expected_vectors) {}
     BasicLockFreeHotVectorIndex(const BasicLockFreeHotVectorIndex&) = delete;
     BasicLockFreeHotVectorIndex& operator=(const BasicLockFreeHotVectorIndex&) = delete;
-    ~BasicLockFreeHotVectorIndex() { domain_->unguarded_reclaim_all(); }
+    ~BasicLockFreeHotVectorIndex() {
+        domain_.close();
+        domain_->unguarded_reclaim_all();
+    }
 
     /// A handle for the explicit variants. Used by one thread at a time; ends before the index.
     [[nodiscard]] Handle join() const { return Handle(*domain_); }
@@ -665,7 +667,7 @@ class BasicLockFreeHotVectorIndex {
     SegmentedArray<B, Traits, Life> lives_; ///< by RecordId
     Stats stats_;
     DepartedCounter<B> departed_; ///< net_vectors of participants that have left
-    typename B::template shared<Domain> domain_;
+    typename B::template anchored<Domain> domain_;
     Directory directory_;
 };
 

@@ -1,11 +1,10 @@
+#include <hotindex/search/similarity.hpp>
 #include <hotindex/vector_index.hpp>
 
 #include <fmt/format.h>
 
-#include <array>
 #include <cmath>
 #include <cstddef>
-#include <numeric>
 
 namespace hotindex {
 
@@ -61,28 +60,19 @@ void id(std::string_view id) {
 
 namespace {
 void row(std::span<const float> vector, const IndexOptions& options, const std::string& where) {
-    // Eight sums side by side, and no branch in the loop, so that it costs a fraction of what follows it.
-    constexpr std::size_t lanes = 8;
-    std::array<float, lanes> sums{};
-    std::size_t i = 0;
-    for (; i + lanes <= vector.size(); i += lanes)
-        for (std::size_t l = 0; l != lanes; ++l)
-            sums[l] += vector[i + l] * vector[i + l];
-    for (std::size_t l = 0; i != vector.size(); ++i, ++l)
-        sums[l] += vector[i] * vector[i];
-    const float squares = std::accumulate(sums.begin(), sums.end(), 0.0F);
+    // As the kernels add, so that what is accepted here has a norm there.
+    const float squares = squared_norm(vector);
     // A number that is not finite makes the sum not finite; so may large ones.
     if (!std::isfinite(squares)) [[unlikely]]
-        for (i = 0; i != vector.size(); ++i)
+        for (std::size_t i = 0; i != vector.size(); ++i)
             if (!std::isfinite(vector[i]))
                 throw InvalidArgument(
                     fmt::format("{} has {} at position {}; give finite numbers only", where, vector[i], i));
-    // The kernels divide by this norm, so what counts is the norm in float arithmetic, not the exact one.
-    if (options.metric == Metric::cosine && !(squares >= smallest_squared_norm && std::isfinite(squares)))
+    if (options.metric == Metric::cosine && !(squares >= smallest_squared_norm && squares <= largest_squared_norm))
         throw InvalidArgument(
             fmt::format("{} has squared norm {} in float arithmetic, so it has no cosine similarity; scale it "
-                        "(the squared norm must be at least {:g} and finite), or use another metric",
-                        where, squares, smallest_squared_norm));
+                        "(the squared norm must be at least {:g} and at most {:g}), or use another metric",
+                        where, squares, smallest_squared_norm, largest_squared_norm));
 }
 } // namespace
 

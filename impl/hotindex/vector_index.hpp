@@ -89,8 +89,10 @@ struct IndexOptions {
 };
 
 inline constexpr std::size_t max_dimension = 1u << 20;
-/// Under cosine a vector's squared norm must be a normal float with room for its inverse.
+/// Under cosine a vector's squared norm, as the kernels add it, must be a normal float with room for its inverse, and
+/// with room above it, so that the sum of its products with another vector is finite, too.
 inline constexpr float smallest_squared_norm = 1e-30F;
+inline constexpr float largest_squared_norm = 1e38F;
 
 /// A refused argument. The message names the argument, the offending value and the remedy; the index is unchanged.
 class InvalidArgument : public std::invalid_argument {
@@ -109,7 +111,7 @@ void options(const IndexOptions& options);
 /// not empty
 void id(std::string_view id);
 /// `what` is "vector" or "query". Refuses: empty, size != options.dimension, NaN or infinity (names the position), and,
-/// under cosine, a vector whose norm is 0 or not finite in float arithmetic.
+/// under cosine, a vector whose squared norm is not in [smallest_squared_norm, largest_squared_norm].
 void vector(std::span<const float> vector, const IndexOptions& options, std::string_view what);
 /// a batch: size must be a multiple of the dimension (an empty batch is fine); each row as `vector`, naming the row
 void batch(std::span<const float> queries, const IndexOptions& options);
@@ -123,13 +125,14 @@ void batch(std::span<const float> queries, const IndexOptions& options);
 /// | empty id in contains, get, remove, access | "not there": false or nullopt                                 |
 /// | empty vector, wrong dimension             | InvalidArgument (also for a query)                            |
 /// | NaN or infinity                           | InvalidArgument naming the position                           |
-/// | zero vector under cosine                  | InvalidArgument (also for a query)                            |
+/// | under cosine, a zero vector, or one whose |                                                               |
+/// | squared norm is below 1e-30 or above 1e38 | InvalidArgument (also for a query)                            |
 /// | k == 0                                    | empty result                                                  |
 /// | k > size                                  | all vectors, ordered                                          |
 /// | memory exhausted                          | std::bad_alloc; the index is as before the call (strong)      |
 ///
 /// Thread-safety: every member may be called from any number of threads at once; construction and destruction may not
-/// overlap with anything.
+/// overlap with any call. Threads that have used an index may end before it, after it or meanwhile.
 template <class I>
 concept VectorIndex = std::constructible_from<I, IndexOptions> &&
                       requires(I& index, const I& reader, std::string_view id, std::span<const float> vector,

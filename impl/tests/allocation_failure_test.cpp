@@ -514,10 +514,16 @@ void fail_in_every_map_operation(Complaints& complaints, int size) {
         [&](MapModel& model) { model[newcomer] = value; });
     failures += run("insert of a known key", [&](M& map) { return !map.insert(known, value); }, nothing);
     failures += run(
-        "insert_or_assign of a new key", [&](M& map) { return !map.insert_or_assign(newcomer, value).has_value(); },
+        "insert_or_assign of a new key", [&](M& map) { return map.insert_or_assign(newcomer, value); },
         [&](MapModel& model) { model[newcomer] = value; });
     failures += run(
-        "insert_or_assign of a known key", [&](M& map) { return map.insert_or_assign(known, value) == known; },
+        "insert_or_assign of a known key", [&](M& map) { return !map.insert_or_assign(known, value); },
+        [&](MapModel& model) { model[known] = value; });
+    failures += run(
+        "exchange of a new key", [&](M& map) { return !map.exchange(newcomer, value).has_value(); },
+        [&](MapModel& model) { model[newcomer] = value; });
+    failures += run(
+        "exchange of a known key", [&](M& map) { return map.exchange(known, value) == known; },
         [&](MapModel& model) { model[known] = value; });
     failures += run(
         "update", [&](M& map) { return map.update(known, [&](const std::string& old) { return old + value; }); },
@@ -564,7 +570,7 @@ void fail_all_along_a_map(Complaints& complaints, int n) {
     for (std::size_t i = 0; i != keys.size(); ++i) {
         const std::string& key = keys[i];
         if (i % 3 == 0) {
-            insist([&] { return map.insert_or_assign(key, value) == key; }, key);
+            insist([&] { return map.exchange(key, value) == key; }, key);
             model[key] = value;
         } else if (i % 3 == 1) {
             insist([&] { return map.update(key, [&](const std::string& old) { return old + value; }); }, key);

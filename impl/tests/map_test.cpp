@@ -45,7 +45,7 @@ void check_against_oracle(unsigned seed, int keys, int operations) {
             oracle.emplace(key, i);
             break;
         case 1: {
-            const auto old = map.insert_or_assign(key, i);
+            const auto old = map.exchange(key, i);
             REQUIRE(old.has_value() == (there != oracle.end()));
             if (old)
                 REQUIRE(*old == there->second);

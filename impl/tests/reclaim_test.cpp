@@ -3,7 +3,6 @@
 
 #include <hotindex/backend/counting.hpp>
 #include <hotindex/backend/production.hpp>
-#include <hotindex/backend/this_thread.hpp>
 #include <hotindex/backend/traits.hpp>
 #include <hotindex/reclaim/epoch_domain.hpp>
 #include <hotindex/memory/memory_pool.hpp>
@@ -13,7 +12,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <new>
 #include <set>
 #include <thread>
@@ -157,39 +155,6 @@ TEST_CASE("no reader ever sees a reclaimed object while threads come and go", "[
         delete shared.load();
     }
     CHECK(owner.reclaimed == made - 1);
-}
-
-TEST_CASE("a thread's handle is found again and given back when the thread ends", "[reclaim][threads]") {
-    Freed::Owner owner;
-    auto domain = std::make_shared<Domain>(owner);
-    auto other = std::make_shared<Domain>(owner);
-    const auto& mine = ThisThread<Domain>::handle(domain);
-    CHECK(&ThisThread<Domain>::handle(other) != &mine);
-    CHECK(&ThisThread<Domain>::handle(domain) == &mine);
-    for (int i = 0; i != 5; ++i)
-        std::thread([&] { CHECK(ThisThread<Domain>::handle(domain).index() == 1); }).join();
-    CHECK(domain->stats().participants == 2);
-}
-
-TEST_CASE("a structure may end before the threads that used it", "[reclaim][threads]") {
-    Freed::Owner owner;
-    auto domain = std::make_shared<Domain>(owner);
-    std::atomic<int> step{0};
-    std::thread user([&, copy = domain]() mutable {
-        (void)ThisThread<Domain>::handle(copy);
-        copy.reset();
-        step = 1;
-        while (step != 2)
-            std::this_thread::yield();
-    });
-    while (step != 1)
-        std::this_thread::yield();
-    const std::weak_ptr<Domain> watched = domain;
-    domain.reset();
-    CHECK_FALSE(watched.expired()); // the thread still holds its handle
-    step = 2;
-    user.join();
-    CHECK(watched.expired());
 }
 
 namespace {

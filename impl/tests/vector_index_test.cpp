@@ -240,7 +240,9 @@ TEMPLATE_TEST_CASE("a vector without direction is refused under cosine and welco
         CHECK(lacks(refusal([&] { index.add_vector("short", Vector{1e-16F, 0, 0}); }), {"norm"}) == "");
         CHECK(lacks(refusal([&] { index.add_vector("long", Vector{1e20F, 0, 0}); }), {"norm inf"}) == "");
         CHECK(index.add_vector("near", Vector{1.1e-15F, 0, 0}) == AddOutcome::inserted);
-        CHECK(index.add_vector("far", Vector{1.8e19F, 0, 0}) == AddOutcome::inserted);
+        CHECK(lacks(refusal([&] { index.add_vector("long", Vector{1.1e19F, 0, 0}); }), {"norm 1.2", "at most 1e+38"}) ==
+              "");
+        CHECK(index.add_vector("far", Vector{0.9e19F, 0, 0}) == AddOutcome::inserted);
         CHECK(std::abs(index.search(Vector{1, 0, 0}, 2).at(1).score - 1.0F) < 1e-6F);
         CHECK(index.size() == 3);
     }

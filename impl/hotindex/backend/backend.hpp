@@ -26,7 +26,7 @@
 //   B::make<T>(args...), B::destroy(p)     one object; make throws std::bad_alloc
 //   B::construct_at<T>(memory, args...), B::destroy_at(p)   one object in memory of the caller's
 //   B::make_array<T>(n, init), B::destroy_array(p, n)   n objects, each constructed by `init(void* at)`
-//   B::shared<T>, B::make_shared<T>(args...)   a domain outlives its structure while threads hold handles
+//   B::anchored<T>(in_place, args...)   a structure's domain, ->, * and close(): the structure's end begins
 //   B::verifies                  does this backend look at invariants? If so: B::newest(atomic), its value without an
 //                                operation, and B::verify(holds, "what"), which fails if it does not hold
 //   B::planted(bug)              is this bug switched on? false at compile time but in the checker

@@ -1,10 +1,18 @@
 #include <hotindex/backend/production.hpp>
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <new>
+#include <thread>
 #include <unistd.h>
+#include <utility>
 
 #if defined(__linux__)
 #include <linux/membarrier.h>
@@ -14,35 +22,82 @@
 
 namespace hotindex {
 
+// Before anything is settled a light half is a full fence, which any heavy half pairs with, and a heavy half settles it
+// first. So it does not matter which static initialiser runs first, nor what threads they start.
+constinit std::atomic<AsymmetricFence::Kind> AsymmetricFence::kind_ = Kind::unsettled;
+const AsymmetricFence::Kind AsymmetricFence::settled_at_start_ = AsymmetricFence::settle();
+
+AsymmetricFence::Kind AsymmetricFence::settle() noexcept {
+    Kind settled = kind_.load(std::memory_order_seq_cst);
+    if (settled != Kind::unsettled)
+        return settled;
+    const Kind found = detect();
+    // The first one decides for all: a sandbox may close between two tries.
+    return kind_.compare_exchange_strong(settled, found, std::memory_order_seq_cst) ? found : settled;
+}
+
 #if defined(__linux__) && defined(SYS_membarrier)
-bool AsymmetricFence::detect() noexcept {
+namespace {
+[[noreturn]] void denied_late(int error) noexcept {
+    static std::atomic_flag said = ATOMIC_FLAG_INIT;
+    if (!said.test_and_set()) {
+        std::array<char, 512> text{};
+        const auto end = fmt::format_to_n(
+            text.data(), text.size(),
+            "hotindex: membarrier(2) worked when the program started and fails now (errno {}), so no memory can be "
+            "reclaimed safely; allow membarrier in the sandbox, or call hotindex::AsymmetricFence::fall_back() before "
+            "any index is used\n",
+            error);
+        std::size_t left = std::min(text.size(), end.size);
+        for (const char* at = text.data(); left != 0;) {
+            const ssize_t written = ::write(STDERR_FILENO, at, left);
+            if (written <= 0)
+                break; // there is nobody to tell
+            at += written;
+            left -= static_cast<std::size_t>(written);
+        }
+    }
+    std::abort();
+}
+} // namespace
+
+AsymmetricFence::Kind AsymmetricFence::detect() noexcept {
     const long offered = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
     if (offered < 0 || (offered & MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0)
-        return false;
-    return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+        return Kind::full;
+    // The command itself is tried, too: a sandbox may allow the registration and deny what it is for.
+    return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 &&
+                   syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0
+               ? Kind::membarrier
+               : Kind::full;
 }
 
 void AsymmetricFence::heavy() noexcept {
     full();
-    // A kernel that forgets the registration (after fork, say) answers EPERM: register again, then repeat.
-    while (asymmetric_ && syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0)
-        if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0)
-            std::abort(); // the light half is a mere compiler barrier: going on would be a silent use-after-free
+    if (settle() == Kind::membarrier) {
+        constexpr int most = 1000; // tries, of a millisecond each while the kernel is out of memory
+        bool registered_again = false;
+        for (int tries = 1; syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0; ++tries) {
+            const int error = errno;
+            if (error == ENOMEM && tries < most)
+                std::this_thread::sleep_for(std::chrono::milliseconds(1));
+            // A kernel that has forgotten the registration (after fork, say) answers EPERM. So does a sandbox.
+            else if (error != EPERM || std::exchange(registered_again, true) ||
+                     syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0)
+                denied_late(error);
+        }
+    }
     full();
 }
 #else
-bool AsymmetricFence::detect() noexcept {
-    return false;
+AsymmetricFence::Kind AsymmetricFence::detect() noexcept {
+    return Kind::full;
 }
 
 void AsymmetricFence::heavy() noexcept {
     full();
 }
 #endif
-
-// Constant initialisation first gives false, which is sound: the light half is then a full fence. A domain that was
-// used before this line ran has used full fences on its light side, which any heavy half pairs with.
-const bool AsymmetricFence::asymmetric_ = AsymmetricFence::detect();
 
 #if defined(__linux__)
 void* ArrayMemory::map(std::size_t bytes) {

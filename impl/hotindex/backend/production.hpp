@@ -1,6 +1,7 @@
 // The backend that ships: std::atomic, plain data, and membarrier(2) for the heavy half of the asymmetric fence.
 #pragma once
 
+#include <hotindex/backend/anchor.hpp>
 #include <hotindex/backend/backend.hpp>
 
 #include <atomic>
@@ -19,26 +20,39 @@
 namespace hotindex {
 
 /// The asymmetric fence of the running kernel: membarrier(2), private expedited, where the kernel offers it.
+///
+/// What it is made of is settled once, when the program starts, by a try; a sandbox (seccomp) that denies membarrier by
+/// then is found out, and both halves are full fences: sound, and up to 20 ns slower an operation. A sandbox that comes
+/// later and denies it ends the program with a message at the next heavy half, because the light halves of threads
+/// that are running would order nothing. Two remedies: allow membarrier, or call fall_back() first.
 class AsymmetricFence {
   public:
     /// true: the light half is a compiler barrier and the heavy half a membarrier. false: both are full fences.
-    static bool asymmetric() noexcept { return asymmetric_; }
+    static bool asymmetric() noexcept {
+        return kind_.load(std::memory_order_relaxed) == Kind::membarrier;
+    } // relaxed: a statistic
+    /// From now on both halves are full fences. While no operation of any structure runs.
+    static void fall_back() noexcept { kind_.store(Kind::full, std::memory_order_seq_cst); }
     /// Orders as described at Backend. Costs nothing but lost reordering when asymmetric().
     static void light() noexcept {
-        if (asymmetric_) [[likely]]
+        // relaxed: whoever sees the kind unsettled or full orders more than is needed
+        if (kind_.load(std::memory_order_relaxed) == Kind::membarrier) [[likely]]
             std::atomic_signal_fence(std::memory_order_seq_cst);
         else
             full();
     }
-    /// About 0.4 us when no other thread of the process runs, a few us otherwise.
+    /// About 0.4 us when no other thread of the process runs, a few us otherwise. Tries a bounded number of times.
     static void heavy() noexcept;
 
   private:
+    enum class Kind : std::uint8_t { unsettled, full, membarrier };
     // A full fence that ThreadSanitizer accepts: it does not model std::atomic_thread_fence (and g++ says so). No
     // happens-before edge of this library rests on it; it only orders a store before a later load.
     static void full() noexcept { __sync_synchronize(); }
-    static bool detect() noexcept;
-    static const bool asymmetric_;
+    static Kind settle() noexcept;
+    static Kind detect() noexcept;
+    static std::atomic<Kind> kind_;
+    static const Kind settled_at_start_;
 };
 
 /// Alignment of every B::array: a cache line and a full AVX-512 register.
@@ -162,13 +176,9 @@ struct ProductionBackend {
         ::operator delete(static_cast<void*>(objects), alignment);
     }
 
-    /// Ownership by several threads' handles and the structure itself.
+    /// A domain of its structure's, with the anchor by which threads that joined it know whether it still is there.
     template <class T>
-    using shared = std::shared_ptr<T>;
-    template <class T, class... Args>
-    [[nodiscard]] static shared<T> make_shared(Args&&... args) {
-        return std::make_shared<T>(std::forward<Args>(args)...);
-    }
+    using anchored = Anchored<T>;
 
     [[nodiscard]] static std::int64_t read_clock_ms() noexcept {
         return std::chrono::duration_cast<std::chrono::milliseconds>(

@@ -8,6 +8,10 @@
 //
 // Linearization, progress: see BucketTable. update() calls its function once for each attempt.
 // Strong guarantee: what throws (std::bad_alloc, copies of keys and values, hash, equality, functions) changes nothing.
+//
+// Values that cannot be copied. Several threads may be looking at a value, so none can be moved out of the map, and
+// what hands out copies (get, exchange) needs a copyable Value. Everything else takes any Value that can be moved, as
+// std::map does, and visit() shows a value where it is.
 #pragma once
 
 #include <hotindex/backend/production.hpp>
@@ -20,16 +24,19 @@
 #include <cstddef>
 #include <functional>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 namespace hotindex {
 
-/// Key: copyable. Value: copyable; handed out as copies. Hash: noexcept not required; `is_transparent` in Hash allows
-/// lookup by any type that Hash and Equal take, such as std::string_view. Thread-safety: all members but construction
-/// and destruction may run at the same time.
+/// Key: movable; copyable for update(). Value: movable; copyable for get() and exchange(). Hash: noexcept not required;
+/// `is_transparent` in Hash allows lookup by any type that Hash and Equal take, such as std::string_view.
+/// Thread-safety: all members but construction and destruction may run at the same time.
 template <class Key, class Value, class Hash = DefaultHash<Key>, class Equal = std::equal_to<>,
           class B = ProductionBackend, class Traits = DefaultTraits>
 class LockFreeHashMap {
+    static_assert(std::is_move_constructible_v<Value>,
+                  "LockFreeHashMap: Value cannot be moved; put it into a std::unique_ptr or std::shared_ptr");
     using Cell = typename B::template var<Value>; // written before its entry is published, never after
 
     struct Local : TableLocal<B, Traits, Local, Key, Cell> {
@@ -43,11 +50,14 @@ class LockFreeHashMap {
 
     /// Room for `expected` entries without growth. Throws std::bad_alloc.
     explicit LockFreeHashMap(std::size_t expected = 0, Hash hash = Hash(), Equal equal = Equal())
-        : hash_(std::move(hash)), hints_(0u), domain_(B::template make_shared<Domain>(*this)),
+        : hash_(std::move(hash)), hints_(0u), domain_(std::in_place, *this),
           table_(*domain_, pools_, expected, std::move(equal)) {}
     LockFreeHashMap(const LockFreeHashMap&) = delete;
     LockFreeHashMap& operator=(const LockFreeHashMap&) = delete;
-    ~LockFreeHashMap() { domain_->unguarded_reclaim_all(); }
+    ~LockFreeHashMap() {
+        domain_.close();
+        domain_->unguarded_reclaim_all();
+    }
 
     /// A handle for the explicit variants. Used by one thread at a time; ends before the map.
     [[nodiscard]] Handle join() { return Handle(*domain_); }
@@ -63,9 +73,30 @@ class LockFreeHashMap {
         return fresh.insert() == nullptr;
     }
 
-    /// Inserts or replaces; the value that was replaced, or nullopt.
+    /// Inserts or replaces; true if it inserted, as std::map says.
     template <class K, class V>
-    std::optional<Value> insert_or_assign(const Handle& me, K&& key, V&& value) {
+    bool insert_or_assign(const Handle& me, K&& key, V&& value) {
+        const Guard guard(me);
+        const std::uint64_t h = hash_of(key);
+        Unpublished fresh(table_, guard, h, std::forward<K>(key), std::forward<V>(value));
+        for (;;) {
+            Entry* const there = fresh.insert();
+            if (there == nullptr)
+                return true;
+            if (fresh.replace(there))
+                return false;
+        }
+    }
+
+    /// As insert_or_assign; the value that was replaced, or nullopt.
+    template <class K, class V>
+    std::optional<Value> exchange(const Handle& me, K&& key, V&& value) {
+        static_assert(std::is_copy_constructible_v<Value>,
+                      "LockFreeHashMap::exchange returns a copy of the old value, and Value cannot be copied; use "
+                      "insert_or_assign");
+        static_assert(std::is_nothrow_move_constructible_v<Value>,
+                      "LockFreeHashMap::exchange hands the old value on after the replacement, and moving a Value may "
+                      "throw then; make its move constructor noexcept, or use insert_or_assign");
         const Guard guard(me);
         const std::uint64_t h = hash_of(key);
         Unpublished fresh(table_, guard, h, std::forward<K>(key), std::forward<V>(value));
@@ -82,9 +113,23 @@ class LockFreeHashMap {
     /// The value, or nullopt.
     template <class K>
     [[nodiscard]] std::optional<Value> get(const Handle& me, const K& key) const {
+        static_assert(std::is_copy_constructible_v<Value>,
+                      "LockFreeHashMap::get returns a copy, and Value cannot be copied; use visit");
         const Guard guard(me);
         const Entry* const e = table_.find(guard, hash_of(key), key);
         return e == nullptr ? std::nullopt : std::optional<Value>(e->value.get());
+    }
+
+    /// Calls use(const Value&) if the key is there; true if it was. The value stays as it is while `use` runs, whatever
+    /// others do to the key. `use` may use the map; what is replaced meanwhile waits for it, so let it be short.
+    template <class K, class Use>
+    bool visit(const Handle& me, const K& key, Use use) const {
+        const Guard guard(me);
+        const Entry* const e = table_.find(guard, hash_of(key), key);
+        if (e == nullptr)
+            return false;
+        use(e->value.get());
+        return true;
     }
 
     template <class K>
@@ -97,6 +142,8 @@ class LockFreeHashMap {
     /// comes between the value that compute saw and the one it gave. compute is called again when one would have.
     template <class K, class Compute>
     bool update(const Handle& me, const K& key, Compute compute) {
+        static_assert(std::is_copy_constructible_v<Key>,
+                      "LockFreeHashMap::update copies the key, and Key cannot be copied; use insert_or_assign");
         const Guard guard(me);
         const std::uint64_t h = hash_of(key);
         for (;;) {
@@ -148,12 +195,20 @@ class LockFreeHashMap {
         return insert(self(), std::forward<K>(key), std::forward<V>(value));
     }
     template <class K, class V>
-    std::optional<Value> insert_or_assign(K&& key, V&& value) {
+    bool insert_or_assign(K&& key, V&& value) {
         return insert_or_assign(self(), std::forward<K>(key), std::forward<V>(value));
+    }
+    template <class K, class V>
+    std::optional<Value> exchange(K&& key, V&& value) {
+        return exchange(self(), std::forward<K>(key), std::forward<V>(value));
     }
     template <class K>
     [[nodiscard]] std::optional<Value> get(const K& key) const {
         return get(self(), key);
+    }
+    template <class K, class Use>
+    bool visit(const K& key, Use use) const {
+        return visit(self(), key, std::move(use));
     }
     template <class K>
     [[nodiscard]] bool contains(const K& key) const {
@@ -236,7 +291,7 @@ class LockFreeHashMap {
     [[no_unique_address]] Hash hash_;
     typename B::template atomic<std::uint32_t> hints_;
     typename Table::Pools pools_;
-    typename B::template shared<Domain> domain_;
+    typename B::template anchored<Domain> domain_;
     Table table_;
 };
 

@@ -310,10 +310,27 @@ HWY_INLINE V fold_one(V v) {
     return v;
 }
 
-float squared_norm(const float* row, std::size_t stride) noexcept {
-    V sum;
-    accumulate<Dot, 1, 0>(&row, row, stride, row, &sum);
-    return hn::GetLane(fold_one<lanes / 2>(sum));
+// As accumulate(), for a vector as it comes from the caller.
+float squared_norm(const float* vector, std::size_t size) noexcept {
+    const Floats d;
+    V sum[parts];
+    for (V& each : sum)
+        each = hn::Zero(d);
+    const auto add = [&](const float* group) {
+        for (std::size_t p = 0; p < parts; ++p) {
+            const V x = hn::LoadU(d, group + p * lanes);
+            sum[p] = Dot::add(sum[p], x, x);
+        }
+    };
+    const std::size_t whole = size / 16 * 16;
+    for (std::size_t i = 0; i < whole; i += 16)
+        add(vector + i);
+    if (whole != size) {
+        float last[16] = {};
+        std::memcpy(last, vector + whole, (size - whole) * sizeof(float));
+        add(last);
+    }
+    return hn::GetLane(fold_one<lanes / 2>(fold_parts(sum)));
 }
 
 } // namespace
@@ -351,6 +368,10 @@ const Table& best() noexcept {
 
 const char* kernel_target() noexcept {
     return hwy::TargetName(kernel::best().target);
+}
+
+float squared_norm(std::span<const float> vector) noexcept {
+    return kernel::best().squared_norm(vector.data(), vector.size());
 }
 
 float inverse_norm(const float* row, std::size_t stride) noexcept {

@@ -62,7 +62,7 @@ struct Table {
     ScoreOne one[2][3];     // 0: rows from memory, 1: rows from the second-level cache; by Metric
     ScoreMany many[3];      // by Metric
     SelectScores select[3]; // by Metric
-    float (*squared_norm)(const float* row, std::size_t stride) noexcept;
+    float (*squared_norm)(const float* vector, std::size_t size) noexcept; // any size, any alignment
 };
 
 /// Rows of at most so many bytes are expected to stay in a core's second-level cache from query to query.
@@ -103,7 +103,11 @@ class AlignedFloats {
 /// Name of the instruction set in use, for reports: "AVX3", "AVX2", ...
 [[nodiscard]] const char* kernel_target() noexcept;
 
-/// 1 / |row|, or 0 where the squared norm is 0 or not finite. `row`: stride floats, aligned and padded as above.
+/// The sum of the squares in the order of additions above: to the last bit the inner product that the kernels give for
+/// the vector and itself. Any size, any alignment. Thread-safe, wait-free.
+[[nodiscard]] float squared_norm(std::span<const float> vector) noexcept;
+
+/// 1 / |row|, or 0 where the squared norm is 0 or not finite. `row`: stride floats, padded as above.
 /// Thread-safe, wait-free.
 [[nodiscard]] float inverse_norm(const float* row, std::size_t stride) noexcept;
 
