@@ -33,6 +33,7 @@ TEST_CASE("of two heavy halves, one side sees the other's write", "[fence][threa
     CHECK(run<BothHeavy>(50'000, 10s).both_old == 0);
 }
 
+#ifndef __SANITIZE_THREAD__ // ThreadSanitizer's own work on every atomic operation orders it, and hides what is missing
 TEST_CASE("the litmus test notices a half that is missing", "[fence][threads]") {
     // What the heavy half without its membarrier would be, and the fallback without the light half's fence.
     const Seen seen = run<NothingOnTheFirstSide>(2'000'000'000, cores().size() >= 2 ? 100s : 1s, true);
@@ -40,6 +41,7 @@ TEST_CASE("the litmus test notices a half that is missing", "[fence][threads]") 
     if (cores().size() >= 2) // one core runs one side after the other
         CHECK(seen.both_old == 1);
 }
+#endif
 
 TEST_CASE("a sandbox that denies membarrier from the start gets full fences, which order", "[fence][sandbox]") {
     using tests::Sandbox;
