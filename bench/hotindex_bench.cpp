@@ -85,8 +85,10 @@ int run(std::span<const char* const> arguments) {
     else if (options.display_json)
         display = end.whole(std::make_unique<benchmark::JSONReporter>(), "standard output");
     benchmark::BenchmarkReporter* file = nullptr;
-    if (options.out_json)
+    if (options.out_json) {
         file = end.whole(std::make_unique<benchmark::JSONReporter>(), "--benchmark_out");
+        end.outlive_reader();
+    }
     const std::size_t matched = benchmark::RunSpecifiedBenchmarks(display, file);
     benchmark::Shutdown();
     if (const std::string lost = end.lost(); !lost.empty()) {

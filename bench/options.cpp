@@ -159,7 +159,7 @@ Google Benchmark's flags, passed on (defaults here: 3 repetitions, random interl
 the same conditions; all repetitions are in the JSON of --benchmark_out=FILE --benchmark_out_format=json):
 {2}
 Any other flag is an error with exit status 2. Exit status 1: a check of what was measured failed, nothing matched, or
-results could not be written. 128 + signal: ended by SIGINT, SIGTERM, SIGHUP or SIGPIPE, with all results until then written.
+results could not be written. 128 + signal: ended by SIGINT, SIGTERM or SIGHUP, with all results until then written.
 
 workloads (name: workload/index/parameter:value/.../real_time/threads:N)
   insert                10,000 adds of 128 floats a thread into an index that starts empty; ids differ

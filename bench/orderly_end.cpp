@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
+#include <ostream>
 #include <system_error>
 #include <unistd.h>
 
@@ -25,7 +26,7 @@ extern "C" void remember_signal(int number) {
 }
 
 const char* name_of(int number) {
-    return number == SIGINT ? "SIGINT" : number == SIGTERM ? "SIGTERM" : number == SIGHUP ? "SIGHUP" : "SIGPIPE";
+    return number == SIGINT ? "SIGINT" : number == SIGTERM ? "SIGTERM" : "SIGHUP";
 }
 
 } // namespace
@@ -38,6 +39,7 @@ bool WholeReporter::ReportContext(const Context& context) {
     inner_->SetOutputStream(&GetOutputStream());
     inner_->SetErrorStream(&GetErrorStream());
     begun_ = true;
+    errno = 0;
     const bool goes_on = inner_->ReportContext(context);
     notice_loss();
     return goes_on;
@@ -45,6 +47,7 @@ bool WholeReporter::ReportContext(const Context& context) {
 
 void WholeReporter::ReportRuns(const std::vector<Run>& runs) {
     const std::lock_guard lock(mutex_);
+    errno = 0;
     inner_->ReportRuns(runs);
     notice_loss();
 }
@@ -58,16 +61,24 @@ void WholeReporter::complete() {
     if (!begun_ || ended_)
         return;
     ended_ = true;
+    errno = 0;
     inner_->Finalize();
     notice_loss();
 }
 
 void WholeReporter::notice_loss() {
-    errno = 0;
-    GetOutputStream().flush();
-    if (!GetOutputStream().good() && lost_.empty())
+    std::ostream& stream = GetOutputStream();
+    if (stream.good()) {
+        errno = 0;
+        stream.flush();
+    }
+    if (stream.good() || !lost_.empty())
+        return;
+    if (errno == EPIPE)
+        stream.clear(); // a reader that has had enough: nobody misses anything
+    else
         lost_ =
-            fmt::format("{}: {}", what_, errno != 0 ? std::generic_category().message(errno) : "not all was written");
+            fmt::format("{}: {}", what_, errno != 0 ? std::generic_category().message(errno) : "not all is written");
 }
 
 OrderlyEnd::OrderlyEnd() {
@@ -101,6 +112,14 @@ benchmark::BenchmarkReporter* OrderlyEnd::whole(std::unique_ptr<benchmark::Bench
     return reporters_.emplace_back(std::make_unique<WholeReporter>(std::move(inner), std::move(what), mutex_)).get();
 }
 
+void OrderlyEnd::outlive_reader() {
+    struct sigaction ignore = {};
+    ignore.sa_handler = SIG_IGN;
+    struct sigaction old = {};
+    if (::sigaction(SIGPIPE, &ignore, &old) == 0)
+        before_.emplace_back(SIGPIPE, old);
+}
+
 std::string OrderlyEnd::lost() const {
     std::string all;
     for (const auto& reporter : reporters_)
@@ -119,8 +138,7 @@ void OrderlyEnd::wait() {
     const std::lock_guard lock(mutex_);
     for (const auto& reporter : reporters_)
         reporter->complete();
-    if (number != SIGPIPE) // a reader that has had enough wants no message
-        fmt::print(stderr, "hotindex_bench: ended by {}\n", name_of(number));
+    fmt::print(stderr, "hotindex_bench: ended by {}\n", name_of(number));
     std::_Exit(128 + number);
 }
 

@@ -84,6 +84,7 @@ class Child(subprocess.Popen):
             raise Ended(_state.ending)
         _state.starting += main
         try:
+            _start_guard()  # first: what is killed in the moment between a fork and its entry has no guard
             super().__init__(words, env=environment(env), start_new_session=not interactive, **options)
             _state.children[self.pid] = self
             if not interactive:
@@ -178,7 +179,7 @@ def how_it_ended(returncode: int) -> str:
 # ---- the guard ----
 
 
-def _tell_guard(line: str) -> None:
+def _start_guard() -> None:
     if _state.guard is None:
         _state.guard = subprocess.Popen(
             [sys.executable, "-I", "-S", str(Path(__file__).resolve().with_name("child_guard.py"))],
@@ -189,10 +190,13 @@ def _tell_guard(line: str) -> None:
             bufsize=0,
             start_new_session=True,
         )
+
+
+def _tell_guard(line: str) -> None:
     try:
         _state.guard.stdin.write(line.encode())
-    except (OSError, ValueError):
-        pass  # somebody has killed the guard: what it stands for still works without it
+    except (OSError, ValueError, AttributeError):
+        pass  # the command is ending, or somebody has killed the guard: what it stands for still works without it
 
 
 # ---- processes for computing ----
