@@ -60,7 +60,8 @@ class SignalsTest(Case):
     def test_a_closed_terminal_keeps_what_was_measured(self):
         env = {**self.environment, **SLOW, "TERM": "xterm"}
         done = lambda: len(self.logged("done")) >= 4  # noqa: E731
-        status, _ = on_terminal(self.bench("--repetitions", "4"), self.tree, env, close_when=done)
+        command = self.whole_command("bench", "--threads", "1", "--repetitions", "4", "--out", self.out)
+        status, _ = on_terminal(command, self.tree, env, close_when=done)
         self.assertEqual(status, 128 + signal.SIGHUP)
         self.assertGreaterEqual(len(json.loads((self.out / "results.json").read_text())["benchmarks"]), 4)
         self.assertTrue((self.out / "summary.md").exists())
@@ -89,7 +90,8 @@ class SignalsTest(Case):
             ("stress", ()),
             ("test", ()),
         ):
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
+            others = (signal.SIGINT, signal.SIGHUP) if name == "bench" else ()
+            for number in (signal.SIGTERM, signal.SIGKILL, *others):
                 with self.subTest(command=name, signal=signal.Signals(number).name):
                     self.log.unlink(missing_ok=True)
                     child = self.start(self.command(name, *arguments), env={"FAKE_BUILD_SECONDS": "300"})
@@ -122,7 +124,9 @@ class SignalsTest(Case):
         self.assertEqual(child.returncode, 143, err)
         self.assert_one_line(err, "ended by SIGTERM")
         self.assertIn("pairs were measured; kept", out)
-        sides = [json.loads((self.tree / "build" / "gate" / f"{side}.json").read_text())["benchmarks"] for side in ("baseline", "candidate")]
+        gate = self.tree / "build" / "gate"
+        files = [gate / f"{side}.json" for side in ("baseline", "candidate")]
+        sides = [json.loads(path.read_text())["benchmarks"] for path in files]
         self.assertEqual(len(sides[0]), len(sides[1]))
         self.assertGreaterEqual(len(sides[0]), 3)
         self.assert_nothing_is_left()

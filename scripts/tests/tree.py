@@ -46,6 +46,9 @@ class Case(unittest.TestCase):
         self.out = self.scratch / "out"
         shutil.copytree(SCRIPTS, self.tree / "scripts", ignore=PATTERNS)
         (self.tree / ".gitignore").write_text("/build/\n__pycache__/\n")
+        lacking = self.scratch / "lacking" / "matplotlib"
+        lacking.mkdir(parents=True)
+        (lacking / "__init__.py").write_text("raise ImportError('not installed')\n")
         self.programs = self.scratch / "programs"
         self.program("cmake", CMAKE)
         self.program("ninja", NINJA)
@@ -60,6 +63,7 @@ class Case(unittest.TestCase):
             "HOTINDEX_PYTHON": sys.executable,
             "FAKE_LOG": str(self.log),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONPATH": str(self.scratch / "lacking"),  # no matplotlib, unless a test wants charts: they take seconds
             # Of the machine's own git settings none counts.
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_SYSTEM": os.devnull,
@@ -76,7 +80,11 @@ class Case(unittest.TestCase):
     # ---- running ----
 
     def command(self, name: str, *arguments) -> list[str]:
-        """Returns the words of a command of the tree."""
+        """Returns the words of a command of the tree, without the search for a Python that can draw."""
+        return [sys.executable, str(self.tree / "scripts" / f"{name}.py"), *map(str, arguments)]
+
+    def whole_command(self, name: str, *arguments) -> list[str]:
+        """Returns the words of a command of the tree as people call it."""
         return [str(self.tree / "scripts" / name), *map(str, arguments)]
 
     def bench(self, *arguments) -> list[str]:
