@@ -1,5 +1,5 @@
-"""Builds the benchmark binary, measures every workload on every index over a ladder of threads, prints a table and
-leaves results.json, summary.md and charts."""
+"""Builds the benchmark binary, measures every workload on every index over a ladder of threads, prints a
+table and leaves results.json, summary.md and charts."""
 
 from __future__ import annotations
 
@@ -31,16 +31,18 @@ import results as result_file
 from command_line import ROOT, Failure, in_words
 
 EXPLANATION = """\
-The benchmarks are measured in rounds: each round runs all of them once, in a random order, in a process of its own. So
-repetitions of different indexes are interleaved, and what changes in the machine meanwhile meets all alike. Without a
-flag and with --quick the time for each benchmark follows from the time there is, and a round that would not end in time
-is left out, which the summary then says. With --repetitions every round is run, however long it takes.
+The benchmarks are measured in rounds: each round runs all of them once, in a random order, in a process of
+its own. So repetitions of different indexes are interleaved, and what changes in the machine meanwhile meets
+all alike. Without a flag and with --quick the time for each benchmark follows from the time there is, and a
+round that would not end in time is left out, which the summary then says. With --repetitions every round is
+run, however long it takes.
 
-What is measured is kept: results.json is written anew after every round, and Ctrl-C, SIGTERM or a closed terminal lead to
-the table of what there is until then, without charts. Charts need matplotlib, all else does not.
+What is measured is kept: results.json is written anew after every round, and Ctrl-C, SIGTERM or a closed
+terminal lead to the table of what there is until then, without charts. Charts need matplotlib, all else does
+not.
 
-Exit status: 0 measured, 1 something failed (the table is printed all the same), 2 wrong usage, 128 + signal when a signal
-ended it.
+Exit status: 0 measured, 1 something failed (the table is printed all the same), 2 wrong usage, 128 + signal
+when a signal ended it.
 
 environment:
   HOTINDEX_NO_SETUP=1   do not look for packages
@@ -69,8 +71,8 @@ EFFORTS = {
     "full": Effort(rounds=10, limit=None, at_least=0, threads=16, per_core=4, min_time=0.5),
 }
 
-# One benchmark runs about this many times its min_time, the warm-up included (bench/measure.hpp); on top comes what it
-# prepares and checks, about this many seconds.
+# One benchmark runs about this many times its min_time, the warm-up included (bench/measure.hpp); on top
+# comes what it prepares and checks, about this many seconds.
 COST_OF_MIN_TIME = 1.25
 PREPARATION = 0.06
 SHORTEST, LONGEST = 0.01, 0.5
@@ -82,8 +84,10 @@ def parse_options():
     parser = command_line.StrictParser(prog="scripts/bench", description=__doc__, epilog=EXPLANATION)
     effort = parser.add_mutually_exclusive_group()
     effort.add_argument("--quick", action="store_true", help="within about 90 seconds")
-    effort.add_argument("--full", action="store_true", help="long runs and more threads, without a limit of time")
-    parser.add_argument("--dataset", metavar="FILE", type=existing_file, help="vectors to use; default: generated ones")
+    effort.add_argument("--full", action="store_true", help="long runs, more threads, no limit of time")
+    parser.add_argument(
+        "--dataset", metavar="FILE", type=existing_file, help="vectors to use; default: generated ones"
+    )
     parser.add_argument("--threads", metavar="LIST", type=thread_list, help="such as 1,2,4,8")
     parser.add_argument("--filter", metavar="REGEX", type=regular_expression, help=FILTER)
     parser.add_argument("--repetitions", metavar="N", type=positive, help="rounds, all of them run")
@@ -178,9 +182,9 @@ def describe_machine():
     cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
     if not cpu:  # Arm's /proc/cpuinfo has numbers only
         with contextlib.suppress(OSError):
-            listed = child_processes.run(["lscpu"], capture_output=True, text=True, env={"LC_ALL": "C"}).stdout
-            found = (line.split(":", 1)[1].strip() for line in listed.splitlines() if line.startswith("Model name"))
-            cpu = next(found, "")
+            listed = child_processes.run(["lscpu"], capture_output=True, text=True, env={"LC_ALL": "C"})
+            named = (line.partition(":") for line in listed.stdout.splitlines())
+            cpu = next((value.strip() for key, _, value in named if key == "Model name"), "")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "cpu": cpu or platform.machine(),
@@ -231,7 +235,8 @@ def list_benchmarks(binary, flags):
 
 
 def chosen(names: list[str], pattern: str | None) -> list[str]:
-    """Returns the benchmarks that --filter means, here and in scripts/gate. Raises Failure when it means none."""
+    """Returns the benchmarks that --filter means, here and in scripts/gate. Raises Failure when it means
+    none."""
     found = [name for name in names if pattern is None or re.search(pattern, name)]
     if not found:
         if pattern is None:
@@ -243,7 +248,8 @@ def chosen(names: list[str], pattern: str | None) -> list[str]:
 
 
 def exactly(names: list[str]) -> str:
-    """Returns the flag that makes the binary run these benchmarks: its own regular expressions are of another kind."""
+    """Returns the flag that makes the binary run these benchmarks: its own regular expressions are of another
+    kind."""
     escaped = (re.sub(r"[][{}()\\*+?.^$|]", r"\\\g<0>", name) for name in names)
     return f"--benchmark_filter=^({'|'.join(escaped)})$"
 
@@ -282,8 +288,8 @@ class Measurement:
 
 
 def measure(binary, flags, names, rounds, min_time, deadline, logs, keep):
-    """Runs the rounds, until they are done, the next would pass the deadline, or a signal comes. After each of them `keep`
-    is called with the Measurement so far. Returns the Measurement."""
+    """Runs the rounds, until they are done, the next would pass the deadline, or a signal comes. After each
+    of them `keep` is called with the Measurement so far. Returns the Measurement."""
     progress = command_line.ProgressLine()
     durations, outs = [], []
     note, crash, ended = "", "", None
@@ -351,8 +357,8 @@ def measure(binary, flags, names, rounds, min_time, deadline, logs, keep):
 
 
 def busy_seconds():
-    """Processor seconds that all programs have used since the machine started; None where it cannot be known, or is
-    not that of the processors we may use."""
+    """Processor seconds that all programs have used since the machine started; None where it cannot be known,
+    or is not that of the processors we may use."""
     try:
         words = Path("/proc/stat").read_text().split("\n", 1)[0].split()
     except OSError:
@@ -430,7 +436,10 @@ def tell_of_existing(folder: Path) -> None:
     charts = len(list(folder.glob("*.svg")))
     old += [f"{charts} chart{'s' if charts > 1 else ''}"] if charts else []
     if old:
-        print(f"note: {shown(folder)} exists: {', '.join(old)} in it will be overwritten; what this run does not draw stays")
+        print(
+            f"note: {shown(folder)} exists: {', '.join(old)} in it will be overwritten; "
+            "what this run does not draw stays"
+        )
 
 
 class Keeper:
@@ -444,7 +453,8 @@ class Keeper:
 
     def document(self, measured: Measurement) -> dict:
         """Returns what results.json holds."""
-        context = {key: value for key, value in measured.context.items() if key not in ("host_name", "executable")}
+        private = ("host_name", "executable")
+        context = {key: value for key, value in measured.context.items() if key not in private}
         others = measured.others
         context |= {
             **self.context,
@@ -479,9 +489,11 @@ def draw(results, folder: Path) -> tuple[list[str], str]:
         return [], why
     progress = command_line.ProgressLine()
     try:
-        return plot.draw_all(results, folder, None, lambda done, all: progress.show(f"charts: {done} of {all}")), ""
+        show = lambda done, all: progress.show(f"charts: {done} of {all}")  # noqa: E731
+        return plot.draw_all(results, folder, None, show), ""
     except Exception as failure:  # whatever it is: the numbers are there
-        return [], output.reason(failure) if isinstance(failure, OSError) else f"{type(failure).__name__}: {failure}"
+        known = isinstance(failure, OSError)
+        return [], output.reason(failure) if known else f"{type(failure).__name__}: {failure}"
     finally:
         progress.clear()
 
@@ -513,7 +525,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="hotindex-bench-") as scratch:
         logs = Path(scratch)
         binary = build(logs)
-        flags = ["--benchmark_repetitions=1", "--threads=" + ",".join(map(str, options.threads or ladder(effort)))]
+        threads = options.threads or ladder(effort)
+        flags = ["--benchmark_repetitions=1", f"--threads={','.join(map(str, threads))}"]
         if options.quick or options.full:
             flags.append("--quick" if options.quick else "--full")
         if options.dataset:
@@ -573,7 +586,8 @@ def finish(keeper: Keeper, measured: Measurement, begin: float) -> int:
         print(f"note: {note}")
     if keeper.trouble:
         raise Failure(keeper.trouble)
-    print(f"{in_words(time.monotonic() - begin)}; results.json, summary.md and {len(drawn)} charts in {place}")
+    took = in_words(time.monotonic() - begin)
+    print(f"{took}; results.json, summary.md and {len(drawn)} charts in {place}")
     if measured.ended:
         raise measured.ended
     if measured.crash:

@@ -8,8 +8,8 @@ import results as result_file
 
 
 def rows_of(group):
-    """Returns the group's table: a heading and rows, every cell text. Numbers of threads go down and lines across; in the tax,
-    whose lines are many and have long names, the other way round."""
+    """Returns the group's table: a heading and rows, every cell text. Numbers of threads go down and lines
+    across; in the tax, whose lines are many and have long names, the other way round."""
     top = max(cell.high for cells in group.lines.values() for cell in cells.values())
     divisor, words = result_file.unit(top)
 
@@ -17,7 +17,8 @@ def rows_of(group):
         cell = group.lines[line].get(count)
         if not cell:
             return "-"
-        return three_digits(cell.median / divisor) + (f" ({cell.spread:.0%})" if cell.spread is not None else "")
+        spread = f" ({cell.spread:.0%})" if cell.spread is not None else ""
+        return three_digits(cell.median / divisor) + spread
 
     def ratio(line, count):
         seen = group.ratio(line, count)
@@ -41,21 +42,24 @@ def rows_of(group):
     for count in group.threads:
         rows.append([str(count)])
         for line in group.lines:
-            rows[-1] += [value(line, count), *([ratio(line, count)] if compared and line != group.baseline else [])]
+            rows[-1].append(value(line, count))
+            if compared and line != group.baseline:
+                rows[-1].append(ratio(line, count))
     return heading, rows, words
 
 
 def three_digits(value: float) -> str:
     """Returns a number as short as a table wants it."""
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 1 else f"{value:.3f}"
+    decimals = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3
+    return f"{value:.{decimals}f}"
 
 
 def failures_of(group):
     """Returns words on operations that failed, such as the insert of a key that is there."""
-    shares = {
-        line: (min(cell.failed_share for cell in cells.values()), max(cell.failed_share for cell in cells.values()))
-        for line, cells in group.lines.items()
-    }
+    shares = {}
+    for line, cells in group.lines.items():
+        of_line = [cell.failed_share for cell in cells.values()]
+        shares[line] = min(of_line), max(of_line)
     told = [
         f"{line} {low:.1%}" + (f" to {high:.1%}" if f"{high:.1%}" != f"{low:.1%}" else "")
         for line, (low, high) in shares.items()
@@ -81,8 +85,9 @@ def remarks_on(group) -> list[str]:
 
 
 LEGEND = (
-    "Successful operations, all threads together, real time: the median of the rounds, in brackets (highest - lowest) / "
-    "median; ratio: throughput relative to the {base}: the median of each round's own ratio."
+    "Successful operations, all threads together, real time: the median of the rounds, in brackets "
+    "(highest - lowest) / median; ratio: throughput relative to the {base}: the median of each round's own "
+    "ratio."
 )
 
 
@@ -108,7 +113,8 @@ def summary(results, notes: list[str], drawn: list[str]) -> str:
     text = [
         "# Benchmark results",
         "",
-        f"- machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['kernel']}",
+        f"- machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
+        f"{machine['kernel']}",
         f"- compiler: {context['compiler']}; `{context['flags']}`",
         f"- commit: {context['commit']}{changed}",
         f"- dataset: {context['dataset']}",

@@ -1,7 +1,8 @@
 """Outlives the command that started it only to end what that command left running.
 
-child_processes.py starts one of these and tells it, line by line, which process groups live: `+123` has begun, `-123` has
-ended. The end of the input means that the command is gone, by whatever means; the groups that are left are killed then.
+child_processes.py starts one of these and tells it, line by line, which process groups live: `+123` has
+begun, `-123` has ended. The end of the input means that the command is gone, by whatever means; the groups
+that are left are killed then.
 """
 
 import os

@@ -1,10 +1,12 @@
 """The one place that starts child processes, and that ends them.
 
 - Every child leads a process group of its own, so that what it started ends with it.
-- SIGINT, SIGTERM and SIGHUP end the children first (SIGTERM, after GRACE seconds SIGKILL), then raise Ended in the main
-  thread. A signal that was ignored when the command began (nohup) stays ignored. A second Ctrl-C kills at once.
-- A command that is killed itself cannot do that: child_guard.py then does. It knows groups, and so reaches the compilers
-  below a ninja below a cmake; the kernel's own parent-death signal reaches one process, and is for pool() only.
+- SIGINT, SIGTERM and SIGHUP end the children first (SIGTERM, after GRACE seconds SIGKILL), then raise Ended
+  in the main thread. A signal that was ignored when the command began (nohup) stays ignored. A second Ctrl-C
+  kills at once.
+- A command that is killed itself cannot do that: child_guard.py then does. It knows groups, and so reaches
+  the compilers below a ninja below a cmake; the kernel's own parent-death signal reaches one process, and is
+  for pool() only.
 - No child inherits the variables with which git tells a hook where the repository and its index are.
 """
 
@@ -21,7 +23,8 @@ import time
 from pathlib import Path
 from typing import Mapping
 
-# `git rev-parse --local-env-vars`, without the two that carry settings: they may hold the safe.directory that git needs.
+# `git rev-parse --local-env-vars`, without the two that carry settings: they may hold the safe.directory that
+# git needs.
 GIT_VARIABLES = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_CONFIG",
@@ -66,15 +69,19 @@ _state = _State()
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Returns what children see: ours without git's, plus `extra`. git then takes no lock that it can do without."""
+    """Returns what children see: ours without git's, plus `extra`. git then takes no lock that it can do
+    without."""
     inherited = {name: value for name, value in os.environ.items() if name not in GIT_VARIABLES}
     return {**inherited, "GIT_OPTIONAL_LOCKS": "0", **(extra or {})}
 
 
 class Child(subprocess.Popen):
-    """A running child. `interactive` leaves it in our own group, on the terminal: for what asks for a password."""
+    """A running child. `interactive` leaves it in our own group, on the terminal: for what asks for a
+    password."""
 
-    def __init__(self, command, *, env: Mapping[str, str] | None = None, interactive: bool = False, **options):
+    def __init__(
+        self, command, *, env: Mapping[str, str] | None = None, interactive: bool = False, **options
+    ) -> None:
         self.interactive = interactive
         if not interactive:
             options.setdefault("stdin", subprocess.DEVNULL)
@@ -126,12 +133,13 @@ class Child(subprocess.Popen):
         if _state.children.pop(self.pid, None) and not self.interactive:
             _tell_guard(f"-{self.pid}\n")
 
-    def end(self, grace: float = GRACE) -> int | None:
-        """Ends the child with its whole group. Returns its exit status; None when an interactive one goes on."""
+    def end(self, grace: float | None = None) -> int | None:
+        """Ends the child with its whole group. Returns its exit status; None when an interactive one goes
+        on."""
         if self.returncode is not None:
             return self.returncode
         self.tell(signal.SIGTERM)
-        until = time.monotonic() + grace
+        until = time.monotonic() + (GRACE if grace is None else grace)
         while not self._has_ended() and time.monotonic() < until:
             time.sleep(0.01)
         if self.interactive:  # a package manager is never killed
@@ -148,8 +156,8 @@ class Child(subprocess.Popen):
 
 
 def run(command, *, text_input: str | None = None, timeout: float | None = None, **options):
-    """Runs a command to its end. Returns a subprocess.CompletedProcess; `capture_output` and the other options are
-    those of subprocess.run."""
+    """Runs a command to its end. Returns a subprocess.CompletedProcess; `capture_output` and the other
+    options are those of subprocess.run."""
     if options.pop("capture_output", False):
         options["stdout"] = options["stderr"] = subprocess.PIPE
     if text_input is not None:
@@ -196,7 +204,7 @@ def _tell_guard(line: str) -> None:
     try:
         _state.guard.stdin.write(line.encode())
     except (OSError, ValueError, AttributeError):
-        pass  # the command is ending, or somebody has killed the guard: what it stands for still works without it
+        pass  # the command is ending, or somebody has killed the guard: all else works without it
 
 
 # ---- processes for computing ----

@@ -1,5 +1,5 @@
-"""What every command of this folder does the same way: how it begins and ends, strict flags, a line of progress,
-children with a log."""
+"""What every command of this folder does the same way: how it begins and ends, strict flags, a line of
+progress, children with a log."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ class Failure(Exception):
 
 
 def begin_and_end(name: str, main: Callable[[], int], *, failure: int = 1) -> NoReturn:
-    """Runs a command and ends the process with its exit status: what `main` returns; 128 + signal when one ended it;
-    `failure` when a message or a fault did, or when what it had to say got lost and it would else have been 0."""
+    """Runs a command and ends the process with its exit status: what `main` returns; 128 + signal when one
+    ended it; `failure` when a message or a fault did, or when what it had to say got lost and it would else
+    have been 0."""
     output.prepare()
     child_processes.answer_signals()
     try:
@@ -68,14 +69,16 @@ def begin_and_end(name: str, main: Callable[[], int], *, failure: int = 1) -> No
 
 
 class StrictParser(argparse.ArgumentParser):
-    """argparse without abbreviations; a misspelt flag is an error (exit 2) that names the nearest valid one."""
+    """argparse without abbreviations; a misspelt flag is an error (exit 2) that names the nearest valid
+    one."""
 
     def __init__(self, **options):
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
 
     def parse_args(self, args=None, namespace=None):
         arguments = sys.argv[1:] if args is None else list(args)
-        # Before argparse, which would rather complain about a positional argument that the stray value looks like.
+        # Before argparse, which would rather complain about a positional argument that the stray value looks
+        # like.
         for argument in arguments:
             if argument == "--":
                 break
@@ -105,8 +108,8 @@ def in_words(seconds: float) -> str:
 
 
 class ProgressLine:
-    """One line rewritten in place on a terminal, without escape codes; elsewhere, and on a dumb terminal, a line of its
-    own every `every` seconds."""
+    """One line rewritten in place on a terminal, without escape codes; elsewhere, and on a dumb terminal, a
+    line of its own every `every` seconds."""
 
     unfinished = 0  # characters of the line that is on the terminal now
 
@@ -151,8 +154,8 @@ def run_logged(
     cwd: Path | str = ROOT,
     on_line: Callable[[str], None] | None = None,
 ) -> int | None:
-    """Runs a command with its output in the file `log`. Returns its exit status; None when it took longer than
-    `timeout` seconds and was killed, with all its children."""
+    """Runs a command with its output in the file `log`. Returns its exit status; None when it took longer
+    than `timeout` seconds and was killed, with all its children."""
     log = Path(log)
     log.parent.mkdir(parents=True, exist_ok=True)
     timed_out = threading.Event()
@@ -204,8 +207,8 @@ def run_logged(
 
 
 def run_setup(*flags: str) -> bool:
-    """Looks for the packages that are needed, and installs what is missing; asks for a password where it must. Returns
-    whether they are there."""
+    """Looks for the packages that are needed, and installs what is missing; asks for a password where it
+    must. Returns whether they are there."""
     return child_processes.run([ROOT / "scripts" / "setup", *flags], interactive=True).returncode == 0
 
 
@@ -213,7 +216,8 @@ TROUBLE = re.compile(r"^FAILED:|(ERROR|WARNING): \w+Sanitizer|: runtime error: "
 
 
 def tail(log: Path | str, lines: int = 40) -> str:
-    """Returns what a reader needs of a log: from the first failed build command or sanitizer's report on, else its end."""
+    """Returns what a reader needs of a log: from the first failed build command or sanitizer's report on,
+    else its end."""
     text = Path(log).read_text(encoding="utf-8", errors="replace").splitlines() if Path(log).exists() else []
     failed = next((i for i, line in enumerate(text) if TROUBLE.search(line)), None)
     shown = text[failed : failed + lines] if failed is not None else text[-lines:]

@@ -1,7 +1,8 @@
 """What the commands print, and the files they write.
 
-Where the output goes decides nothing: a reader that has gone, a full disk or a closed stdout ends no measurement and
-changes no verdict. What is lost so is told in one line at the end. Files come whole or not at all.
+Where the output goes decides nothing: a reader that has gone, a full disk or a closed stdout ends no
+measurement and changes no verdict. What is lost so is told in one line at the end. Files come whole or not at
+all.
 """
 
 from __future__ import annotations
@@ -83,8 +84,8 @@ def prepare() -> None:
 
 
 def lost() -> tuple[str, bool]:
-    """Returns (what to say about standard output, whether that is a fault). A reader that has had enough, as head has,
-    is neither; a closed stdout was somebody's wish."""
+    """Returns (what to say about standard output, whether that is a fault). A reader that has had enough, as
+    head has, is neither; a closed stdout was somebody's wish."""
     sys.stdout.flush()
     failure = _streams.out.failure if _streams.out else None
     if _streams.closed:
@@ -109,12 +110,13 @@ def reason(failure: OSError) -> str:
 
 
 def write_whole(path: Path | str, text: str) -> None:
-    """Writes a file so that whoever reads it finds the old text or the new one, never a part. Raises CannotWrite."""
+    """Writes a file so that whoever reads it finds the old text or the new one, never a part. Raises
+    CannotWrite."""
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         target = path.resolve()
-        if target.exists() and not stat.S_ISREG(target.stat().st_mode):  # a device, a pipe: nothing to replace
+        if target.exists() and not stat.S_ISREG(target.stat().st_mode):  # a device or a pipe stays one
             with target.open("w", encoding="utf-8") as sink:
                 sink.write(text)
             return
@@ -149,7 +151,8 @@ def check_file(path: Path) -> str:
 
 
 def check_folder(path: Path) -> str:
-    """Returns why no file can be made in that folder, which need not exist yet; "" when one can. Leaves no trace."""
+    """Returns why no file can be made in that folder, which need not exist yet; "" when one can. Leaves no
+    trace."""
     there = path.absolute()
     while not os.path.lexists(there) and there != there.parent:
         there = there.parent

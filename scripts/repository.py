@@ -20,11 +20,17 @@ class NoRepository(GitRefused):
 
 
 def attempt(*arguments: str, cwd: Path = ROOT):
-    """Returns a subprocess.CompletedProcess of git, whether it succeeded or not. Raises GitRefused where git does not
-    answer any question at all: it is not installed, does not trust the folder, or finds no repository."""
+    """Returns a subprocess.CompletedProcess of git, whether it succeeded or not. Raises GitRefused where git
+    does not answer any question at all: it is not installed, does not trust the folder, or finds no
+    repository."""
     try:
         done = child_processes.run(
-            ["git", *arguments], cwd=cwd, env={"LC_ALL": "C"}, capture_output=True, text=True, errors="replace"
+            ["git", *arguments],
+            cwd=cwd,
+            env={"LC_ALL": "C"},
+            capture_output=True,
+            text=True,
+            errors="replace",
         )
     except FileNotFoundError:
         raise GitRefused("git is not installed: scripts/setup installs it") from None
@@ -32,7 +38,8 @@ def attempt(*arguments: str, cwd: Path = ROOT):
         said = done.stderr.strip()
         if "dubious ownership" in said or "unsafe repository" in said:
             raise GitRefused(
-                f"git refuses: {_first(said)}; if you trust it: git config --global --add safe.directory {cwd}"
+                f"git refuses: {_first(said)}; if you trust it: "
+                f"git config --global --add safe.directory {cwd}"
             )
         if "not a git repository" in said:
             raise NoRepository(
@@ -63,7 +70,8 @@ def resolve(ref: str) -> str:
     if "ambiguous" in said:
         raise GitRefused(f"{ref}: git says: {_first(said)}")
     if attempt("rev-parse", "--is-shallow-repository").stdout.strip() == "true":
-        raise GitRefused(f"{ref}: this clone is shallow and has no such commit: git fetch --unshallow brings the rest")
+        help_ = "git fetch --unshallow brings the rest"
+        raise GitRefused(f"{ref}: this clone is shallow and has no such commit: {help_}")
     names = attempt("for-each-ref", "--format=%(refname:short)").stdout.split()
     near = difflib.get_close_matches(ref, names, n=1, cutoff=0.6)
     help_ = f"; did you mean {near[0]}?" if near else ": git fetch brings what others have pushed"
@@ -87,6 +95,7 @@ def changed() -> bool | None:
 
 
 def file_at(ref: str, path: Path) -> str | None:
-    """Returns a file's text in a commit; None where the commit or the file is not there. Raises GitRefused."""
+    """Returns a file's text in a commit; None where the commit or the file is not there. Raises
+    GitRefused."""
     shown = attempt("show", f"{ref}:{path.relative_to(ROOT).as_posix()}")
     return shown.stdout if shown.returncode == 0 else None

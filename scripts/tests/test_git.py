@@ -7,8 +7,10 @@ import sys
 from tree import Case
 
 HOOK = """#!/bin/sh
-"{python}" "{tree}/scripts/gate.py" --refs HEAD HEAD --measures times --pairs 1 --threads 1 --filter '^search/mutex' >>"{log}" 2>&1
-echo "gate ended with $?" >>"{log}"
+exec >>"{log}" 2>&1
+"{python}" "{tree}/scripts/gate.py" --refs HEAD HEAD --measures times --pairs 1 --threads 1 \\
+    --filter '^search/mutex'
+echo "gate ended with $?"
 exit 0
 """
 USER = ("-c", "user.name=A", "-c", "user.email=a@b.c")
@@ -77,7 +79,8 @@ class HookTest(GitCase):
     def test_a_hook_leaves_a_linked_worktree_alone(self):
         linked = self.scratch / "linked"
         self.git("worktree", "add", "-q", linked, "-b", "other")
-        (self.tree / ".git" / "hooks" / "pre-commit").write_text(HOOK.format(python=sys.executable, tree=linked, log=self.said))
+        hook = self.tree / ".git" / "hooks" / "pre-commit"
+        hook.write_text(HOOK.format(python=sys.executable, tree=linked, log=self.said))
         (linked / "a.txt").write_text("a, changed\n")
         (linked / "b.txt").write_text("b, changed\n")
         self.git("add", "a.txt", cwd=linked)

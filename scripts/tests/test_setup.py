@@ -1,4 +1,5 @@
-"""scripts/setup on machines whose packages do not go together: apt-get and dpkg-query are fakes with apt's own words."""
+"""scripts/setup on machines whose packages do not go together: apt-get and dpkg-query are fakes with apt's
+own words."""
 
 from __future__ import annotations
 

@@ -68,7 +68,8 @@ class SignalsTest(Case):
         self.assert_nothing_is_left()
 
     def test_under_nohup_a_closed_terminal_ends_nothing(self):
-        child = self.start(["bash", "-c", "trap '' HUP; exec \"$@\"", "-", *self.bench("--repetitions", "1")], env=SLOW)
+        command = ["bash", "-c", "trap '' HUP; exec \"$@\"", "-", *self.bench("--repetitions", "1")]
+        child = self.start(command, env=SLOW)
         self.wait_for(lambda: self.logged("done"), "a benchmark")
         child.send_signal(signal.SIGHUP)
         _, err = child.communicate(timeout=60)
@@ -99,8 +100,10 @@ class SignalsTest(Case):
                     time.sleep(0.2)  # the build is a child by now, and known as one
                     child.send_signal(number)
                     out, err = child.communicate(timeout=30)
-                    self.assertEqual(child.returncode, -9 if number == signal.SIGKILL else 128 + number, out + err)
-                    if number != signal.SIGKILL:
+                    if number == signal.SIGKILL:
+                        self.assertEqual(child.returncode, -signal.SIGKILL)
+                    else:
+                        self.assertEqual(child.returncode, 128 + number, out + err)
                         self.assert_one_line(err, f"ended by {signal.Signals(number).name}")
                     self.assert_nothing_is_left()
 
@@ -217,7 +220,7 @@ def main():
     def test_no_child_inherits_what_git_tells_a_hook(self):
         told = self.run_it(["git", "rev-parse", "--local-env-vars"]).stdout.split()
         self.assertIn("GIT_INDEX_FILE", told)
-        settings = {"GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT"}  # they may hold the safe.directory that git needs
+        settings = {"GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT"}  # among them may be safe.directory
         body = "def main():\n    return child_processes.run(['env']).returncode\n"
         done = self.run_it(self.program_of(body), env={name: "x" for name in told if name not in settings})
         seen = {line.split("=")[0] for line in done.stdout.splitlines()}

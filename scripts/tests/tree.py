@@ -1,5 +1,6 @@
-"""A hotindex in a folder of its own for the tests: the scripts are the real ones, what takes long is not. cmake puts a fake
-hotindex_bench in place of building it; with FAKE_BUILD_SECONDS it first waits, as does a process below it."""
+"""A hotindex in a folder of its own for the tests: the scripts are the real ones, what takes long is not.
+cmake puts a fake hotindex_bench in place of building it; with FAKE_BUILD_SECONDS it first waits, as does a
+process below it."""
 
 from __future__ import annotations
 
@@ -63,7 +64,8 @@ class Case(unittest.TestCase):
             "HOTINDEX_PYTHON": sys.executable,
             "FAKE_LOG": str(self.log),
             "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONPATH": str(self.scratch / "lacking"),  # no matplotlib, unless a test wants charts: they take seconds
+            # No matplotlib, unless a test wants charts: they take seconds.
+            "PYTHONPATH": str(self.scratch / "lacking"),
             # Of the machine's own git settings none counts.
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_SYSTEM": os.devnull,
@@ -163,7 +165,8 @@ def is_alive(pid: int) -> bool:
 
 
 def on_terminal(command, cwd, env, seconds: float = 60, close_when=None) -> tuple[int, str]:
-    """Runs a command on a terminal of its own, which is closed once `close_when` holds. Returns (exit status, output)."""
+    """Runs a command on a terminal of its own, which is closed once `close_when` holds. Returns (exit status,
+    output)."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(cwd)
