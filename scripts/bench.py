@@ -143,7 +143,7 @@ def build(logs):
     progress = command_line.ProgressLine()
     begin = time.monotonic()
     if not command_line.run_setup():
-        raise Failure("the setup failed")
+        raise Failure("the setup failed; HOTINDEX_NO_SETUP=1 in the environment does without it")
 
     def show(line):
         step = re.match(r"\[(\d+/\d+)\]", line)

@@ -50,7 +50,7 @@ class Version:
 
 def install():
     if not command_line.run_setup("--gate"):
-        raise RefsFailed("the setup failed")
+        raise RefsFailed("the setup failed; HOTINDEX_NO_SETUP=1 in the environment does without it")
 
 
 def checked_out(ref):

@@ -40,11 +40,15 @@ class HookTest(GitCase):
         hook = self.tree / ".git" / "hooks" / "pre-commit"
         hook.write_text(HOOK.format(python=sys.executable, tree=self.tree, log=self.said))
         hook.chmod(0o755)
+        other = hook.with_name("post-checkout")
+        other.write_text(f"#!/bin/sh\necho another hook >>{self.said}\n")
+        other.chmod(0o755)
 
     def check_commit(self, files: str, cwd=None) -> None:
         """The gate has run in the hook, and the commit has these changes against the one before."""
         said = self.said.read_text()
         self.assertRegex(said, r"gate ended with [02]\n", said)
+        self.assertNotIn("another hook", said)
         self.assertTrue(self.logged("done"), said)
         self.assertEqual(self.git("diff", "--name-status", "HEAD~1", "HEAD", cwd=cwd), files)
         self.git("fsck", "--strict", cwd=cwd)
@@ -78,7 +82,7 @@ class HookTest(GitCase):
 
     def test_a_hook_leaves_a_linked_worktree_alone(self):
         linked = self.scratch / "linked"
-        self.git("worktree", "add", "-q", linked, "-b", "other")
+        self.git("-c", "core.hooksPath=/dev/null", "worktree", "add", "-q", linked, "-b", "other")
         hook = self.tree / ".git" / "hooks" / "pre-commit"
         hook.write_text(HOOK.format(python=sys.executable, tree=linked, log=self.said))
         (linked / "a.txt").write_text("a, changed\n")
