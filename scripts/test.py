@@ -46,7 +46,7 @@ LOGS = BUILD / "test-logs"
 TIMES = BUILD / "test-times.json"
 
 # Seconds a step takes on 2 cores, for the estimate of a first run; after that, what it took the last time.
-GUESSES = {"configure": 5, "build": 75, "tests": 40, "self-test": 20, "clang-tidy": 240}
+GUESSES = {"configure": 5, "build": 75, "scripts: tests": 45, "tests": 40, "self-test": 20, "clang-tidy": 240}
 
 SANITIZER_OPTIONS = {
     "asan": {"UBSAN_OPTIONS": "print_stacktrace=1"},

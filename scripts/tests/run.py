@@ -9,7 +9,28 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+import child_processes  # noqa: E402
 import command_line  # noqa: E402
+
+
+class Result(unittest.TextTestResult):
+    """unittest takes a signal for one more error of a test, and goes on; here that test is the last one."""
+
+    ended: child_processes.Ended | None = None
+
+    def addError(self, test, err) -> None:  # noqa: N802
+        """Counts an error."""
+        super().addError(test, err)
+        if isinstance(err[1], child_processes.Ended):
+            self.ended = err[1]
+            self.stop()
+
+    def addSubTest(self, test, subtest, err) -> None:  # noqa: N802
+        """Counts the outcome of a part of a test."""
+        super().addSubTest(test, subtest, err)
+        if err and isinstance(err[1], child_processes.Ended):
+            self.ended = err[1]
+            self.stop()
 
 
 def every_test(suite):
@@ -22,7 +43,8 @@ def main() -> int:
     """Returns the exit status."""
     found = every_test(unittest.TestLoader().discover(str(HERE), "test_*.py"))
     chosen = [test for test in found if not sys.argv[1:] or any(word in test.id() for word in sys.argv[1:])]
-    result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(unittest.TestSuite(chosen))
+    runner = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Result)
+    result = runner.run(unittest.TestSuite(chosen))
     bad = {test.id().split(" ")[0] for test, _ in [*result.failures, *result.errors]}
     failed = len(bad) + len(result.unexpectedSuccesses)
     skipped = len(result.skipped)
@@ -31,6 +53,8 @@ def main() -> int:
         failed = 1
         print(f"no test has {' or '.join(sys.argv[1:])} in its name")
     print(f"{max(0, passed)} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    if result.ended:
+        raise result.ended
     return 1 if failed else 0
 
 

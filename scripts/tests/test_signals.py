@@ -94,7 +94,7 @@ class SignalsTest(Case):
             others = (signal.SIGINT, signal.SIGHUP) if name == "bench" else ()
             for number in (signal.SIGTERM, signal.SIGKILL, *others):
                 with self.subTest(command=name, signal=signal.Signals(number).name):
-                    self.log.unlink(missing_ok=True)
+                    self.forget_log()
                     child = self.start(self.command(name, *arguments), env={"FAKE_BUILD_SECONDS": "300"})
                     self.wait_for(lambda: len(self.logged("begin")) == 2, "the build, and a process below it")
                     time.sleep(0.2)  # the build is a child by now, and known as one
@@ -197,7 +197,7 @@ def main():
 """
         for number, status in ((signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)):
             with self.subTest(signal=signal.Signals(number).name):
-                self.log.unlink(missing_ok=True)
+                self.forget_log()
                 child = self.start(self.program_of(body))
                 self.wait_for(lambda: len(self.logged("begin")) == 2, "two processes")
                 child.send_signal(number)

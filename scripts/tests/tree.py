@@ -105,7 +105,7 @@ class Case(unittest.TestCase):
     def stop(child: subprocess.Popen) -> None:
         """Ends what a test has left, and its pipes."""
         if child.poll() is None:
-            child.kill()
+            os.killpg(child.pid, signal.SIGKILL)
             child.wait()
         for pipe in (child.stdout, child.stderr):
             if pipe:
@@ -143,6 +143,11 @@ class Case(unittest.TestCase):
         """No process of the fakes is there after a moment."""
         self.assertTrue(self.logged("begin"), "no fake has begun")
         self.wait_for(lambda: not self.living(), "processes are left", 5)
+
+    def forget_log(self) -> None:
+        """Begins another part of a test: nothing has been noted yet."""
+        self.end_what_is_left()
+        self.log.unlink(missing_ok=True)
 
     def end_what_is_left(self) -> None:
         """So that a test that fails leaves nothing, either."""
