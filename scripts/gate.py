@@ -27,9 +27,9 @@ from gate_statistics import NO_DATA, PASS, REGRESSION, UNDECIDED, Rules
 
 EXPLANATION = """\
 Exit status: 0 pass, 1 regression, 2 cannot decide, 3 usage or data error. A benchmark that is missing on one side, an
-empty run, a NaN, a zero or a truncated file is never a pass. Who reads the output, and where it goes, changes no verdict;
-a file that was asked for and cannot be written makes 3 of a 0. 128 + signal when a signal ended it; the pairs measured
-until then are in build/gate.
+empty run, a NaN, a zero or a truncated file is never a pass. A reader that has gone, as head has, or a closed
+stdout changes no status; a full disk, or a file that was asked for and cannot be written, makes 3 of a 0 and
+leaves the others. 128 + signal when a signal ended it; the pairs measured until then are in build/gate.
 
 --refs measures both commits by turns, each run a fresh process, in an order drawn by lot: 30 pairs of each benchmark,
 then 90 more of those that are not decided by then; about 3 to 8 minutes on 2 cores, and what the builds take. Besides, it
@@ -281,12 +281,13 @@ def compare_refs(options):
     notes = []
     if versions[0].commit == versions[1].commit:
         notes.append("both sides are the same commit")
-    elif repository.git("diff", "--name-only", *(version.commit for version in versions), "--", "bench", ":!bench/tests"):
+    elif repository.git("diff", "--name-only", *(each.commit for each in versions), "--", "bench", ":!bench/tests"):
         notes.append("bench/ differs between the commits: a difference may come from the benchmarks themselves")
     counts = compare_version_counts(versions, measures, options, notes)
     findings, rules, context = [], rules_of(options, 2), {"machine": bench.describe_machine()}
     if "times" in measures:
-        session = gate_refs.Session(*versions, gate_refs.profile_flags(threads, options.all), options.filter, options.min_time)
+        flags = gate_refs.profile_flags(threads, options.all)
+        session = gate_refs.Session(*versions, flags, options.filter, options.min_time)
         print(
             f"measure: {len(session.names)} benchmarks, {options.pairs} pairs of each, "
             f"then {(SECOND - 1) * options.pairs} more of those that are not decided",
@@ -393,7 +394,8 @@ def calibrate(options):
     gate_refs.install()
     version = gate_refs.working_tree()
     gate_refs.build(version)
-    session = gate_refs.Session(version, version, gate_refs.profile_flags(options.threads or [1, 2], options.all), options.filter, options.min_time)
+    flags = gate_refs.profile_flags(options.threads or [1, 2], options.all)
+    session = gate_refs.Session(version, version, flags, options.filter, options.min_time)
     pairs = 2 * options.pairs
     print(f"measure: {len(session.names)} benchmarks against themselves, {pairs} pairs of each", flush=True)
     took = session.measure(session.names, pairs, "calibrate")

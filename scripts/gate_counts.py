@@ -69,7 +69,8 @@ def take_counts(binary, plant=None):
         except OSError as failure:
             raise CountsFailed(f"{binary}: {failure.strerror}") from None
         if done.returncode != 0:
-            raise CountsFailed(f"{Path(binary).name} failed: {(done.stderr or done.stdout).strip() or child_processes.how_it_ended(done.returncode)}")
+            said = (done.stderr or done.stdout).strip() or child_processes.how_it_ended(done.returncode)
+            raise CountsFailed(f"{Path(binary).name} failed: {said}")
         return read_counts(path)["counts"]
 
 

@@ -432,7 +432,8 @@ def main():
         flags += ["--list"] if options.list else []
         status = 0
         for model in models:
-            status = max(status, child_processes.exit_status(child_processes.run([executable(model), *flags]).returncode))
+            done = child_processes.run([executable(model), *flags])
+            status = max(status, child_processes.exit_status(done.returncode))
         return status
     results = run_models(models, ["--only", options.only] + (["--deep", "--seconds", str(options.seconds)] if options.deep and not options.mutate else []))
     passed, failed = [], []
