@@ -1,5 +1,6 @@
 #include "dataset.hpp"
 
+#include "dataset_direction.hpp"
 #include "dataset_hdf5.hpp"
 #include "dataset_stream.hpp"
 
@@ -29,6 +30,16 @@ std::string_view name_of(Format format) noexcept {
         return "bvecs";
     case Format::ivecs:
         return "ivecs";
+    case Format::fbin:
+        return "fbin";
+    case Format::f16bin:
+        return "f16bin";
+    case Format::u8bin:
+        return "u8bin";
+    case Format::i8bin:
+        return "i8bin";
+    case Format::ibin:
+        return "ibin";
     case Format::idx:
         return "IDX";
     case Format::npy:
@@ -39,15 +50,46 @@ std::string_view name_of(Format format) noexcept {
     return "unknown";
 }
 
+std::optional<Metric> metric_named(std::string_view name) {
+    std::string plain(name);
+    for (char& c : plain)
+        c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c == ' ' || c == '-' ? '_' : c;
+    // ann-benchmarks: angular, euclidean, ip; its dot files, and those of other benchmarks: the rest. "normalized" are
+    // unit vectors by their cosine.
+    constexpr std::array<std::pair<std::string_view, Metric>, 14> names{{
+        {"cosine", Metric::cosine},
+        {"angular", Metric::cosine},
+        {"cos", Metric::cosine},
+        {"normalized", Metric::cosine},
+        {"squared_euclidean", Metric::squared_euclidean},
+        {"euclidean", Metric::squared_euclidean},
+        {"sqeuclidean", Metric::squared_euclidean},
+        {"l2", Metric::squared_euclidean},
+        {"l2_squared", Metric::squared_euclidean},
+        {"inner_product", Metric::inner_product},
+        {"innerproduct", Metric::inner_product},
+        {"ip", Metric::inner_product},
+        {"dot", Metric::inner_product},
+        {"dot_product", Metric::inner_product},
+    }};
+    const auto found = std::ranges::find(names, plain, [](const auto& each) { return each.first; });
+    return found == names.end() ? std::nullopt : std::optional(found->second);
+}
+
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Format>, 7> extensions{{{"fvecs", Format::fvecs},
-                                                                         {"bvecs", Format::bvecs},
-                                                                         {"ivecs", Format::ivecs},
-                                                                         {"idx", Format::idx},
-                                                                         {"npy", Format::npy},
-                                                                         {"hdf5", Format::hdf5},
-                                                                         {"h5", Format::hdf5}}};
+constexpr std::array<std::pair<std::string_view, Format>, 12> extensions{{{"fvecs", Format::fvecs},
+                                                                          {"bvecs", Format::bvecs},
+                                                                          {"ivecs", Format::ivecs},
+                                                                          {"fbin", Format::fbin},
+                                                                          {"f16bin", Format::f16bin},
+                                                                          {"u8bin", Format::u8bin},
+                                                                          {"i8bin", Format::i8bin},
+                                                                          {"ibin", Format::ibin},
+                                                                          {"idx", Format::idx},
+                                                                          {"npy", Format::npy},
+                                                                          {"hdf5", Format::hdf5},
+                                                                          {"h5", Format::hdf5}}};
 
 /// Single-character insertions, deletions and replacements from one word to the other (Levenshtein).
 [[nodiscard]] std::size_t edit_distance(std::string_view a, std::string_view b) {
@@ -64,13 +106,15 @@ constexpr std::array<std::pair<std::string_view, Format>, 7> extensions{{{"fvecs
     return row.back();
 }
 
-/// The file's name in lower case without a final .gz.
+/// The file's name in lower case without a final .gz and a .crop_nb_10000000 before it.
 [[nodiscard]] std::string plain_name(const std::filesystem::path& file) {
     std::string name = file.filename().string();
     std::transform(name.begin(), name.end(), name.begin(),
                    [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
     if (name.ends_with(".gz"))
         name.resize(name.size() - 3);
+    if (const auto crop = name.rfind(".crop_nb_"); crop != std::string::npos && crop != 0)
+        name.resize(crop);
     return name;
 }
 
@@ -81,10 +125,14 @@ constexpr std::array<std::pair<std::string_view, Format>, 7> extensions{{{"fvecs
            at + 3 < name.size() && name[at + 3] >= '0' && name[at + 3] <= '9';
 }
 
+[[nodiscard]] std::string extension_of(std::string_view plain_name) {
+    const auto dot = plain_name.rfind('.');
+    return dot == std::string_view::npos ? "" : std::string(plain_name.substr(dot + 1));
+}
+
 [[nodiscard]] Format format_by_name(const std::filesystem::path& file) {
     const std::string name = plain_name(file);
-    const auto dot = name.rfind('.');
-    const std::string extension = dot == std::string::npos ? "" : name.substr(dot + 1);
+    const std::string extension = extension_of(name);
     for (const auto& [known, format] : extensions)
         if (known == extension)
             return format;
@@ -114,7 +162,8 @@ constexpr std::array<std::pair<std::string_view, Format>, 7> extensions{{{"fvecs
                       [](char expected, std::byte found) { return static_cast<std::byte>(expected) == found; });
 }
 
-/// None of these beginnings is a possible fvecs dimension, so content goes before the name.
+/// None of these beginnings is a possible fvecs dimension, so content goes before the name; the one of IDX is a
+/// possible fbin number of rows (of 17 million and more).
 [[nodiscard]] std::optional<Format> format_by_content(std::span<const std::byte> head) {
     using namespace std::string_view_literals;
     if (starts_with(head, "\x89HDF\r\n\x1a\n"sv))
@@ -146,6 +195,12 @@ constexpr std::array<std::pair<std::string_view, Format>, 7> extensions{{{"fvecs
         return read_bvecs(file, options);
     case Format::ivecs:
         return to_float(read_ivecs(file, options));
+    case Format::fbin:
+    case Format::f16bin:
+    case Format::u8bin:
+    case Format::i8bin:
+    case Format::ibin:
+        return read_bin(file, format, options);
     case Format::idx:
         return read_idx(file, options);
     case Format::npy:
@@ -174,21 +229,41 @@ void check_ground_truth(const GroundTruth& truth, std::size_t base_rows, std::si
                 "give the ground truth of this base");
 }
 
-[[nodiscard]] Metric metric_of(const std::filesystem::path& file, std::string_view distance) {
-    if (distance == "angular")
-        return Metric::cosine;
-    if (distance == "euclidean")
-        return Metric::squared_euclidean;
-    throw DatasetError(file, std::nullopt, fmt::format("the attribute 'distance' is '{}'", distance),
-                       "supported are angular and euclidean: give a file made for one of these");
-}
+/// What an HDF5 file says, with its ground truth's scores in our terms where the writer's are known.
+struct Distance {
+    std::string name;
+    std::optional<Metric> metric;
+    [[nodiscard]] bool has_known_scores() const { return name == "angular" || name == "euclidean"; }
+    [[nodiscard]] float score_of(float distance) const noexcept {
+        return metric == Metric::cosine ? 1 - distance : distance * distance;
+    }
+    /// Whether a ground truth made with this distance holds under `other`. Vectors of 0 and 1 differ in |a - b|^2
+    /// places.
+    [[nodiscard]] bool agrees_with(Metric other) const {
+        return metric == other || (name == "hamming" && other == Metric::squared_euclidean);
+    }
+};
 
-[[nodiscard]] float score_of(Metric metric, float distance) noexcept {
-    return metric == Metric::cosine ? 1 - distance : distance * distance;
+[[nodiscard]] Distance distance_of(const std::filesystem::path& file, const std::string& name, bool overridden) {
+    Distance distance{name, metric_named(name)};
+    if (distance.metric || overridden)
+        return distance;
+    const bool sets = name == "jaccard";
+    const bool bits = name == "hamming";
+    throw DatasetError(
+        file, std::nullopt,
+        fmt::format("the attribute 'distance' is '{}'{}", name,
+                    sets   ? ", which compares sets; an index compares vectors of numbers"
+                    : bits ? ", which counts the bits that differ; an index compares vectors of numbers"
+                           : ""),
+        sets   ? "give a file made for angular, cosine, euclidean, l2, ip, dot or inner_product"
+        : bits ? "--metric=squared_euclidean counts the same on vectors of 0 and 1"
+               : "say by what to compare: --metric=cosine, --metric=inner_product or --metric=squared_euclidean");
 }
 
 [[nodiscard]] GroundTruth truth_of(const std::filesystem::path& file, const Matrix<std::int64_t>& neighbors,
-                                   const std::optional<Matrix<float>>& distances, std::optional<Metric> metric) {
+                                   const std::optional<Matrix<float>>& distances,
+                                   const std::optional<Distance>& measured) {
     GroundTruth truth;
     truth.queries = neighbors.rows;
     truth.k = neighbors.columns;
@@ -198,14 +273,14 @@ void check_ground_truth(const GroundTruth& truth, std::size_t base_rows, std::si
             throw DatasetError(file, std::nullopt, fmt::format("'neighbors' names row {}", id), again_remedy);
         truth.ids.push_back(static_cast<std::int32_t>(id));
     }
-    if (distances && metric) {
+    if (distances && measured && measured->has_known_scores()) {
         if (distances->rows != truth.queries || distances->columns != truth.k)
             throw DatasetError(file, std::nullopt,
                                fmt::format("'distances' has {} rows of {}, 'neighbors' has {} of {}", distances->rows,
                                            distances->columns, truth.queries, truth.k),
                                again_remedy);
         for (const float distance : distances->values)
-            truth.scores.push_back(score_of(*metric, distance));
+            truth.scores.push_back(measured->score_of(distance));
     }
     return truth;
 }
@@ -220,7 +295,7 @@ void split_queries(Dataset& dataset, const std::filesystem::path& file, std::opt
         throw DatasetError(
             file, std::nullopt,
             fmt::format("{} of its {} rows cannot be split off as queries: no vector would remain", count, rows),
-            "ask for fewer queries, for none, or give a query file");
+            wanted ? "ask for fewer queries, for none, or give a query file" : "give a file with at least 2 vectors");
     const std::size_t keep = (rows - count) * dataset.dimension;
     dataset.queries.assign(dataset.base.begin() + static_cast<std::ptrdiff_t>(keep), dataset.base.end());
     dataset.base.resize(keep);
@@ -242,7 +317,10 @@ Format format_of(const std::filesystem::path& file) {
     if (format == Format::hdf5 && stream.compressed())
         throw DatasetError(file, std::nullopt, "this HDF5 file is compressed as a whole",
                            "decompress it first (gunzip)");
-    return format ? *format : format_by_name(file);
+    const std::string extension = extension_of(plain_name(file));
+    if (format && !(format == Format::idx && extension.ends_with("bin")))
+        return *format;
+    return format_by_name(file);
 }
 
 Matrix<float> read_matrix(const std::filesystem::path& file, const ReadOptions& options) {
@@ -288,16 +366,29 @@ Dataset load_dataset(const std::filesystem::path& file, const LoadOptions& optio
     std::optional<Matrix<float>> queries;
     std::optional<GroundTruth> own_truth;
     if (format == Format::hdf5) {
+        std::optional<Distance> distance;
+        if (const auto name = read_hdf5_distance(file))
+            distance = distance_of(file, *name, options.metric.has_value());
         Hdf5Contents contents = read_hdf5(file, base_options, query_options, true);
-        if (contents.distance)
-            dataset.metric = metric_of(file, *contents.distance);
-        if (contents.neighbors && contents.test && !contents.train.cut)
-            own_truth = truth_of(file, *contents.neighbors, contents.distances, dataset.metric);
+        if (distance)
+            dataset.metric = distance->metric;
+        if (contents.neighbors && contents.test && !contents.train.cut) {
+            if (distance && options.metric && !distance->agrees_with(*options.metric))
+                dataset.notes.push_back(fmt::format(
+                    "{}: the ground truth is left out: it was made with the distance {}, and the metric is {}",
+                    file.string(), distance->name, name_of(*options.metric)));
+            else
+                own_truth = truth_of(file, *contents.neighbors, contents.distances, distance);
+        }
         base = std::move(contents.train);
         queries = std::move(contents.test);
     } else {
         base = read_as(format, file, base_options);
     }
+    if (options.metric)
+        dataset.metric = options.metric;
+    else if (!dataset.metric)
+        dataset.metric = options.default_metric;
     dataset.dimension = base.columns;
     dataset.source = fmt::format("{} ({}): {}{} rows of {}", file.filename().string(), name_of(format),
                                  base.cut ? "the first " : "", base.rows, base.columns);
@@ -335,6 +426,15 @@ Dataset load_dataset(const std::filesystem::path& file, const LoadOptions& optio
         GroundTruth truth = load_ground_truth(*options.ground_truth_ids, options.ground_truth_scores, truth_options);
         check_ground_truth(truth, dataset.base_rows(), dataset.query_rows(), *options.ground_truth_ids);
         dataset.ground_truth = std::move(truth);
+    }
+    if (dataset.metric == Metric::cosine) {
+        const bool hdf5 = format == Format::hdf5;
+        leave_out_rows_without_direction(dataset,
+                                         {.base_file = file,
+                                          .base_table = hdf5 ? "'train'" : "the vectors",
+                                          .query_file = options.query_file.value_or(file),
+                                          .query_table = hdf5 && !options.query_file ? "'test'" : "the queries",
+                                          .first_query = queries ? 0 : dataset.base_rows()});
     }
     return dataset;
 }

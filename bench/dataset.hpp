@@ -5,12 +5,16 @@
 // | fvecs  | .fvecs                     | TEXMEX: each row a little-endian int32 dimension, then float32            |
 // | bvecs  | .bvecs                     | the same with unsigned bytes                                              |
 // | ivecs  | .ivecs                     | the same with int32                                                       |
+// | fbin   | .fbin                      | big-ann-benchmarks: uint32 rows, uint32 dimension, then float32           |
+// | u8bin  | .u8bin                     | the same with unsigned bytes; i8bin: signed; f16bin: float16; ibin: int32 |
 // | IDX    | .idx, -idx3-ubyte, ...     | MNIST: big-endian; uint8, int8, int16, int32, float32, float64            |
-// | npy    | .npy                       | NumPy 1.0, 2.0, 3.0: bool, integers, float32, float64, C order            |
+// | npy    | .npy                       | NumPy 1.0, 2.0, 3.0: bool, integers, float16, bfloat16, float32, float64; |
+// |        |                            | C and Fortran order; headers of Python 2                                  |
 // | HDF5   | .hdf5, .h5                 | ann-benchmarks: train, test, neighbors, distances, attribute distance     |
 //
 // Every format but HDF5 may be gzip-compressed, whatever the file is called (name.fvecs.gz by custom). HDF5, npy and
-// IDX are recognised by their first bytes, the others by the extension. IDX and npy arrays of more than two dimensions
+// IDX are recognised by their first bytes, the others by the extension (after which .crop_nb_N, as
+// big-ann-benchmarks names the first N rows of a file, may stand). IDX and npy arrays of more than two dimensions
 // give one row per element of the first dimension (28 x 28 images: rows of 784). Values become float32, rounded to
 // nearest: integers beyond 2^24 and most float64 lose digits. NaN, infinity and float64 values beyond the range of
 // float32 are refused.
@@ -18,7 +22,11 @@
 // Files are not trusted: a size in a header is compared with the bytes that are there before memory is reserved
 // (compressed data, whose size is not known beforehand, grows as it is read). What is wrong is a DatasetError.
 //
-// Limits: an uncompressed fvecs, bvecs or ivecs file of dimension 35615 begins like a gzip file and is refused. HDF5
+// Cosine has no meaning for a row of zeros. load_dataset() leaves such rows out where cosine is the metric, and says so
+// in Dataset::notes; the ids of a ground truth stay the numbers of rows in the file.
+//
+// Limits: an uncompressed fvecs, bvecs or ivecs file of dimension 35615, or fbin of 35615 rows more than a multiple of
+// 65536, begins like a gzip file and is refused. HDF5
 // files are read by the HDF5 library, which does not defend itself against damage inside its own structures: version
 // 1.10.8 has been seen to read out of bounds or to loop on files with bytes overwritten at random (in its string heap
 // and after an incomplete deflate chunk). Sizes, cut-off files and values are checked here as for the other formats,
@@ -83,9 +91,12 @@ struct ReadOptions {
 [[nodiscard]] Matrix<float> read_idx(const std::filesystem::path& file, const ReadOptions& options = {});
 [[nodiscard]] Matrix<float> read_npy(const std::filesystem::path& file, const ReadOptions& options = {});
 
-enum class Format : std::uint8_t { fvecs, bvecs, ivecs, idx, npy, hdf5 };
+enum class Format : std::uint8_t { fvecs, bvecs, ivecs, fbin, f16bin, u8bin, i8bin, ibin, idx, npy, hdf5 };
 
-/// "fvecs", "bvecs", "ivecs", "IDX", "npy", "HDF5".
+/// `format` is fbin, f16bin, u8bin, i8bin or ibin.
+[[nodiscard]] Matrix<float> read_bin(const std::filesystem::path& file, Format format, const ReadOptions& options = {});
+
+/// "fvecs", "fbin", ..., "IDX", "npy", "HDF5".
 [[nodiscard]] std::string_view name_of(Format format) noexcept;
 
 /// By content first, then by extension; DatasetError with the supported formats and the nearest one if neither is
@@ -101,7 +112,8 @@ struct GroundTruth {
     std::size_t k = 0;
     std::vector<std::int32_t> ids; ///< queries x k
     /// queries x k scores in the terms of Metric (see Match), or empty when not known. Of an HDF5 file they are
-    /// computed from its distances: 1 - distance for angular, distance^2 for euclidean.
+    /// computed from its distances: 1 - distance for angular, distance^2 for euclidean; of files with another name for
+    /// their distance they are not known, because writers differ in sign and square.
     std::vector<float> scores;
 
     [[nodiscard]] std::span<const std::int32_t> ids_of(std::size_t query) const {
@@ -122,12 +134,16 @@ struct Dataset {
     std::size_t dimension = 0;  ///< floats in a row
     std::vector<float> base;    ///< the vectors to index, row after row
     std::vector<float> queries; ///< the vectors to ask for, row after row; disjoint from the base rows
-    std::optional<Metric> metric;            ///< what the file says its vectors are compared by (HDF5 only)
+    std::optional<Metric> metric; ///< LoadOptions::metric, or what the file says (HDF5 only), or default_metric
     std::optional<GroundTruth> ground_truth; ///< for these queries in this base
     std::string source;                      ///< where it comes from and what was done to it, in words
+    std::vector<std::size_t> file_rows;      ///< when rows were left out: which row of the file each base row is
+    std::vector<std::string> notes;          ///< what a user should know: file, table and row of what was left out
 
     [[nodiscard]] std::size_t base_rows() const noexcept { return dimension == 0 ? 0 : base.size() / dimension; }
     [[nodiscard]] std::size_t query_rows() const noexcept { return dimension == 0 ? 0 : queries.size() / dimension; }
+    /// The number that a ground truth has for the i-th base row.
+    [[nodiscard]] std::size_t file_row(std::size_t i) const { return file_rows.empty() ? i : file_rows[i]; }
     [[nodiscard]] std::span<const float> base_row(std::size_t i) const {
         return std::span<const float>(base).subspan(i * dimension, dimension);
     }
@@ -148,9 +164,16 @@ struct LoadOptions {
     std::optional<std::filesystem::path> ground_truth_ids{};    ///< ivecs, for these queries in this base
     std::optional<std::filesystem::path> ground_truth_scores{}; ///< fvecs of the same shape
     std::uint64_t max_bytes = 64ull << 30;                      ///< per matrix, as in ReadOptions
+    std::optional<Metric> metric{};         ///< what the vectors are compared by, whatever the file says
+    std::optional<Metric> default_metric{}; ///< what they are compared by when the file says nothing
 };
 
-/// Read a dataset. DatasetError for a bad file, InvalidArgument for bad options.
+/// By the names that files have for it, in any case: "cosine", "angular", "euclidean", "l2", "ip", "dot", ...; nothing
+/// for what the index does not offer.
+[[nodiscard]] std::optional<Metric> metric_named(std::string_view name);
+
+/// Read a dataset. Under cosine, rows without a direction (zeros, and rows whose norm is beyond float arithmetic) are
+/// left out. DatasetError for a bad file, InvalidArgument for bad options.
 [[nodiscard]] Dataset load_dataset(const std::filesystem::path& file, const LoadOptions& options = {});
 
 /// What generate() makes; the defaults are the benchmark's dataset when no file is given.

@@ -61,7 +61,8 @@ Matrix<float> read_idx(const std::filesystem::path& file, const ReadOptions& opt
     const auto columns = product(std::span(sizes).subspan(1));
     if (!columns)
         stream.fail(8, "the sizes of the dimensions overflow 64 bits", "the header is damaged: get the file again");
-    return read_block(stream, {*element, std::endian::big, sizes[0], *columns}, 4, options);
+    return read_block(stream, {.element = *element, .order = std::endian::big, .rows = sizes[0], .columns = *columns},
+                      4, options);
 }
 
 } // namespace hotindex::bench

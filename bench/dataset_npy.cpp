@@ -1,6 +1,7 @@
 // npy, NumPy's format (NEP 1): "\x93NUMPY", version (major, minor), the header's length (uint16, from version 2 uint32,
 // little-endian), the header: a Python dictionary literal with exactly the keys descr, fortran_order and shape; then
-// the values. Versions 1, 2 and 3 differ in the length field and in the header's text encoding only.
+// the values. Versions 1, 2 and 3 differ in the length field and in the header's text encoding only. NumPy has no name
+// for the bfloat16 of ml_dtypes, and writes V2 (two bytes of whatever), which nobody else writes for vectors.
 #include "dataset_stream.hpp"
 
 #include <fmt/format.h>
@@ -147,6 +148,8 @@ class HeaderParser {
         }
         if (!digits)
             fail(at, "the npy header's shape is not a tuple of sizes (an integer expected)");
+        if (peek() == 'L') // Python 2 writes its long integers so
+            ++position_;
         return value;
     }
 
@@ -162,6 +165,8 @@ struct Type {
 };
 
 [[nodiscard]] std::optional<Type> type_of(std::string_view descr) noexcept {
+    if (descr == "bfloat16")
+        return Type{Element::bf16, std::endian::little};
     if (descr.size() != 3)
         return std::nullopt;
     std::endian order = std::endian::native; // '=' and '|'
@@ -172,7 +177,7 @@ struct Type {
     else if (descr[0] != '|' && descr[0] != '=')
         return std::nullopt;
     const std::string_view kind = descr.substr(1);
-    constexpr std::array<std::pair<std::string_view, Element>, 11> kinds{{{"u1", Element::u8},
+    constexpr std::array<std::pair<std::string_view, Element>, 13> kinds{{{"u1", Element::u8},
                                                                           {"b1", Element::u8},
                                                                           {"i1", Element::i8},
                                                                           {"u2", Element::u16},
@@ -181,6 +186,8 @@ struct Type {
                                                                           {"i4", Element::i32},
                                                                           {"u8", Element::u64},
                                                                           {"i8", Element::i64},
+                                                                          {"f2", Element::f16},
+                                                                          {"V2", Element::bf16},
                                                                           {"f4", Element::f32},
                                                                           {"f8", Element::f64}}};
     for (const auto& [name, element] : kinds)
@@ -213,28 +220,34 @@ Matrix<float> read_npy(const std::filesystem::path& file, const ReadOptions& opt
         stream.fail(length_offset, fmt::format("the npy header is {} bytes long", length),
                     fmt::format("at most {} bytes are read: the file is damaged, get it again", max_header));
     const std::uint64_t text_offset = stream.offset();
+    stream.expect(length, "the npy header");
     std::string text(length, '\0');
     stream.read(std::as_writable_bytes(std::span(text)), "the npy header");
 
     const Header header = HeaderParser(stream, text, text_offset).parse();
     const auto type = type_of(header.descr);
     if (!type)
-        stream.fail(text_offset, fmt::format("elements of type '{}' are not supported", header.descr),
-                    "supported are bool, integers of 1 to 8 bytes, float32 and float64: convert, for example "
-                    "numpy.save(path, x.astype('float32'))");
+        stream.fail(
+            text_offset, fmt::format("elements of type '{}' are not supported", header.descr),
+            "supported are bool, integers of 1 to 8 bytes, float16, bfloat16, float32 and float64: convert, for "
+            "example numpy.save(path, x.astype('float32'))");
     if (header.shape.size() < 2)
         stream.fail(header.shape_offset,
                     fmt::format("the array has {} dimension{}, vectors need 2 or more", header.shape.size(),
                                 header.shape.size() == 1 ? "" : "s"),
                     "reshape it to (rows, dimension)");
-    if (header.fortran_order)
-        stream.fail(text_offset, "the array is in Fortran order (column after column)",
-                    "write it row after row: numpy.save(path, numpy.ascontiguousarray(x))");
     const auto columns = product(std::span(header.shape).subspan(1));
     if (!columns)
         stream.fail(header.shape_offset, "the sizes of the shape overflow 64 bits",
                     "the header is damaged: get the file again");
-    return read_block(stream, {type->element, type->order, header.shape[0], *columns}, header.shape_offset, options);
+    const std::span<const std::uint64_t> others = std::span(header.shape).subspan(1);
+    return read_block(stream,
+                      {.element = type->element,
+                       .order = type->order,
+                       .rows = header.shape[0],
+                       .columns = *columns,
+                       .fortran = header.fortran_order ? others : std::span<const std::uint64_t>{}},
+                      header.shape_offset, options);
 }
 
 } // namespace hotindex::bench

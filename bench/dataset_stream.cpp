@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <limits>
 #include <system_error>
@@ -11,22 +12,47 @@
 
 namespace hotindex::bench {
 
-namespace {
-constexpr std::size_t chunk_bytes = std::size_t{1} << 20;
-} // namespace
+void check_is_file(const std::filesystem::path& file) {
+    namespace fs = std::filesystem;
+    std::error_code error;
+    const auto refuse = [&](std::string_view reason, std::string_view remedy) {
+        throw DatasetError(file, std::nullopt, reason, remedy);
+    };
+    switch (fs::status(file, error).type()) {
+    case fs::file_type::regular:
+        return;
+    case fs::file_type::not_found:
+        if (std::error_code ignored; fs::is_symlink(fs::symlink_status(file, ignored)))
+            refuse("this link points to nothing", "check where it points");
+        refuse("there is no such file", "check the path");
+        return;
+    case fs::file_type::directory:
+        refuse("this is a directory", "give one of the files in it");
+        return;
+    case fs::file_type::fifo:
+        refuse("this is a pipe, and a dataset is read more than once", "save what it delivers to a file first");
+        return;
+    case fs::file_type::none:
+        refuse(fmt::format("the file cannot be looked at ({})", error.message()), "check the folders' permissions");
+        return;
+    default:
+        refuse("this is a device or a socket", "give the path of a file");
+    }
+}
 
 ByteStream::ByteStream(std::filesystem::path file) : file_(std::move(file)) {
+    check_is_file(file_);
     std::error_code error;
-    const auto status = std::filesystem::status(file_, error);
-    if (!std::filesystem::exists(status))
-        throw DatasetError(file_, std::nullopt, "there is no such file", "check the path");
-    if (!std::filesystem::is_regular_file(status))
-        throw DatasetError(file_, std::nullopt, "this is not a regular file", "give the path of a file");
     size_ = std::filesystem::file_size(file_, error);
+    errno = 0;
     if (!error)
         handle_.reset(gzopen(file_.c_str(), "rb"));
-    if (!handle_)
-        throw DatasetError(file_, std::nullopt, "the file cannot be opened", "check that it may be read");
+    if (!handle_) {
+        if (!error)
+            error = std::error_code(errno, std::generic_category());
+        throw DatasetError(file_, std::nullopt, fmt::format("the file cannot be opened ({})", error.message()),
+                           "check that you may read it");
+    }
     if (size_ == 0)
         fail(0, "the file is empty", again_remedy);
     gzbuffer(handle_.get(), 1u << 18);
@@ -45,6 +71,21 @@ std::optional<std::uint64_t> ByteStream::remaining() const noexcept {
     return size_ > offset_ ? size_ - offset_ : 0;
 }
 
+std::uint64_t ByteStream::most_remaining() const noexcept {
+    constexpr std::uint64_t most_growth = 1032; // deflate: a byte stands for no more
+    if (const auto exact = remaining())
+        return *exact;
+    if (size_ > std::numeric_limits<std::uint64_t>::max() / most_growth)
+        return std::numeric_limits<std::uint64_t>::max();
+    return size_ * most_growth > offset_ ? size_ * most_growth - offset_ : 0;
+}
+
+std::string ByteStream::what_remains() const {
+    if (!compressed_)
+        return fmt::format("only {} bytes of data follow", most_remaining());
+    return fmt::format("the {} compressed bytes of the file hold at most {}", size_, most_remaining());
+}
+
 std::size_t ByteStream::read_up_to(std::span<std::byte> target) {
     std::size_t done = 0;
     while (done != target.size()) {
@@ -61,7 +102,8 @@ std::size_t ByteStream::read_up_to(std::span<std::byte> target) {
             if (code == Z_BUF_ERROR)
                 reason = "the data ends inside the gzip stream";
             fail(offset_ + static_cast<std::uint64_t>(std::max(got, 0)),
-                 fmt::format("the {} cannot be read ({})", compressed_ ? "gzip data" : "file", reason), again_remedy);
+                 fmt::format("the {} cannot be read ({})", compressed_ ? "gzip data" : "file", reason),
+                 code == Z_ERRNO ? "the system refused: check the disk, or the connection to it" : again_remedy);
         }
         done += static_cast<std::size_t>(got);
         offset_ += static_cast<std::uint64_t>(got);
@@ -76,6 +118,14 @@ void ByteStream::read(std::span<std::byte> target, std::string_view what) {
     const std::size_t got = read_up_to(target);
     if (got != target.size())
         fail_cut_off(start, fmt::format("{} is cut off: {} of {} bytes are there", what, got, target.size()));
+}
+
+void ByteStream::expect(std::uint64_t size, std::string_view what) const {
+    if (size <= most_remaining())
+        return;
+    if (compressed_)
+        fail_cut_off(offset_, fmt::format("{} has {} bytes, but {}", what, size, what_remains()));
+    fail_cut_off(offset_, fmt::format("{} is cut off: {} of {} bytes are there", what, most_remaining(), size));
 }
 
 void ByteStream::expect_end() {
@@ -109,139 +159,9 @@ std::optional<std::uint64_t> product(std::span<const std::uint64_t> sizes) {
     return result;
 }
 
-void check_shape(const ByteStream& stream, std::uint64_t offset, std::uint64_t rows, std::uint64_t columns,
-                 const ReadOptions& options) {
-    if (columns == 0 || columns > max_dimension)
-        stream.fail(
-            offset, fmt::format("the rows have dimension {}", columns),
-            fmt::format("dimensions 1 to {} are supported; if that is not the dimension, the file is damaged or of "
-                        "another format",
-                        max_dimension));
-    if (rows == 0)
-        stream.fail(offset, "the file has no rows", "give a file with at least one vector");
-    const std::uint64_t wanted = options.max_rows ? std::min<std::uint64_t>(rows, *options.max_rows) : rows;
-    if (wanted > options.max_bytes / sizeof(float) / columns)
-        stream.fail(
-            offset,
-            fmt::format("{} rows of {} floats need more than {} bytes of memory", wanted, columns, options.max_bytes),
-            "read fewer rows (max_rows) or allow more memory (max_bytes)");
-}
-
 std::string not_finite(double value, std::uint64_t row, std::uint64_t column) {
     return fmt::format("row {} has {} at position {}{}", row, value, column,
                        std::isfinite(value) ? ", which is beyond the range of float32" : "");
-}
-
-namespace {
-
-template <class T>
-void read_values(ByteStream& stream, const Block& block, std::uint64_t rows, std::vector<float>& values) {
-    const std::uint64_t total = rows * block.columns; // fits: check_shape
-    std::vector<std::byte> chunk;
-    for (std::uint64_t done = 0; done != total;) {
-        const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(total - done, chunk_bytes / sizeof(T)));
-        const std::uint64_t start = stream.offset();
-        chunk.resize(count * sizeof(T));
-        const std::size_t got = stream.read_up_to(chunk);
-        if (got != chunk.size())
-            stream.fail_cut_off(start + got, fmt::format("the data ends in row {} of {}",
-                                                         (done + got / sizeof(T)) / block.columns, block.rows));
-        for (std::size_t i = 0; i != count; ++i) {
-            const T value = decode<T>(chunk.data() + i * sizeof(T), block.order);
-            if constexpr (std::is_floating_point_v<T>) {
-                // Converting a double beyond the range of float is undefined, so look first.
-                if (!(std::fabs(value) <= static_cast<T>(std::numeric_limits<float>::max())))
-                    stream.fail(
-                        start + i * sizeof(T),
-                        not_finite(static_cast<double>(value), (done + i) / block.columns, (done + i) % block.columns),
-                        not_finite_remedy);
-            }
-            values.push_back(static_cast<float>(value));
-        }
-        done += count;
-    }
-}
-
-[[nodiscard]] std::size_t size_of(Element element) noexcept {
-    switch (element) {
-    case Element::u8:
-    case Element::i8:
-        return 1;
-    case Element::u16:
-    case Element::i16:
-        return 2;
-    case Element::u32:
-    case Element::i32:
-    case Element::f32:
-        return 4;
-    case Element::u64:
-    case Element::i64:
-    case Element::f64:
-        return 8;
-    }
-    return 0;
-}
-
-} // namespace
-
-Matrix<float> read_block(ByteStream& stream, const Block& block, std::uint64_t header, const ReadOptions& options) {
-    check_shape(stream, header, block.rows, block.columns, options);
-    Matrix<float> matrix;
-    matrix.columns = static_cast<std::size_t>(block.columns);
-    matrix.rows = static_cast<std::size_t>(options.max_rows ? std::min<std::uint64_t>(block.rows, *options.max_rows)
-                                                            : block.rows);
-    matrix.cut = matrix.rows < block.rows;
-
-    if (const auto there = stream.remaining()) {
-        const std::uint64_t row_bytes = block.columns * size_of(block.element);
-        // Divide, do not multiply: the number of rows is the file's word.
-        if (*there / row_bytes < block.rows)
-            stream.fail_cut_off(header,
-                                fmt::format("the header announces {} rows of {} bytes, but only {} bytes of data "
-                                            "follow",
-                                            block.rows, row_bytes, *there));
-        if (*there != block.rows * row_bytes)
-            stream.fail(stream.offset() + block.rows * row_bytes,
-                        "there is more data after the last value that the header announces",
-                        "the header or the file is damaged: get it again");
-        matrix.values.reserve(matrix.rows * matrix.columns);
-    }
-
-    switch (block.element) {
-    case Element::u8:
-        read_values<std::uint8_t>(stream, block, matrix.rows, matrix.values);
-        break;
-    case Element::i8:
-        read_values<std::int8_t>(stream, block, matrix.rows, matrix.values);
-        break;
-    case Element::u16:
-        read_values<std::uint16_t>(stream, block, matrix.rows, matrix.values);
-        break;
-    case Element::i16:
-        read_values<std::int16_t>(stream, block, matrix.rows, matrix.values);
-        break;
-    case Element::u32:
-        read_values<std::uint32_t>(stream, block, matrix.rows, matrix.values);
-        break;
-    case Element::i32:
-        read_values<std::int32_t>(stream, block, matrix.rows, matrix.values);
-        break;
-    case Element::u64:
-        read_values<std::uint64_t>(stream, block, matrix.rows, matrix.values);
-        break;
-    case Element::i64:
-        read_values<std::int64_t>(stream, block, matrix.rows, matrix.values);
-        break;
-    case Element::f32:
-        read_values<float>(stream, block, matrix.rows, matrix.values);
-        break;
-    case Element::f64:
-        read_values<double>(stream, block, matrix.rows, matrix.values);
-        break;
-    }
-    if (!matrix.cut)
-        stream.expect_end();
-    return matrix;
 }
 
 } // namespace hotindex::bench

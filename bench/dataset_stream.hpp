@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <type_traits>
 
@@ -30,6 +31,10 @@ class ByteStream {
     [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }
     /// Bytes from here to the end; not known of a compressed file.
     [[nodiscard]] std::optional<std::uint64_t> remaining() const noexcept;
+    /// Bytes from here to the end at most: what a header announces is compared with it before memory is reserved.
+    [[nodiscard]] std::uint64_t most_remaining() const noexcept;
+    /// "only 12 bytes follow", "the 30 compressed bytes of the file hold at most 30960": most_remaining in words.
+    [[nodiscard]] std::string what_remains() const;
     /// The first bytes of the content (fewer if the file is shorter); reading is not affected.
     [[nodiscard]] std::span<const std::byte> head() const noexcept { return {head_.data(), head_size_}; }
 
@@ -37,6 +42,8 @@ class ByteStream {
     std::size_t read_up_to(std::span<std::byte> target);
     /// Reads all of `target`; `what` is named when the data ends before.
     void read(std::span<std::byte> target, std::string_view what);
+    /// Refuses a file that cannot hold so many bytes from here on: ask before memory is reserved for them.
+    void expect(std::uint64_t size, std::string_view what) const;
     /// Refuses data after the end of what the header announced. Reading to the end also verifies a gzip file's
     /// checksum.
     void expect_end();
@@ -68,7 +75,7 @@ template <class T>
 }
 
 /// Number types found in files.
-enum class Element : std::uint8_t { u8, i8, u16, i16, u32, i32, u64, i64, f32, f64 };
+enum class Element : std::uint8_t { u8, i8, u16, i16, u32, i32, u64, i64, f16, bf16, f32, f64 };
 
 /// rows x columns numbers of one type, one after the other from the stream's offset to its end.
 struct Block {
@@ -76,17 +83,16 @@ struct Block {
     std::endian order = std::endian::little;
     std::uint64_t rows = 0;
     std::uint64_t columns = 0;
+    /// Not empty: Fortran order, the first index fastest; the sizes of all dimensions but the first.
+    std::span<const std::uint64_t> fortran{};
 };
 
 /// Checks max_rows; InvalidArgument.
 void check_options(const ReadOptions& options);
 
-/// rows x columns x 4 bytes must not overflow nor exceed max_bytes; columns must be 1 to max_dimension, rows at
-/// least 1. `offset` is where the sizes stand in the file.
-void check_shape(const ByteStream& stream, std::uint64_t offset, std::uint64_t rows, std::uint64_t columns,
-                 const ReadOptions& options);
-
-/// The block as floats, checked against the data that is there. `header` is the offset of the header's sizes.
+/// The block as floats: columns 1 to max_dimension, rows at least 1, no more than the file holds, no more memory than
+/// max_bytes, all checked before memory is reserved. `header` is the offset of the header's sizes. A file that ends
+/// early is read when max_rows asks for no more than is there. Fortran order takes twice the memory while it is read.
 [[nodiscard]] Matrix<float> read_block(ByteStream& stream, const Block& block, std::uint64_t header,
                                        const ReadOptions& options);
 
@@ -98,5 +104,9 @@ void check_shape(const ByteStream& stream, std::uint64_t offset, std::uint64_t r
 inline constexpr std::string_view not_finite_remedy =
     "give finite numbers within the range of float32 (remove or replace such rows)";
 inline constexpr std::string_view again_remedy = "the file is incomplete or damaged: get it again";
+inline constexpr std::string_view fewer_rows_remedy = "read only the first rows: --rows=N";
+
+/// What is wrong with a path before a byte of it was read: nothing there, a directory, a pipe, no permission.
+void check_is_file(const std::filesystem::path& file);
 
 } // namespace hotindex::bench

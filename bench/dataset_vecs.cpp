@@ -51,6 +51,7 @@ template <class Stored, class Value>
         matrix.values.reserve(static_cast<std::size_t>(std::min(rows, affordable)) * dimension);
     }
 
+    stream.expect(row_bytes, "row 0");
     std::vector<std::byte> bytes(row_bytes);
     while (true) {
         const std::uint64_t start = stream.offset();
@@ -76,7 +77,7 @@ template <class Stored, class Value>
             stream.fail(start,
                         fmt::format("more than {} rows of {} values need more than {} bytes of memory", matrix.rows,
                                     dimension, options.max_bytes),
-                        "read fewer rows (max_rows) or allow more memory (max_bytes)");
+                        fewer_rows_remedy);
         for (std::uint32_t i = 0; i != dimension; ++i) {
             const std::size_t at = prefix + i * sizeof(Stored);
             const auto value = decode<Stored>(bytes.data() + at, std::endian::little);

@@ -17,6 +17,8 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <new>
+#include <optional>
 #include <span>
 #include <string>
 #include <system_error>
@@ -25,16 +27,20 @@
 namespace hotindex::bench {
 namespace {
 
-std::shared_ptr<const Dataset> read_dataset(const std::filesystem::path& file) {
-    auto dataset = std::make_shared<Dataset>(load_dataset(file));
-    IndexOptions options;
-    options.dimension = dataset->dimension;
-    options.metric = dataset->metric.value_or(Metric::cosine);
-    check::batch(dataset->base, options); // better now than in the middle of a run
-    check::batch(dataset->queries, options);
-    if (dataset->query_rows() == 0 || dataset->base_rows() == 0)
-        throw InvalidArgument(fmt::format("{}: {} rows are too few: no queries can be split off", file.string(),
-                                          dataset->base_rows() + dataset->query_rows()));
+std::shared_ptr<const Dataset> read_dataset(const Options& options) {
+    const std::filesystem::path& file = *options.dataset;
+    std::shared_ptr<Dataset> dataset;
+    try {
+        dataset = std::make_shared<Dataset>(
+            load_dataset(file, {.max_rows = options.rows, .metric = options.metric, .default_metric = Metric::cosine}));
+    } catch (const std::bad_alloc&) {
+        throw DatasetError(file, std::nullopt, "its vectors do not fit into the memory there is",
+                           "read only the first rows: --rows=N");
+    }
+    for (const std::string& note : dataset->notes)
+        fmt::print(stderr, "hotindex_bench: note: {}\n", note);
+    if (dataset->query_rows() == 0) // an HDF5 file with an empty table
+        throw DatasetError(file, std::nullopt, "it has no queries", "give a file with vectors to ask for");
     return dataset;
 }
 
@@ -44,9 +50,11 @@ void describe(const Options& options, const Plan& plan) {
                                            : plan.profile == Profile::full ? "full"
                                            : plan.profile == Profile::gate ? "gate"
                                                                            : "default");
-    benchmark::AddCustomContext("vectors", plan.dataset ? fmt::format("{}; checksum {:016x}", plan.dataset->source,
-                                                                      checksum(plan.dataset->base))
-                                                        : "generated: see bench/dataset.hpp, generate()");
+    benchmark::AddCustomContext("vectors", plan.dataset
+                                               ? fmt::format("{}; by {}; checksum {:016x}", plan.dataset->source,
+                                                             name_of(plan.dataset->metric.value_or(Metric::cosine)),
+                                                             checksum(plan.dataset->base))
+                                               : "generated: see bench/dataset.hpp, generate()");
     benchmark::AddCustomContext("seed", fmt::format("{}", options.seed));
     benchmark::AddCustomContext("lap_seconds", fmt::format("{}", options.seconds));
     benchmark::AddCustomContext("pinned", options.pin ? "true" : "false");
@@ -62,7 +70,7 @@ int run(std::span<const char* const> arguments) {
     plan.profile = options.profile;
     plan.settings = {options.threads, options.seconds, options.seed, options.pin};
     if (options.dataset)
-        plan.dataset = read_dataset(*options.dataset);
+        plan.dataset = read_dataset(options);
 
     std::vector<std::string> words{"hotindex_bench"};
     words.insert(words.end(), options.google.begin(), options.google.end());

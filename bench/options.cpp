@@ -1,8 +1,10 @@
 #include "options.hpp"
 
 #include "crew.hpp"
+#include "google_benchmark_versions.hpp"
 #include "strict_flags.hpp"
 
+#include <benchmark/benchmark.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -22,6 +24,8 @@ constexpr std::array flags{
     Flag{"--gate", Value::none},
     Flag{"--threads", Value::required},
     Flag{"--dataset", Value::required},
+    Flag{"--metric", Value::required},
+    Flag{"--rows", Value::required},
     Flag{"--pin", Value::none},
     Flag{"--seed", Value::required},
     Flag{"--benchmark_min_time", Value::required},
@@ -53,6 +57,18 @@ constexpr std::array<std::string_view, 6> display_flags{"--benchmark_format",
                                                         "--benchmark_time_unit"};
 
 constexpr std::size_t most_threads = 1024;
+
+constexpr std::array metrics{Metric::cosine, Metric::inner_product, Metric::squared_euclidean};
+
+/// The names of the library, and no others: one spelling for a command line. Throws BadFlag.
+Metric read_metric(std::string_view text) {
+    const auto metric = std::ranges::find(metrics, text, [](Metric each) { return name_of(each); });
+    if (metric != metrics.end())
+        return *metric;
+    const auto meant = metric_named(text);
+    throw BadFlag(fmt::format("--metric: '{}' is not one of cosine, inner_product, squared_euclidean{}", text,
+                              meant ? fmt::format("; did you mean {}?", name_of(*meant)) : ""));
+}
 
 /// 1, 2, 4, ... to twice the processors and at least to 8, and the number of processors itself.
 std::vector<std::size_t> default_ladder(Profile profile) {
@@ -98,6 +114,10 @@ Options read_options(std::span<const char* const> arguments) {
             if (value.empty())
                 throw BadFlag("--dataset: give the name of a file");
             options.dataset = std::filesystem::path(value);
+        } else if (flag.name == "--metric") {
+            options.metric = read_metric(value);
+        } else if (flag.name == "--rows") {
+            options.rows = read_number<std::size_t>(flag.name, value, 2, std::numeric_limits<std::size_t>::max());
         } else if (flag.name == "--pin") {
             options.pin = true;
         } else if (flag.name == "--seed") {
@@ -118,12 +138,16 @@ Options read_options(std::span<const char* const> arguments) {
         }
     }
     options.out_json = out && out_format == "json";
+    if (!options.dataset && (options.metric || options.rows))
+        throw BadFlag(fmt::format("{} is about the vectors of a file: give --dataset=FILE, too",
+                                  options.metric ? "--metric" : "--rows"));
     if (!seconds_given)
         options.seconds = options.profile == Profile::full ? 0.5 : 0.1;
     if (options.threads.empty())
         options.threads = default_ladder(options.profile);
     // How long a run takes is our business (see measure.hpp): one iteration, however short, is enough.
-    options.google.insert(options.google.begin(), "--benchmark_min_time=0.000001");
+    options.google.insert(options.google.begin(), fmt::format("--benchmark_min_time=0.000001{}",
+                                                              seconds_suffix<benchmark::BenchmarkReporter::Run>));
     return options;
 }
 
@@ -146,8 +170,13 @@ usage: hotindex_bench [flags]
                         mutex and the lock_free index and of the lock-free map, small enough for a core's own cache
                         none of these: every workload, within about 5 minutes on 2 processors
   --threads=LIST        such as 1,2,4,8; here the default is {0} ({1} with --quick)
-  --dataset=FILE        real vectors for search, mixed and search_beside_writer, all of the file (fvecs, bvecs, ivecs, IDX,
-                        npy, HDF5; gzip); default: a mixture of clusters, the same on every machine
+  --dataset=FILE        real vectors for search, mixed and search_beside_writer, all of the file (fvecs, bvecs, ivecs, fbin,
+                        f16bin, u8bin, i8bin, ibin, IDX, npy, HDF5; gzip); default: a mixture of clusters, the same on
+                        every machine
+  --metric=NAME         compare the dataset by cosine, inner_product or squared_euclidean; default: what its file says
+                        (HDF5), otherwise cosine, which leaves rows of zeros out and says so
+  --rows=N              only the first N rows of the dataset (at least 2; the last tenth, at most 100, become queries when
+                        the file has none)
   --pin                 thread i runs on the i-th usable processor only, modulo their number
   --seed=N              of all random choices (default 1); each thread and each repetition has a stream of its own, and all
                         indexes get the same
@@ -180,7 +209,7 @@ indexes
   lock_free             LockFreeHotVectorIndex
   map_mutex, map_rwlock std::unordered_map behind a std::mutex, a std::shared_mutex
   map_lock_free         LockFreeHashMap
-indexes compare by cosine (unless the dataset says otherwise), statistics on and tracker off, except in tax.
+indexes compare by cosine (unless the dataset or --metric says otherwise), statistics on and tracker off, except in tax.
 
 counters
   items_per_second      attempted operations a second, all threads together

@@ -20,6 +20,8 @@ struct Options {
     std::uint64_t seed = 1;
     bool pin = false;
     std::optional<std::filesystem::path> dataset;
+    std::optional<Metric> metric;    ///< what the dataset is compared by, whatever its file says
+    std::optional<std::size_t> rows; ///< only the first so many of the dataset
     std::vector<std::string> google; ///< what Google Benchmark is told: our defaults, then the flags that are its own
     bool own_table = true;           ///< no flag asks for one of Google Benchmark's reporters
     bool display_json = false;       ///< --benchmark_format=json

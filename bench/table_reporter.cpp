@@ -1,5 +1,7 @@
 #include "table_reporter.hpp"
 
+#include "google_benchmark_versions.hpp"
+
 #include <fmt/format.h>
 #include <fmt/ostream.h>
 
@@ -36,8 +38,8 @@ void TableReporter::ReportRuns(const std::vector<Run>& runs) {
     for (const Run& run : runs) {
         if (run.run_type != Run::RT_Iteration)
             continue; // the aggregates: we have our own
-        if (run.error_occurred) {
-            fmt::print(GetOutputStream(), "{:<{}}  FAILED: {}\n", run.benchmark_name(), width_, run.error_message);
+        if (const auto failure = failure_of(run)) {
+            fmt::print(GetOutputStream(), "{:<{}}  FAILED: {}\n", run.benchmark_name(), width_, *failure);
             continue;
         }
         ops.push_back(counter(run, "ops"));

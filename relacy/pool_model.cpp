@@ -2,7 +2,7 @@
 #include "model.hpp"
 
 #include <hotindex/backend/traits.hpp>
-#include <hotindex/reclaim/memory_pool.hpp>
+#include <hotindex/memory/memory_pool.hpp>
 
 #include <array>
 #include <cstddef>

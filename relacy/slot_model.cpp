@@ -20,6 +20,7 @@ using B = model::CheckerBackend;
 struct SlotTraits : TinyTraits {
     static constexpr std::uint32_t first_segment = 1;
     static constexpr std::uint32_t retires_per_advance = 100;
+    static constexpr std::uint32_t spare_slots = 0;
 };
 
 struct Entry {};
@@ -71,7 +72,7 @@ struct Stage {
 
     /// A new version, to be finished, in place of `predecessor`.
     SlotId open(const Guard& guard, SlotId predecessor = no_slot) {
-        const SlotId s = slots().acquire(guard);
+        const SlotId s = slots().acquire(guard.local());
         *slots().row_of_new(s) = static_cast<float>(born);
         slots().open(s, 1.0F);
         slots().aim(s, nullptr, predecessor);
@@ -218,5 +219,76 @@ struct OwnBirthSeen : Stage {
 };
 const Model<OwnBirthSeen> own_birth_seen("own_birth_seen",
                                          "whoever decides a time has seen what the searcher did before");
+
+/// A version lives in the first segment, and the second one has fallen empty.
+struct EmptySegment : Stage {
+    EmptySegment() {
+        {
+            const Guard guard(*handles[0]);
+            finish(open(guard));
+            finish(open(guard));
+            bury(guard);
+        }
+        grace();
+        const Guard collects(*handles[0]);
+    }
+    void trim() { slots().trim(Guard(*handles[0])); }
+};
+
+/// The segment is given back while a search goes through the slots.
+struct ReleasedUnderSearch : EmptySegment {
+    void thread(int i) {
+        if (i == 1)
+            return search();
+        trim();
+        grace();
+        const Guard collects(*handles[0]);
+    }
+};
+const Model<ReleasedUnderSearch> released_under_search("released_under_search",
+                                                       "a segment outlives the searches that may look into it");
+
+/// The segment is given back while a slot of it is wanted.
+struct ReleasedOrUsed : EmptySegment {
+    void thread(int i) {
+        if (i == 0) {
+            trim();
+            grace();
+            const Guard collects(*handles[0]);
+        } else {
+            finish(open(Guard(*handles[1])));
+            search();
+        }
+    }
+};
+const Model<ReleasedOrUsed> released_or_used("released_or_used", "a segment with a slot in use stays");
+
+/// The segment is given back and made again, and its slots live another life, under a search.
+struct MadeAgain : EmptySegment {
+    MadeAgain() { trim(); }
+    void thread(int i) {
+        if (i == 1)
+            return search();
+        {
+            const Guard guard(*handles[0]);
+            finish(open(guard));
+        }
+        grace();
+        const Guard collects(*handles[0]);
+    }
+};
+const Model<MadeAgain> made_again("made_again",
+                                  "a search sees a segment that was made again, or the one before, or none");
+
+/// Two threads want a slot, and there is none.
+struct MadeByBoth : Stage {
+    void thread(int i) {
+        const SlotId s = slots().acquire(handles[static_cast<std::size_t>(i)]->local());
+        *slots().row_of_new(s) = 1.0F;
+        slots().discard(handles[static_cast<std::size_t>(i)]->local(), s);
+    }
+    void after() {}
+};
+const Model<MadeByBoth> made_by_both("made_by_both", "threads that make segments at once have slots of their own");
 
 } // namespace

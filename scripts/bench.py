@@ -88,6 +88,12 @@ def parse_options():
     parser.add_argument(
         "--dataset", metavar="FILE", type=existing_file, help="vectors to use; default: generated ones"
     )
+    parser.add_argument(
+        "--metric",
+        choices=("cosine", "inner_product", "squared_euclidean"),
+        help="what the dataset is compared by; default: what its file says, otherwise cosine",
+    )
+    parser.add_argument("--rows", metavar="N", type=positive, help="only the first N rows of the dataset")
     parser.add_argument("--threads", metavar="LIST", type=thread_list, help="such as 1,2,4,8")
     parser.add_argument("--filter", metavar="REGEX", type=regular_expression, help=FILTER)
     parser.add_argument("--repetitions", metavar="N", type=positive, help="rounds, all of them run")
@@ -96,13 +102,25 @@ def parse_options():
     trouble = options.out and output.check_folder(options.out)
     if trouble:
         parser.error(f"--out {trouble}")
+    if not options.dataset and (options.metric or options.rows):
+        flag = "--metric" if options.metric else "--rows"
+        parser.error(f"{flag} is about the vectors of a file: give --dataset FILE, too")
     return options
 
 
 def existing_file(text):
-    if not Path(text).is_file():
+    path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: this is a directory; give one of the files in it")
+    if path.exists() and not path.is_file():
+        raise argparse.ArgumentTypeError(
+            f"{text}: this is a pipe or a device; save what it delivers to a file first"
+        )
+    if not path.is_file():
         raise argparse.ArgumentTypeError(f"{text}: no such file")
-    return Path(text)
+    if not os.access(path, os.R_OK):
+        raise argparse.ArgumentTypeError(f"{text}: you may not read this file")
+    return path
 
 
 def thread_list(text):
@@ -212,26 +230,33 @@ def describe_source():
     return {"commit": repository.commit(), "dirty": repository.changed()}
 
 
-def describe_dataset(path):
+def describe_dataset(options):
+    path = options.dataset
     if path is None:
         return "generated"
     digest = hashlib.sha256()
     with path.open("rb") as source:
         for block in iter(lambda: source.read(1 << 20), b""):
             digest.update(block)
-    return f"{path.name}, {path.stat().st_size:,} bytes, sha256 {digest.hexdigest()[:16]}"
+    told = [f"{path.name}, {path.stat().st_size:,} bytes, sha256 {digest.hexdigest()[:16]}"]
+    told += [f"the first {options.rows:,} rows"] if options.rows else []
+    told += [f"compared by {options.metric}"] if options.metric else []
+    return ", ".join(told)
 
 
 # ---- the measurement ----
 
 
-def list_benchmarks(binary, flags):
+def list_benchmarks(binary: Path, flags: list[str]) -> tuple[list[str], list[str]]:
+    """Returns (the names, what the binary has to say about the dataset)."""
     command = [binary, *flags, "--benchmark_list_tests"]
     listed = child_processes.run(command, capture_output=True, text=True, cwd=ROOT)
     if listed.returncode != 0:
         said = (listed.stderr or listed.stdout).strip() or child_processes.how_it_ended(listed.returncode)
         raise Failure(f"{binary.name} failed: {said}")
-    return [line for line in listed.stdout.splitlines() if result_file.parse_name(line)]
+    begin = f"{binary.name}: note: "
+    notes = [line.removeprefix(begin) for line in listed.stderr.splitlines() if line.startswith(begin)]
+    return [line for line in listed.stdout.splitlines() if result_file.parse_name(line)], notes
 
 
 def chosen(names: list[str], pattern: str | None) -> list[str]:
@@ -500,7 +525,7 @@ def draw(results, folder: Path) -> tuple[list[str], str]:
 
 def remarks(measured: Measurement, results) -> list[str]:
     """Returns what a reader of the numbers must know."""
-    notes = [measured.note] if measured.note else []
+    notes = [*results.context["dataset_notes"], *([measured.note] if measured.note else [])]
     if measured.others is not None and measured.others > result_file.QUIET:
         notes.append(
             f"other programs kept {measured.others:.1f} of the {cores()} cores busy meanwhile: "
@@ -531,7 +556,15 @@ def main() -> int:
             flags.append("--quick" if options.quick else "--full")
         if options.dataset:
             flags.append(f"--dataset={options.dataset.resolve()}")
-        names = chosen(list_benchmarks(binary, flags), options.filter)
+        if options.metric:
+            flags.append(f"--metric={options.metric}")
+        if options.rows:
+            flags.append(f"--rows={options.rows}")
+        listed, dataset_notes = list_benchmarks(binary, flags)
+        if options.dataset:  # summaries are published: no paths of this machine
+            place = f"{options.dataset.resolve().parent}/"
+            dataset_notes = [note.replace(place, "") for note in dataset_notes]
+        names = chosen(listed, options.filter)
         if options.filter:
             flags.append(exactly(names))
         rounds, min_time, deadline = plan_time(effort, options, len(names), begin)
@@ -543,7 +576,8 @@ def main() -> int:
                 "machine": describe_machine(),
                 **describe_build(),
                 **describe_source(),
-                "dataset": describe_dataset(options.dataset),
+                "dataset": describe_dataset(options),
+                "dataset_notes": dataset_notes,
                 "command_line": shlex.join(["scripts/bench", *shown_arguments(sys.argv[1:])]),
                 "min_time": min_time,
             },

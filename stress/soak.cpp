@@ -18,7 +18,7 @@
 #include "version_check.hpp"
 
 #include <hotindex/backend/traits.hpp>
-#include <hotindex/reclaim/memory_pool.hpp>
+#include <hotindex/memory/memory_pool.hpp>
 
 #include <fmt/format.h>
 

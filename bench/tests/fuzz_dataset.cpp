@@ -4,6 +4,7 @@
 // The first byte chooses the reader. HDF5 is left out: its parser is a library of its own, and not an instrumented one.
 #include "dataset.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -47,7 +48,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if ((data[0] & 0x80) != 0)
         options.max_rows = 1 + (data[0] >> 3 & 15);
     try {
-        switch (data[0] % 5) {
+        switch (data[0] % 10) {
         case 0:
             expect_whole(read_fvecs(file.path(), options), options);
             break;
@@ -60,8 +61,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         case 3:
             expect_whole(read_idx(file.path(), options), options);
             break;
-        default:
+        case 4:
             expect_whole(read_npy(file.path(), options), options);
+            break;
+        default: {
+            constexpr std::array formats{Format::fbin, Format::f16bin, Format::u8bin, Format::i8bin, Format::ibin};
+            expect_whole(read_bin(file.path(), formats[data[0] % 10u - 5], options), options);
+        }
         }
     } catch (const DatasetError&) {
         return 0; // it said what is wrong

@@ -65,9 +65,9 @@ TEST_CASE("Zipf probabilities are those of the definition") {
     double sum = 0;
     for (std::size_t rank = 0; rank != keys.size(); ++rank)
         sum += keys.probability(rank);
-    CHECK(sum == Approx(1));
-    CHECK(keys.probability(0) / keys.probability(1) == Approx(std::pow(2, 0.99)));
-    CHECK(keys.probability(0) / keys.probability(999) == Approx(std::pow(1000, 0.99)));
+    CHECK(sum == Catch::Approx(1));
+    CHECK(keys.probability(0) / keys.probability(1) == Catch::Approx(std::pow(2, 0.99)));
+    CHECK(keys.probability(0) / keys.probability(999) == Catch::Approx(std::pow(1000, 0.99)));
     CHECK(keys.probability(1000) == 0);
 }
 
@@ -119,7 +119,7 @@ TEST_CASE("a large Zipf chooser reaches the tail and favours the head") {
     double expected_head = 0;
     for (std::size_t rank = 0; rank != 100; ++rank)
         expected_head += keys.probability(rank);
-    CHECK(static_cast<double>(head) / 1e6 == Approx(expected_head).margin(0.003));
+    CHECK(static_cast<double>(head) / 1e6 == Catch::Approx(expected_head).margin(0.003));
     CHECK(tail > 30'000);
     CHECK(outside == 0);
 }

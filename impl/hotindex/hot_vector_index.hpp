@@ -5,10 +5,16 @@
 // making the memory for results. With std::shared_mutex readers share the lock. The kernels, top-k, statistics and
 // access tracking are those of the lock-free index, so that the two differ in synchronization alone.
 //
+// Memory follows the size: room doubles when it is full, and halves when three quarters of it are empty, down to what
+// was reserved. So each add or remove moves a few rows on average, and none does so twice in a row. The access records
+// (40 bytes each) stay as many as there were vectors at most.
+//
 // Invariants (under the lock)
 //   M1  rows_[0, size) are the vectors; ids_[r] and records_[r] belong to row r; positions_ maps ids_[r] to r.
+//   M2  the lists have room for capacity_ rows.
 // Linearization: inside the critical section. Progress: blocking.
-// Strong guarantee: everything that can throw comes before the first change.
+// Strong guarantee: everything that can throw comes before the first change. Halving comes after a removal that is
+// complete, and is left to a later one where memory is short.
 #pragma once
 
 #include <hotindex/backend/production.hpp>
@@ -81,50 +87,19 @@ class HotVectorIndex {
         check::id(id);
         check::vector(vector, options_, "vector");
         Local& local = self();
+        const ScratchBound bound(DefaultTraits::kept_scratch / 4, local.prepared);
         local.prepared.assign(vector, options_.metric); // padded, with its inverse norm
-        const std::unique_lock lock(mutex_);
-        const auto there = positions_.find(id);
-        if (there != positions_.end()) {
-            write_row(there->second, local.prepared);
-            maintain(local);
-            return AddOutcome::replaced;
-        }
-        const auto row = static_cast<Row>(ids_.size());
-        reserve_rows(ids_.size() + 1);
-        const RecordId record = tracker_.track(local.tracker, now());
-        try {
-            ids_.push_back(&positions_.emplace(id, row).first->first); // push_back does not allocate: reserved
-        } catch (...) {
-            tracker_.forget(local.tracker, record);
-            throw;
-        }
-        records_.push_back(record); // reserved too
-        write_row(row, local.prepared);
+        const AddOutcome outcome = add_prepared(local, id);
         maintain(local);
-        return AddOutcome::inserted;
+        return outcome;
     }
 
     bool remove_vector(std::string_view id) {
         Local& local = self();
-        const std::unique_lock lock(mutex_);
-        const auto there = positions_.find(id);
-        if (there == positions_.end())
-            return false;
-        const Row row = there->second;
-        const auto last = static_cast<Row>(ids_.size() - 1);
-        tracker_.forget(local.tracker, records_[row]);
-        positions_.erase(there);
-        if (row != last) {
-            std::memcpy(rows_.get() + row * stride_, rows_.get() + last * stride_, stride_ * sizeof(float));
-            inverse_norms_[row] = inverse_norms_[last];
-            records_[row] = records_[last];
-            ids_[row] = ids_[last];
-            positions_.find(*ids_[row])->second = row;
-        }
-        ids_.pop_back();
-        records_.pop_back();
-        maintain(local);
-        return true;
+        const bool removed = remove_row(local, id);
+        if (removed)
+            maintain(local);
+        return removed;
     }
 
     [[nodiscard]] bool contains(std::string_view id) const {
@@ -156,6 +131,7 @@ class HotVectorIndex {
         check::batch(queries, options_);
         Local& local = self();
         const Stats::Timer timer(options_.stats);
+        const ScratchBound bound(DefaultTraits::kept_scratch / 2, local.batch);
         local.batch.prepare(queries, options_.dimension, k, options_.metric);
         std::vector<std::vector<Match>> answers(local.batch.size());
         std::size_t scored = 0;
@@ -166,8 +142,8 @@ class HotVectorIndex {
                 answers[i] = matches_of(local.batch.top(i));
             for (std::size_t i = 0; i != answers.size(); ++i) // when nothing can throw any more
                 count_accesses(local, local.batch.top(i));
-            maintain(local);
         }
+        maintain(local);
         local.stats.answered(timer, answers.size(), scored);
         return answers;
     }
@@ -198,7 +174,6 @@ class HotVectorIndex {
     }
     std::size_t manage_tiers() const {
         Local& local = self();
-        const ReadLock lock(mutex_);
         const TierMoves moves = tracker_.manage_tiers(now(), tracker_locals());
         count_moves(local, moves);
         return static_cast<std::size_t>(moves.promotions + moves.demotions);
@@ -230,19 +205,92 @@ class HotVectorIndex {
         return Floats(static_cast<float*>(ArrayMemory::allocate(n * sizeof(float))), Free{n * sizeof(float)});
     }
 
+    AddOutcome add_prepared(Local& local, std::string_view id) {
+        const std::unique_lock lock(mutex_);
+        const auto there = positions_.find(id);
+        if (there != positions_.end()) {
+            write_row(there->second, local.prepared);
+            return AddOutcome::replaced;
+        }
+        const auto row = static_cast<Row>(ids_.size());
+        reserve_rows(ids_.size() + 1);
+        const RecordId record = tracker_.track(local.tracker, now());
+        try {
+            ids_.push_back(&positions_.emplace(id, row).first->first); // push_back does not allocate: reserved
+        } catch (...) {
+            tracker_.forget(local.tracker, record);
+            throw;
+        }
+        records_.push_back(record); // reserved too
+        write_row(row, local.prepared);
+        return AddOutcome::inserted;
+    }
+
+    bool remove_row(Local& local, std::string_view id) {
+        const std::unique_lock lock(mutex_);
+        const auto there = positions_.find(id);
+        if (there == positions_.end())
+            return false;
+        const Row row = there->second;
+        const auto last = static_cast<Row>(ids_.size() - 1);
+        tracker_.forget(local.tracker, records_[row]);
+        positions_.erase(there);
+        if (row != last) {
+            std::memcpy(rows_.get() + row * stride_, rows_.get() + last * stride_, stride_ * sizeof(float));
+            inverse_norms_[row] = inverse_norms_[last];
+            records_[row] = records_[last];
+            ids_[row] = ids_[last];
+            positions_.find(*ids_[row])->second = row;
+        }
+        ids_.pop_back();
+        records_.pop_back();
+        give_room_back();
+        return true;
+    }
+
+    /// Room that an index takes at once and keeps: 64 rows, or fewer of the kind that fill a megabyte sooner.
+    [[nodiscard]] std::size_t fewest_rows() const noexcept {
+        return std::clamp<std::size_t>((std::size_t{1} << 20) / (stride_ * sizeof(float)), 1, 64);
+    }
+
     /// Room for n rows. Throws std::bad_alloc and changes nothing that can be seen.
     void reserve_rows(std::size_t n) {
-        if (n <= capacity_)
+        if (n > capacity_)
+            set_capacity(std::max({n, capacity_ * 2, fewest_rows()}));
+    }
+
+    /// Halves the room when three quarters of it are empty. Where memory is short, everything stays.
+    void give_room_back() noexcept {
+        const std::size_t wanted = std::max({capacity_ / 2, options_.expected_vectors, fewest_rows()});
+        if (wanted >= capacity_ || ids_.size() > capacity_ / 4)
             return;
-        const std::size_t wanted = std::max({n, capacity_ * 2, std::size_t{64}});
-        ids_.reserve(wanted);
-        records_.reserve(wanted);
-        inverse_norms_.resize(wanted);
-        Floats rows = uninitialised_floats(wanted * stride_);
+        try {
+            positions_.rehash(wanted); // first: alone it changes nothing but the table's own memory
+            set_capacity(wanted);
+        } catch (const std::bad_alloc&) {
+            // A later removal tries again.
+        }
+    }
+
+    /// Moves all rows to lists with room for n. Throws std::bad_alloc and changes nothing then.
+    void set_capacity(std::size_t n) {
+        Floats rows = uninitialised_floats(n * stride_); // first: where memory is short, nothing was done in vain
+        std::vector<const std::string*> ids;
+        std::vector<RecordId> records;
+        std::vector<float> inverse_norms;
+        ids.reserve(n);
+        records.reserve(n);
+        inverse_norms.resize(n);
+        ids.assign(ids_.begin(), ids_.end());
+        records.assign(records_.begin(), records_.end());
+        std::copy_n(inverse_norms_.begin(), ids_.size(), inverse_norms.begin());
         if (!ids_.empty())
             std::memcpy(rows.get(), rows_.get(), ids_.size() * stride_ * sizeof(float));
+        ids_.swap(ids);
+        records_.swap(records);
+        inverse_norms_.swap(inverse_norms);
         rows_ = std::move(rows);
-        capacity_ = wanted;
+        capacity_ = n;
     }
 
     void write_row(Row row, const PreparedQuery& prepared) noexcept {
@@ -265,6 +313,7 @@ class HotVectorIndex {
         check::vector(query, options_, "query");
         Local& local = self();
         const Stats::Timer timer(options_.stats);
+        const ScratchBound bound(DefaultTraits::kept_scratch / 4, local.prepared, local.top);
         local.prepared.assign(query, options_.metric, local.rows_last_time);
         local.top.reset(k, options_.metric);
         std::vector<Match> matches;
@@ -274,8 +323,8 @@ class HotVectorIndex {
             scored = scan_rows(local.prepared, blocks(), local.top, ids(), allowed);
             matches = matches_of(local.top);
             count_accesses(local, local.top);
-            maintain(local);
         }
+        maintain(local);
         local.rows_last_time = scored;
         local.stats.answered(timer, 1, scored);
         return matches;

@@ -39,13 +39,13 @@
 #include <hotindex/backend/traits.hpp>
 #include <hotindex/map/bucket_table.hpp>
 #include <hotindex/map/hash.hpp>
+#include <hotindex/memory/segmented_array.hpp>
 #include <hotindex/monitor/lock_free_access_tracker.hpp>
 #include <hotindex/monitor/lock_free_stats.hpp>
 #include <hotindex/reclaim/epoch_domain.hpp>
 #include <hotindex/search/scan.hpp>
 #include <hotindex/search/similarity.hpp>
 #include <hotindex/search/top_k.hpp>
-#include <hotindex/store/segmented_array.hpp>
 #include <hotindex/store/slot_store.hpp>
 #include <hotindex/vector_index.hpp>
 
@@ -185,10 +185,10 @@ class BasicLockFreeHotVectorIndex {
     AddOutcome add_vector(const Handle& me, std::string_view id, std::span<const float> vector) {
         check::id(id);
         check::vector(vector, options_, "vector");
-        const Guard guard(me);
         const std::uint64_t hash = hash_of(id);
-        NewSlot slot(slots_, guard);
+        NewSlot slot(slots_, me.local(), slots_.acquire(me.local())); // not pinned yet: it may have to make a segment
         write_row(slot.id(), vector);
+        const Guard guard(me);
         [[maybe_unused]] SlotId superseded = no_slot; // by an earlier attempt
         for (;;) {
             Entry* e = directory_.find(guard, hash, id);
@@ -199,7 +199,7 @@ class BasicLockFreeHotVectorIndex {
                 if (e == nullptr) {
                     B::took_place(slots_.finish(slot.publish(), true));
                     guard.local().net_vectors.add(1);
-                    move_stray(guard);
+                    move_stray(guard, false);
                     maintain(guard.local());
                     return AddOutcome::inserted;
                 }
@@ -225,7 +225,7 @@ class BasicLockFreeHotVectorIndex {
             B::took_place(slots_.finish(slot.publish(), true));
             if (!B::planted(bug::retire_before_stamp))
                 slots_.retire(guard, old);
-            move_stray(guard);
+            move_stray(guard, false);
             maintain(guard.local());
             return AddOutcome::replaced;
         }
@@ -259,6 +259,7 @@ class BasicLockFreeHotVectorIndex {
         } catch (const std::bad_alloc&) {
             // The removal is done; the marked entry is left to the next add_vector of this id.
         }
+        move_stray(guard, true);
         maintain(guard.local());
         return true;
     }
@@ -330,11 +331,11 @@ class BasicLockFreeHotVectorIndex {
         return true;
     }
 
-    /// Reassigns all tiers now; returns how many changed. O(size).
+    /// Reassigns all tiers now; returns how many changed. O(largest size so far + threads). Not pinned: access records
+    /// stay where they are, and a change of tier does nothing to a record's next life.
     std::size_t manage_tiers(const Handle& me) const {
-        const Guard guard(me);
         const TierMoves moves = tracker_.manage_tiers(B::read_clock_ms(), tracker_locals());
-        count_moves(guard.local(), moves);
+        count_moves(me.local(), moves);
         return static_cast<std::size_t>(moves.promotions + moves.demotions);
     }
 
@@ -388,8 +389,15 @@ class BasicLockFreeHotVectorIndex {
     [[nodiscard]] std::uint64_t open_snapshots() const { return slots_.announced(); }
     /// The clock ticks so far: no snapshot taken from now on has an earlier time.
     [[nodiscard]] std::uint64_t time() const { return slots_.now(); }
-    /// Reclaims what can be reclaimed now; true if nothing is left in limbo. The caller holds no snapshot.
-    bool drain(const Handle& me) { return domain_->drain(me); }
+    /// Bytes that rows and their versions take, in use or not. They shrink when vectors are removed.
+    [[nodiscard]] std::uint64_t slot_bytes() const { return slots_.bytes(); }
+    /// Reclaims what can be reclaimed now, and gives memory back; true if nothing is left in limbo. The caller holds no
+    /// snapshot.
+    bool drain(const Handle& me) {
+        domain_->drain(me);
+        slots_.trim(Guard(me));
+        return domain_->drain(me);
+    }
     bool drain() { return drain(self()); }
 
   private:
@@ -401,19 +409,19 @@ class BasicLockFreeHotVectorIndex {
     /// A slot that belongs to the caller until it is published.
     class NewSlot {
       public:
-        NewSlot(Slots& slots, const Guard& guard) : slots_(slots), guard_(guard), slot_(slots.acquire(guard)) {}
+        NewSlot(Slots& slots, Local& local, SlotId slot) noexcept : slots_(slots), local_(local), slot_(slot) {}
         NewSlot(const NewSlot&) = delete;
         NewSlot& operator=(const NewSlot&) = delete;
         ~NewSlot() {
             if (slot_ != no_slot)
-                slots_.discard(guard_, slot_);
+                slots_.discard(local_, slot_);
         }
         [[nodiscard]] SlotId id() const noexcept { return slot_; }
         SlotId publish() noexcept { return std::exchange(slot_, no_slot); }
 
       private:
         Slots& slots_;
-        const Guard& guard_;
+        Local& local_;
         SlotId slot_;
     };
 
@@ -469,32 +477,28 @@ class BasicLockFreeHotVectorIndex {
     }
 
     /// Now and then, replaces a vector that lies far out by itself, further in: see SlotStore. To everybody else it is
-    /// an add of the vector that is there anyway. It comes after an add that is complete, so it fails in silence.
-    void move_stray(const Guard& guard) {
-        const SlotId stray = slots_.stray(guard);
+    /// an add of the vector that is there anyway.
+    void move_stray(const Guard& guard, bool after_removal) {
+        const SlotId stray = slots_.stray(guard, after_removal);
         if (stray == no_slot)
             return;
-        try {
-            NewSlot slot(slots_, guard);
-            if (!slots_.is_compact(guard, slot.id()))
-                return;
-            std::copy_n(slots_.row(guard, stray), slots_.stride(), slots_.row_of_new(slot.id()));
-            slots_.open(slot.id(), slots_.inverse_norm(guard, stray));
-            Entry* const e = slots_.entry(guard, stray);
-            // relaxed: only a hint, the CAS decides; the slot was found finished
-            if (SlotId old = e->value.current.load(B::relaxed()); old == stray) {
-                slots_.finish(old, true); // X4: settles its predecessor
-                slots_.aim(slot.id(), e, old);
-                // [entry_current] release-CAS; synchronizes-with the acquire-loads of current; publishes: the slot
-                // relaxed on failure: somebody else has replaced or removed it
-                if (e->value.current.compare_exchange_strong(old, slot.id(), B::release(edge::entry_current),
-                                                             B::relaxed())) {
-                    slots_.finish(slot.publish(), true);
-                    slots_.retire(guard, stray);
-                }
+        NewSlot slot(slots_, guard.local(), slots_.try_acquire(guard.local()));
+        if (slot.id() == no_slot || !slots_.is_compact(guard, slot.id()))
+            return;
+        std::copy_n(slots_.row(guard, stray), slots_.stride(), slots_.row_of_new(slot.id()));
+        slots_.open(slot.id(), slots_.inverse_norm(guard, stray));
+        Entry* const e = slots_.entry(guard, stray);
+        // relaxed: only a hint, the CAS decides; the slot was found finished
+        if (SlotId old = e->value.current.load(B::relaxed()); old == stray) {
+            slots_.finish(old, true); // X4: settles its predecessor
+            slots_.aim(slot.id(), e, old);
+            // [entry_current] release-CAS; synchronizes-with the acquire-loads of current; publishes: the slot
+            // relaxed on failure: somebody else has replaced or removed it
+            if (e->value.current.compare_exchange_strong(old, slot.id(), B::release(edge::entry_current),
+                                                         B::relaxed())) {
+                slots_.finish(slot.publish(), true);
+                slots_.retire(guard, stray);
             }
-        } catch (const std::bad_alloc&) {
-            // It stays where it is.
         }
     }
 
@@ -540,6 +544,7 @@ class BasicLockFreeHotVectorIndex {
         check::vector(query, options_, "query");
         Local& local = *snapshot.local_;
         const typename Stats::Timer timer(options_.stats);
+        const ScratchBound bound(Traits::kept_scratch / 4, local.query, local.top);
         local.query.assign(query, options_.metric, local.rows_last_time);
         local.top.reset(k, options_.metric);
         const auto id_of = ids(snapshot);
@@ -557,6 +562,7 @@ class BasicLockFreeHotVectorIndex {
         check::batch(queries, options_);
         Local& local = *snapshot.local_;
         const typename Stats::Timer timer(options_.stats);
+        const ScratchBound bound(Traits::kept_scratch / 2, local.batch);
         local.batch.prepare(queries, options_.dimension, k, options_.metric);
         const auto id_of = ids(snapshot);
         const std::size_t scored = local.batch.scan(blocks(snapshot), id_of);

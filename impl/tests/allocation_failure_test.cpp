@@ -661,6 +661,51 @@ TEMPLATE_TEST_CASE("an operation on a table about to grow that runs out of memor
     });
 }
 
+TEMPLATE_TEST_CASE("a removal that finds no memory to give room back is done all the same", "[allocation]",
+                   HotVectorIndex<std::mutex>, HotVectorIndex<std::shared_mutex>) {
+    experiment([](Complaints& complaints) {
+        constexpr int full = 257; // room for 512
+        constexpr int left = 129; // the next removal leaves a quarter of that
+        std::vector<std::string> ids = some_ids(full);
+        const std::uint64_t failures = fail_each_allocation(
+            complaints, "removal to a quarter, ",
+            [&] {
+                auto subject = std::make_unique<Subject<TestType>>(ids, 0);
+                for (int i = left; i != full; ++i) {
+                    subject->index.remove_vector(ids[static_cast<std::size_t>(i)]);
+                    subject->model.erase(ids[static_cast<std::size_t>(i)]);
+                }
+                return subject;
+            },
+            [&](Subject<TestType>& s) { return s.index.remove_vector(ids[0]); },
+            [&](Subject<TestType>& s, bool done, const auto& say) {
+                if (done)
+                    s.model.erase(ids[0]);
+                check_index(s.index, s.model, ids, say);
+            },
+            [&](Subject<TestType>& s, const auto& say) {
+                // The next removal gives the room back, where this one could not; adding takes it again.
+                say(s.index.remove_vector(ids[1]) && s.model.erase(ids[1]) == 1, "the removal after it differs");
+                check_index(s.index, s.model, ids, say);
+                for (std::size_t i = 0; i != ids.size(); ++i) {
+                    const Vector v = vector_of(static_cast<int>(i) + 3);
+                    say((s.index.add_vector(ids[i], v) == AddOutcome::replaced) == s.model.contains(ids[i]),
+                        "add afterwards differs");
+                    s.model[ids[i]] = v;
+                }
+                check_index(s.index, s.model, ids, say);
+            });
+        // The rows, three lists and the table, on a thread that is known and on one that joins first.
+        complaints.expect(failures >= 4u * 5u, "not every allocation failed: " + std::to_string(failures));
+        Subject<TestType> subject(ids, 0);
+        for (std::size_t i = 0; i != ids.size(); ++i) {
+            const auto removal = [&] { return subject.index.remove_vector(ids[i]); };
+            complaints.expect(attempt(1, true, removal).end == End::complete, "a removal threw");
+        }
+        complaints.expect(subject.index.empty(), "a removal without memory removed nothing");
+    });
+}
+
 TEMPLATE_TEST_CASE("an index that runs out of memory at every step grows nevertheless", "[allocation]",
                    HotVectorIndex<std::mutex>, HotVectorIndex<std::shared_mutex>, LockFreeHotVectorIndex,
                    TinyLockFreeIndex) {

@@ -1,5 +1,6 @@
 // Access tracker and statistics as units, and their totals as the indexes report them after many threads.
 #include "catch.hpp"
+#include "tracked.hpp"
 
 #include <hotindex/backend/production.hpp>
 #include <hotindex/backend/traits.hpp>
@@ -12,9 +13,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
-#include <memory>
-#include <numeric>
 #include <string>
 #include <thread>
 #include <vector>
@@ -23,56 +21,7 @@ namespace {
 using namespace hotindex;
 using namespace std::chrono_literals;
 
-constexpr std::size_t team_size = 10;
 constexpr int turns = 1000;
-
-/// Runs work(thread) on team_size threads that begin together.
-template <class Work>
-void in_team(Work work) {
-    std::atomic<std::size_t> ready{0};
-    std::vector<std::thread> team;
-    for (std::size_t t = 0; t != team_size; ++t)
-        team.emplace_back([&, t] {
-            ++ready;
-            while (ready != team_size)
-                std::this_thread::yield();
-            work(t);
-        });
-    for (auto& t : team)
-        t.join();
-}
-
-IndexOptions tracked(Tracking tracking, TierThresholds tiers = {}) {
-    tiers.manage_every = 0ms;
-    return IndexOptions{.dimension = 1, .metric = Metric::inner_product, .tracking = tracking, .tiers = tiers};
-}
-
-/// A tracker with its participants.
-template <class Traits = DefaultTraits>
-struct Tracked {
-    using Tracker = LockFreeAccessTracker<ProductionBackend, Traits>;
-    using Local = typename Tracker::Local;
-
-    explicit Tracked(IndexOptions options, std::size_t participants = 1)
-        : begin(ProductionBackend::read_clock_ms()), tracker(options) {
-        for (std::size_t i = 0; i != participants; ++i)
-            locals.push_back(std::make_unique<Local>(static_cast<std::uint32_t>(i)));
-    }
-    [[nodiscard]] auto visit() const {
-        return [this](auto&& v) {
-            for (const auto& local : locals)
-                v(static_cast<const Local&>(*local));
-        };
-    }
-    [[nodiscard]] AccessStats stats(RecordId id) const { return tracker.stats(id, visit()); }
-    TierMoves manage(std::int64_t now) { return tracker.manage_tiers(now, visit()); }
-    TierMoves tick(std::int64_t now) { return tracker.tick(now, visit()); }
-    Local& local(std::size_t i = 0) { return *locals[i]; }
-
-    std::int64_t begin; ///< not later than the tracker's own begin
-    Tracker tracker;
-    std::vector<std::unique_ptr<Local>> locals;
-};
 
 std::int64_t in_milliseconds(std::chrono::system_clock::time_point t) {
     return std::chrono::duration_cast<std::chrono::milliseconds>(t.time_since_epoch()).count();

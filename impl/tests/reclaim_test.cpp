@@ -6,7 +6,7 @@
 #include <hotindex/backend/this_thread.hpp>
 #include <hotindex/backend/traits.hpp>
 #include <hotindex/reclaim/epoch_domain.hpp>
-#include <hotindex/reclaim/memory_pool.hpp>
+#include <hotindex/memory/memory_pool.hpp>
 #include <hotindex/reclaim/participants.hpp>
 
 #include <algorithm>

@@ -3,7 +3,7 @@
 
 #include <hotindex/backend/production.hpp>
 #include <hotindex/backend/traits.hpp>
-#include <hotindex/store/segmented_array.hpp>
+#include <hotindex/memory/segmented_array.hpp>
 
 #include <atomic>
 #include <cstddef>

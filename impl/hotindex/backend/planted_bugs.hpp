@@ -18,6 +18,7 @@ namespace hotindex {
     X(free_one_early,         "limbo is freed two epochs after it was retired, not three")                               \
     X(advance_blindly,        "the epoch advances without a look at who is pinned")                                      \
     X(adopt_unclaimed,        "limbo of other records is collected without claiming them")                               \
+    X(clear_blindly,          "who finds a word of an index set empty clears its bit without another look")              \
     X(pop_by_link,            "the depot pops one item by a CAS to the link that it read: ABA")                          \
     X(free_entry_at_once,     "NOEBR_ENTRY: an unlinked entry is used again without a grace period")                     \
     X(free_block_at_once,     "a replaced bucket block is used again without a grace period")                            \
@@ -50,6 +51,8 @@ namespace hotindex {
     X(any_life,               "a death that comes back from stamping is taken for the life's that was to be stamped")    \
     X(count_before_time,      "HW_BEFORE_T: search counts the slots before it reads the clock")                          \
     X(free_slot_at_once,      "NOEBR_SLOT: a slot is used again without a grace period")                                 \
+    X(release_in_use,         "a segment of slots is given back although not all of them are free")                     \
+    X(release_undated,        "a segment of slots is given back although a search may be looking into it")              \
     X(get_unfinished,         "GET_NOHELP: get returns a version that has no stamp yet")                                 \
     X(miss_unburied,          "GET_REMOVED_NOHELP: get misses a vector whose removal has no stamp yet")                  \
     X(remove_false_unburied,  "REMOVE_FALSE_NOHELP: remove finds nothing while the other removal has no stamp yet")      \

@@ -1,6 +1,9 @@
 #include <hotindex/backend/production.hpp>
 
+#include <cstddef>
+#include <cstdint>
 #include <cstdlib>
+#include <new>
 #include <unistd.h>
 
 #if defined(__linux__)
@@ -41,13 +44,38 @@ void AsymmetricFence::heavy() noexcept {
 // used before this line ran has used full fences on its light side, which any heavy half pairs with.
 const bool AsymmetricFence::asymmetric_ = AsymmetricFence::detect();
 
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-void ArrayMemory::prefer_huge_pages(void* memory, std::size_t bytes) noexcept {
-    // Whole huge pages only: what else lies in the last one is not ours. Advice: a kernel may decline.
-    (void)madvise(memory, bytes / huge_page * huge_page, MADV_HUGEPAGE);
+#if defined(__linux__)
+void* ArrayMemory::map(std::size_t bytes) {
+    if (bytes > ~std::size_t{0} - 2 * huge_page)
+        throw std::bad_alloc();
+    const std::size_t length = (bytes + huge_page - 1) / huge_page * huge_page;
+    // A page more than is needed holds the aligned part; the rest goes back at once.
+    void* const mapped =
+        mmap(nullptr, length + huge_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (mapped == MAP_FAILED)
+        throw std::bad_alloc();
+    auto* const begin = static_cast<std::byte*>(mapped);
+    const std::size_t before = (huge_page - reinterpret_cast<std::uintptr_t>(begin) % huge_page) % huge_page;
+    if (before != 0)
+        (void)munmap(begin, before);
+    (void)munmap(begin + before + length, huge_page - before);
+#if defined(MADV_HUGEPAGE)
+    (void)madvise(begin + before, length, MADV_HUGEPAGE); // advice: a kernel may decline
+#endif
+    return begin + before;
+}
+
+void ArrayMemory::unmap(void* memory, std::size_t bytes) noexcept {
+    (void)munmap(memory, (bytes + huge_page - 1) / huge_page * huge_page);
 }
 #else
-void ArrayMemory::prefer_huge_pages(void*, std::size_t) noexcept {}
+void* ArrayMemory::map(std::size_t bytes) {
+    return ::operator new(bytes, std::align_val_t{huge_page});
+}
+
+void ArrayMemory::unmap(void* memory, std::size_t) noexcept {
+    ::operator delete(memory, std::align_val_t{huge_page});
+}
 #endif
 
 } // namespace hotindex

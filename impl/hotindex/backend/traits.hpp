@@ -13,13 +13,20 @@ struct DefaultTraits {
     static constexpr std::uint32_t retires_per_advance = 256;
     /// As how many retires a slot counts: slots in limbo lengthen every scan, so they are to come back soon.
     static constexpr std::uint32_t slot_retire_weight = 8;
-    /// So many slots more than are in use are expected to be enough, with limbo and what threads keep ready; what lies
-    /// beyond is moved back.
+    /// All slots in use, a sixteenth more and this many should lie below all others; what lies above is moved there.
     static constexpr std::uint32_t spare_slots = 128;
-    /// Adds of one thread between two looks for slots to move back.
-    static constexpr std::uint32_t adds_per_stray_look = 16;
+    /// Updates of one thread between two looks for slots to move.
+    static constexpr std::uint32_t updates_per_look = 16;
     /// Blocks that such a look goes through.
-    static constexpr std::uint32_t blocks_per_stray_look = 8;
+    static constexpr std::uint32_t blocks_per_look = 8;
+    /// Bytes of rows in a segment of slots, unless it is one of the first: a huge page.
+    static constexpr std::size_t segment_bytes = std::size_t{2} << 20;
+    /// Slots in a segment at most.
+    static constexpr std::size_t max_segment = 32768;
+    /// Bytes of rows in free slots that a thread holds ready at most (or one row).
+    static constexpr std::size_t ready_bytes = std::size_t{64} << 10;
+    /// Segments that a directory of segments begins with (a power of two).
+    static constexpr std::uint32_t first_directory = 16;
     /// Free blocks a thread keeps for itself; half of them move to or from the shared depot at once.
     static constexpr std::uint32_t cache_capacity = 64;
     /// Cells of a depot: how many threads can exchange batches without meeting.
@@ -31,6 +38,10 @@ struct DefaultTraits {
     static constexpr std::uint32_t fresh_indices = 16;
     /// Items in the first segment of a segmented array (a power of two); each further one doubles the total.
     static constexpr std::uint32_t first_segment = 256;
+    /// Numbers that share a word of an IndexSet (a power of two, at most 64).
+    static constexpr std::uint32_t set_width = 64;
+    /// Words that an IndexSet begins with on each level (a power of two).
+    static constexpr std::uint32_t set_first_words = 2;
     /// Buckets of a new hash table (a power of two).
     static constexpr std::size_t first_buckets = 64;
     /// A table grows when it holds more than this many entries per 100 buckets.
@@ -46,21 +57,32 @@ struct DefaultTraits {
     static constexpr std::size_t tracked_cells = 256;
     /// One access in so many is counted under Tracking::sampled, with that weight.
     static constexpr std::uint32_t tracking_sample_period = 16;
-    /// Access records looked at in one automatic tier-management step.
+    /// Access records looked at in one automatic tier-management step (a power of two).
     static constexpr std::uint32_t tier_sweep = 256;
+    /// Cells of participants looked at in such a step, where there are no more participants than that.
+    static constexpr std::size_t tier_sweep_cells = 1024;
+    /// Bytes that a thread keeps from one search to the next, at most: half of them for batches, a quarter each for the
+    /// query and for the best k.
+    static constexpr std::size_t kept_scratch = std::size_t{1} << 20;
 };
 
 struct TinyTraits {
     static constexpr std::uint32_t retires_per_advance = 1;
     static constexpr std::uint32_t slot_retire_weight = 1;
     static constexpr std::uint32_t spare_slots = 1;
-    static constexpr std::uint32_t adds_per_stray_look = 1;
-    static constexpr std::uint32_t blocks_per_stray_look = 1;
+    static constexpr std::uint32_t updates_per_look = 1;
+    static constexpr std::uint32_t blocks_per_look = 1;
+    static constexpr std::size_t segment_bytes = 4096;
+    static constexpr std::size_t max_segment = 4;
+    static constexpr std::size_t ready_bytes = 4096;
+    static constexpr std::uint32_t first_directory = 1;
     static constexpr std::uint32_t cache_capacity = 2;
     static constexpr std::uint32_t depot_cells = 1;
     static constexpr std::size_t slab_blocks = 2;
     static constexpr std::uint32_t fresh_indices = 1;
     static constexpr std::uint32_t first_segment = 2;
+    static constexpr std::uint32_t set_width = 2;
+    static constexpr std::uint32_t set_first_words = 1;
     static constexpr std::size_t first_buckets = 1;
     static constexpr std::size_t load_percent = 100;
     static constexpr std::size_t growth_factor(std::size_t) noexcept { return 2; }
@@ -69,6 +91,8 @@ struct TinyTraits {
     static constexpr std::size_t tracked_cells = 2;
     static constexpr std::uint32_t tracking_sample_period = 2;
     static constexpr std::uint32_t tier_sweep = 2;
+    static constexpr std::size_t tier_sweep_cells = 2;
+    static constexpr std::size_t kept_scratch = 256;
 };
 
 } // namespace hotindex

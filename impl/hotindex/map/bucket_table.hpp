@@ -31,8 +31,8 @@
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
+#include <hotindex/memory/memory_pool.hpp>
 #include <hotindex/reclaim/epoch_domain.hpp>
-#include <hotindex/reclaim/memory_pool.hpp>
 
 #include <array>
 #include <cstddef>

@@ -4,6 +4,12 @@
 // gathers its accesses in a small table of its own, direct-mapped by record; an access writes back what another record
 // left in its cell, and nothing else. Reading a record adds the cells that all participants hold for it. Totals are
 // therefore exact at quiescence without any flush, while a search over hot vectors writes only lines that are its own.
+// A participant that leaves writes back what it holds: see leave().
+//
+// Automatic management sweeps over the records in steps. A step looks at a tile: `width` neighbouring cells of every
+// participant, and the records that share these cells, Traits::tier_sweep in all. The more participants, the narrower
+// the tile, so that a step looks at no more than Traits::tier_sweep_cells cells, or at one of each participant.
+// A sweep that finds more participants than its width allows starts again with a narrower one.
 //
 // Records are reused. A record's generation is in every word that another thread may change late (count, last access,
 // tier), and a write-back for a generation that is over is dropped.
@@ -15,13 +21,14 @@
 //       uncounted rest or nothing.
 //   A3  a record is forgotten only when no operation can reach its vector any more (the index's grace period).
 // Linearization: promote, demote, and each reassignment at their CAS of the tier; counts only at quiescence.
-// Progress: access is lock-free (a write-back repeats only when another one succeeded), tick is bounded, the rest
-// lock-free. After 2^24 lives of one record a write-back that waited all that time would be counted for the wrong life.
+// Progress: access is lock-free (a write-back repeats only when another one succeeded), tick is bounded as said above,
+// the rest lock-free. After 2^24 lives of one record a write-back that waited all that time would be counted for the
+// wrong life.
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
-#include <hotindex/reclaim/memory_pool.hpp>
-#include <hotindex/store/segmented_array.hpp>
+#include <hotindex/memory/memory_pool.hpp>
+#include <hotindex/memory/segmented_array.hpp>
 #include <hotindex/vector_index.hpp>
 
 #include <algorithm>
@@ -31,6 +38,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 namespace hotindex {
 
@@ -141,7 +149,14 @@ class LockFreeAccessTracker {
         p.key.store(key, B::relaxed());
     }
 
-    /// `for_each_local(visit)` calls visit(const Local&) for every participant there ever was, here and below.
+    /// The participant leaves: what it holds goes to the records, so that nobody need look at it any more. Called by
+    /// its owner. Lock-free, O(cells), throws nothing.
+    void leave(Local& local) noexcept {
+        for (Pending& p : local.pending_)
+            write_back(p);
+    }
+
+    /// `for_each_local(visit)` calls visit(const Local&) for every participant that has not left, here and below.
     template <class ForEachLocal>
     [[nodiscard]] AccessStats stats(RecordId id, ForEachLocal for_each_local) const {
         const Observed o = observe(id, for_each_local);
@@ -163,13 +178,33 @@ class LockFreeAccessTracker {
                          [](Word tier) { return tier == static_cast<Word>(Tier::cold) ? tier : tier + 1; });
     }
 
-    /// Reassigns the tiers of all live records by the thresholds.
+    /// Reassigns the tiers of all live records by the thresholds. Looks at every cell of every participant once, and at
+    /// every record once: O(records + participants x cells), and what sorting the occupied cells takes. Throws
+    /// std::bad_alloc before the first change.
     template <class ForEachLocal>
     TierMoves manage_tiers(std::int64_t now, ForEachLocal for_each_local) {
-        return sweep(0, indices_.high_water(), now, for_each_local);
+        const std::vector<Held> held = gather(for_each_local);
+        auto next = held.begin();
+        TierMoves moves;
+        const RecordId end = indices_.high_water();
+        for (RecordId id = 0; id < end; ++id) {
+            Observed o = observe_record(id);
+            const Word key = key_of(id, generation_of(o.state));
+            Word gathered = 0;
+            for (; next != held.end() && next->id == id; ++next) {
+                if (next->key != key)
+                    continue;
+                // The first entry has the earliest count: what was written back since is in the others or in o.count.
+                gathered = (gathered == 0 ? next->counted : gathered) + next->count;
+                o.last = std::max(o.last, next->last);
+            }
+            o.count = std::max(o.count, gathered);
+            assign_tier(id, o, now, moves);
+        }
+        return moves;
     }
 
-    /// After an operation: when management is due, one step of it (at most Traits::tier_sweep records).
+    /// After an operation: when management is due, one step of it.
     template <class ForEachLocal>
     TierMoves tick(std::int64_t now, ForEachLocal for_each_local) {
         const auto every = static_cast<Word>(tiers_.manage_every.count());
@@ -178,15 +213,16 @@ class LockFreeAccessTracker {
         if (every == 0 || at < due_.load(B::relaxed()))
             return {};
         // relaxed: steps are told apart by atomicity
-        const Word first = sweep_.fetch_add(Traits::tier_sweep, B::relaxed());
-        const std::uint32_t end = indices_.high_water();
-        if (first >= end) {
+        const Tile tile = tile_of(sweep_.fetch_add(1, B::relaxed()));
+        const RecordId end = indices_.high_water();
+        if (tile.group >= end) {
+            std::size_t participants = 0;
+            for_each_local([&participants](const Local&) { ++participants; });
             due_.store(at + every, B::relaxed()); // relaxed: as above; late comers find it due no more
-            sweep_.store(0, B::relaxed());        // relaxed: as above
+            sweep_.store(first_step_for(participants), B::relaxed()); // relaxed: as above
             return {};
         }
-        return sweep(static_cast<RecordId>(first),
-                     static_cast<RecordId>(std::min<Word>(first + Traits::tier_sweep, end)), now, for_each_local);
+        return tile.first() < end ? sweep(tile, end, now, for_each_local) : TierMoves{};
     }
 
   private:
@@ -197,11 +233,64 @@ class LockFreeAccessTracker {
         void set(RecordId i, std::uint32_t next) const { tracker->records_.at(i).next_free.set(next); }
     };
     struct Observed {
-        Word state;
+        Word state = 0; ///< not live unless set
+        Word count = 0;
+        Word last = 0;
+        Word created = 0;
+    };
+
+    /// What manage_tiers() has found in a cell.
+    struct Held {
+        RecordId id;
+        Word key;
+        Word counted; ///< the record's count, read before the cell
         Word count;
         Word last;
-        Word created;
     };
+
+    // ---- tiles: the records `group + row * tracked_cells + cell + i` for all rows and all i < width
+
+    static_assert(std::has_single_bit(Traits::tier_sweep));
+    static constexpr Word full_width = std::min<Word>(Traits::tracked_cells, Traits::tier_sweep);
+    static constexpr unsigned step_bits = 56; ///< of a sweep's word; above: how often its width was halved
+
+    struct Tile {
+        Word group; ///< the first record of the group of tiles
+        Word cell;
+        Word width;
+        Word rows;
+        [[nodiscard]] Word first() const noexcept { return group + cell; }
+        /// Calls use(n, id) for the records below `end`; n counts row by row.
+        template <class Use>
+        void for_each_record(RecordId end, Use use) const {
+            for (Word row = 0; row != rows; ++row)
+                for (Word i = 0; i != width; ++i) {
+                    const Word id = first() + row * Traits::tracked_cells + i;
+                    if (id >= end)
+                        return;
+                    use(row * width + i, static_cast<RecordId>(id));
+                }
+        }
+    };
+
+    [[nodiscard]] static Tile tile_of(Word word) noexcept {
+        const Word step = word & ((Word{1} << step_bits) - 1);
+        const Word width = full_width >> (word >> step_bits);
+        const Word rows = Traits::tier_sweep / width;
+        const Word tiles = Traits::tracked_cells / width; // in a group
+        return {step / tiles * rows * Traits::tracked_cells, step % tiles * width, width, rows};
+    }
+    /// Nothing narrower is left, or so many participants may be looked at.
+    [[nodiscard]] static bool fits(Word width, std::size_t participants) noexcept {
+        return width == 1 || width * participants <= Traits::tier_sweep_cells;
+    }
+    /// The word of a sweep that begins beside so many participants.
+    [[nodiscard]] static Word first_step_for(std::size_t participants) noexcept {
+        Word halved = 0;
+        while (!fits(full_width >> halved, participants)) // ends: at log2 of the full width, the width is 1
+            ++halved;
+        return halved << step_bits;
+    }
 
     static_assert(std::has_single_bit(Traits::tracked_cells));
     [[nodiscard]] static std::size_t cell_of(RecordId id) noexcept { return id & (Traits::tracked_cells - 1); }
@@ -252,23 +341,59 @@ class LockFreeAccessTracker {
         }
     }
 
+    /// A record's own words, without what participants hold; not live where no thread has opened the segment yet.
+    [[nodiscard]] Observed observe_record(RecordId id) const {
+        const Record* const r = records_.find(id);
+        if (r == nullptr)
+            return {};
+        // [access_record] acquire-load; synchronizes-with the release-store in track()
+        const Word state = r->state.load(B::acquire(edge::access_record));
+        // relaxed, all: exact at quiescence
+        return {state, r->count.load(B::relaxed()) & value_mask, r->last.load(B::relaxed()) & value_mask,
+                r->created.load(B::relaxed())};
+    }
+
+    static void add_to(Observed& o, const Pending& p) {
+        // relaxed, both: exact at quiescence
+        o.count += p.count.load(B::relaxed());
+        o.last = std::max(o.last, p.last.load(B::relaxed()));
+    }
+
     template <class ForEachLocal>
     [[nodiscard]] Observed observe(RecordId id, ForEachLocal& for_each_local) const {
-        const Record& r = records_.at(id);
-        // [access_record] acquire-load; synchronizes-with the release-store in track()
-        const Word state = r.state.load(B::acquire(edge::access_record));
-        const Word key = key_of(id, generation_of(state));
-        // relaxed, all: exact at quiescence
-        Observed o{state, r.count.load(B::relaxed()) & value_mask, r.last.load(B::relaxed()) & value_mask,
-                   r.created.load(B::relaxed())};
+        Observed o = observe_record(id);
+        const Word key = key_of(id, generation_of(o.state));
         for_each_local([&](const Local& local) {
             const Pending& p = local.pending_[cell_of(id)];
-            if (p.key.load(B::relaxed()) != key)
-                return;
-            o.count += p.count.load(B::relaxed());
-            o.last = std::max(o.last, p.last.load(B::relaxed()));
+            if (p.key.load(B::relaxed()) == key) // relaxed: exact at quiescence
+                add_to(o, p);
         });
         return o;
+    }
+
+    /// All that participants hold for records that live, in the order of records.
+    template <class ForEachLocal>
+    [[nodiscard]] std::vector<Held> gather(ForEachLocal& for_each_local) const {
+        std::vector<Held> held;
+        for_each_local([&](const Local& local) {
+            for (const Pending& p : local.pending_) {
+                const Word key = p.key.load(B::relaxed()); // relaxed: exact at quiescence, all here
+                if (key == 0)
+                    continue;
+                const auto id = static_cast<RecordId>((key & value_mask) - 1);
+                const Record* const r = records_.find(id);
+                if (r == nullptr)
+                    continue; // its segment is not yet visible from here
+                const Word counted = r->count.load(B::relaxed());
+                const Held found{id, key, counted & value_mask, p.count.load(B::relaxed()), p.last.load(B::relaxed())};
+                // relaxed: a cell whose key is another one by now has been written back
+                if (generation_of(counted) == generation_of(key) && p.key.load(B::relaxed()) == key)
+                    held.push_back(found);
+            }
+        });
+        std::sort(held.begin(), held.end(),
+                  [](const Held& a, const Held& b) { return a.id != b.id ? a.id < b.id : a.counted < b.counted; });
+        return held;
     }
 
     template <class NewTier>
@@ -284,26 +409,53 @@ class LockFreeAccessTracker {
         }
     }
 
+    /// One step: the live records of a tile below `end`.
     template <class ForEachLocal>
-    TierMoves sweep(RecordId begin, RecordId end, std::int64_t now, ForEachLocal& for_each_local) {
-        TierMoves moves;
-        for (RecordId id = begin; id < end; ++id) {
-            Record* const r = records_.find(id);
-            if (r == nullptr)
-                continue; // handed out to a thread that has not opened the segment yet
-            const Observed o = observe(id, for_each_local);
-            if ((o.state & live_bit) == 0)
-                continue;
-            const auto from = o.state & tier_mask;
-            const auto to = static_cast<Word>(tier_for(o, since_begin(now)));
-            Word expected = o.state;
-            // relaxed, both: a tier that changed meanwhile stays as it was set
-            if (to == from ||
-                !r->state.compare_exchange_strong(expected, (o.state & ~tier_mask) | to, B::relaxed(), B::relaxed()))
-                continue;
-            ++(to < from ? moves.promotions : moves.demotions);
+    TierMoves sweep(const Tile& tile, RecordId end, std::int64_t now, ForEachLocal& for_each_local) {
+        std::array<Observed, Traits::tier_sweep> seen; // by row, then by cell
+        tile.for_each_record(end, [&](Word n, RecordId id) { seen[n] = observe_record(id); });
+
+        std::size_t participants = 0;
+        for_each_local([&](const Local& local) {
+            if (!fits(tile.width, ++participants))
+                return;
+            for (Word i = 0; i != tile.width; ++i) {
+                const Pending& p = local.pending_[tile.cell + i];
+                const Word key = p.key.load(B::relaxed()); // relaxed: exact at quiescence
+                if (key == 0)
+                    continue;
+                const Word id = (key & value_mask) - 1;
+                const Word row = (id - tile.first()) / Traits::tracked_cells; // huge for records before the tile
+                if (row >= tile.rows)
+                    continue;
+                Observed& o = seen[row * tile.width + i];
+                if (key == key_of(static_cast<RecordId>(id), generation_of(o.state)))
+                    add_to(o, p);
+            }
+        });
+        if (!fits(tile.width, participants)) {
+            // relaxed: a race only makes a sweep begin a little early or late
+            sweep_.store(first_step_for(participants), B::relaxed());
+            return {};
         }
+
+        TierMoves moves;
+        tile.for_each_record(end, [&](Word n, RecordId id) { assign_tier(id, seen[n], now, moves); });
         return moves;
+    }
+
+    /// Gives a record that was seen alive the tier for what was seen, unless its tier or its life has changed since.
+    void assign_tier(RecordId id, const Observed& o, std::int64_t now, TierMoves& moves) {
+        if ((o.state & live_bit) == 0)
+            return;
+        const auto from = o.state & tier_mask;
+        const auto to = static_cast<Word>(tier_for(o, since_begin(now)));
+        Word expected = o.state;
+        // relaxed, both: a tier that changed meanwhile stays as it was set
+        if (to == from || !records_.at(id).state.compare_exchange_strong(expected, (o.state & ~tier_mask) | to,
+                                                                         B::relaxed(), B::relaxed()))
+            return;
+        ++(to < from ? moves.promotions : moves.demotions);
     }
 
     [[nodiscard]] Tier tier_for(const Observed& o, Word now) const {

@@ -4,9 +4,13 @@
 // the sum over all shards; a reset remembers the sum of that moment as the baseline and writes to no shard. So counting
 // costs a search a handful of stores to lines that are its own, and two clock reads; switched off, nothing.
 //
+// What a participant counted moves into the total of the departed when it leaves: see leave(). A total beside that is
+// taken again, a few times at most.
+//
 // Linearization: none is promised while operations run: a total contains everything that returned before the call and
 // perhaps part of what runs beside it. At quiescence it is exact. Two resets at once leave the baseline of one or the
-// other, counter by counter. Progress: all wait-free (totals are bounded by the number of participants).
+// other, counter by counter. A participant that is stopped in the middle of leaving may be missing from a total, and
+// what it moves is then counted after a reset. Progress: all wait-free (totals are bounded by the participants).
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
@@ -65,16 +69,30 @@ class LockFreeStats {
         std::array<OwnedCounter<B>, counters> counts_;
     };
 
-    LockFreeStats() {
-        for (auto& b : baseline_)
-            b.store(0, B::relaxed()); // relaxed: construction overlaps with nothing
+    LockFreeStats() : leaves_begun_(0), leaves_done_(0) {
+        for (auto* const totals : {&departed_, &baseline_})
+            for (auto& t : *totals)
+                t.store(0, B::relaxed()); // relaxed: construction overlaps with nothing
     }
 
-    /// `for_each_shard(visit)` calls visit(const Shard&) for every shard there ever was. `vectors` is left to the
+    /// The shard's owner leaves: what it counted goes to the total of the departed, and the shard begins at 0 again for
+    /// its next owner. Called by its owner. Wait-free.
+    void leave(Shard& shard) noexcept {
+        // relaxed, all: see the promise above
+        leaves_begun_.fetch_add(1, B::relaxed());
+        for (std::size_t c = 0; c != counters; ++c) {
+            const std::uint64_t n = shard.counts_[c].read();
+            shard.counts_[c].add(~n + 1); // first, so that nobody counts it twice
+            departed_[c].fetch_add(n, B::relaxed());
+        }
+        leaves_done_.fetch_add(1, B::relaxed());
+    }
+
+    /// `for_each_shard(visit)` calls visit(const Shard&) for every shard that was not left. `vectors` is left to the
     /// index.
     template <class ForEachShard>
     [[nodiscard]] IndexStats total(ForEachShard for_each_shard) const {
-        std::array<std::uint64_t, counters> sum = sums(for_each_shard);
+        Sums sum = sums(for_each_shard);
         for (std::size_t c = 0; c != counters; ++c) {
             const std::uint64_t baseline = baseline_[c].load(B::relaxed()); // relaxed: see the promise above
             sum[c] -= std::min(sum[c], baseline); // a reset beside this call may already count more
@@ -90,15 +108,32 @@ class LockFreeStats {
 
     template <class ForEachShard>
     void reset(ForEachShard for_each_shard) {
-        const std::array<std::uint64_t, counters> sum = sums(for_each_shard);
+        const Sums sum = sums(for_each_shard);
         for (std::size_t c = 0; c != counters; ++c)
             baseline_[c].store(sum[c], B::relaxed()); // relaxed: see the promise above
     }
 
   private:
+    using Sums = std::array<std::uint64_t, counters>;
+
+    /// The sums at a moment at which nobody was leaving, if there is one within a few attempts.
     template <class ForEachShard>
-    [[nodiscard]] static std::array<std::uint64_t, counters> sums(ForEachShard& for_each_shard) {
-        std::array<std::uint64_t, counters> sum{};
+    [[nodiscard]] Sums sums(ForEachShard& for_each_shard) const {
+        for (int attempt = 1;; ++attempt) {
+            // relaxed, both: see the promise above
+            const std::uint64_t done = leaves_done_.load(B::relaxed());
+            const Sums sum = sums_now(for_each_shard);
+            if (leaves_begun_.load(B::relaxed()) == done || attempt == most_attempts)
+                return sum;
+            B::pause();
+        }
+    }
+
+    template <class ForEachShard>
+    [[nodiscard]] Sums sums_now(ForEachShard& for_each_shard) const {
+        Sums sum{};
+        for (std::size_t c = 0; c != counters; ++c)
+            sum[c] = departed_[c].load(B::relaxed()); // relaxed: see the promise above; first, as leave() adds last
         for_each_shard([&sum](const Shard& shard) {
             for (std::size_t c = 0; c != counters; ++c)
                 sum[c] += shard.counts_[c].read();
@@ -106,7 +141,12 @@ class LockFreeStats {
         return sum;
     }
 
-    std::array<typename B::template atomic<std::uint64_t>, counters> baseline_;
+    static constexpr int most_attempts = 16; ///< a thread leaves within a microsecond unless it is stopped
+    using Totals = std::array<typename B::template atomic<std::uint64_t>, counters>;
+    alignas(isolation) typename B::template atomic<std::uint64_t> leaves_begun_;
+    typename B::template atomic<std::uint64_t> leaves_done_;
+    Totals departed_; ///< counted by participants that have left
+    Totals baseline_; ///< at the last reset
 };
 
 } // namespace hotindex

@@ -7,7 +7,7 @@
 //
 // Progress and allocation: as what the callables do; the scan itself waits for nothing and allocates nothing, except
 // that a TopK (or BatchScan) grows to the largest size it has had. Exceptions of a callable propagate; the TopK is then
-// to be reset.
+// to be reset. A thread keeps such memory from one search to the next, but no more than a ScratchBound allows.
 #pragma once
 
 #include <hotindex/search/similarity.hpp>
@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <vector>
 
@@ -107,8 +108,8 @@ std::size_t scan_rows(const PreparedQuery& query, ForEachBlock&& for_each_block,
     return scored;
 }
 
-/// Several queries over the same blocks, each with its own TopK. Reusable: prepare() allocates only to grow.
-/// Not thread-safe; one search owns it.
+/// Several queries over the same blocks, each with its own TopK. Reusable: prepare() and scan() allocate only to grow,
+/// until keep_at_most() gives memory back. Not thread-safe; one search owns it.
 template <class Slot = std::uint32_t>
 class BatchScan {
   public:
@@ -121,12 +122,26 @@ class BatchScan {
     /// Takes the queries (a multiple of `dimension` floats, already checked) and empties the results. Throws
     /// std::bad_alloc; then prepare() must be called again before anything else.
     void prepare(std::span<const float> queries, std::size_t dimension, std::size_t k, Metric metric) {
+        settle();
         batch_.assign(queries, dimension, metric);
         if (tops_.size() < batch_.size())
             tops_.resize(batch_.size());
-        for (std::size_t j = 0; j < batch_.size(); ++j)
+        in_use_ = batch_.size();
+        for (std::size_t j = 0; j < in_use_; ++j) {
+            entry_bytes_ -= tops_[j].bytes();
             tops_[j].reset(k, metric);
+        }
         k_ = k;
+    }
+
+    /// Gives all its memory back if that is more than so many bytes. Then prepare() comes next. O(queries).
+    void keep_at_most(std::size_t bytes) noexcept {
+        settle();
+        if (batch_.bytes() + tops_.capacity() * sizeof(TopK<Slot>) + entry_bytes_ <= bytes)
+            return;
+        batch_.give_back();
+        std::vector<TopK<Slot>>().swap(tops_);
+        entry_bytes_ = 0;
     }
 
     /// Number of queries.
@@ -161,10 +176,35 @@ class BatchScan {
     }
 
   private:
+    /// Counts what the results in use have grown to. Those of a larger batch before are counted already.
+    void settle() noexcept {
+        for (; in_use_ != 0; --in_use_)
+            entry_bytes_ += tops_[in_use_ - 1].bytes();
+    }
+
     static constexpr std::size_t queries_at_once = 16;
     PreparedBatch batch_;
     std::vector<TopK<Slot>> tops_;
     std::size_t k_ = 0;
+    std::size_t in_use_ = 0;      ///< results whose memory is not in entry_bytes_
+    std::size_t entry_bytes_ = 0; ///< of all others
+};
+
+/// While it lives, a call uses memory that its thread keeps for the next one. When it ends, by an exception too, each
+/// part that has more than `bytes` gives its memory back. Parts: PreparedQuery, TopK, BatchScan.
+template <class... Parts>
+class ScratchBound {
+  public:
+    explicit ScratchBound(std::size_t bytes, Parts&... parts) noexcept : bytes_(bytes), parts_(parts...) {}
+    ScratchBound(const ScratchBound&) = delete;
+    ScratchBound& operator=(const ScratchBound&) = delete;
+    ~ScratchBound() {
+        std::apply([this](Parts&... part) { (part.keep_at_most(bytes_), ...); }, parts_);
+    }
+
+  private:
+    std::size_t bytes_;
+    std::tuple<Parts&...> parts_;
 };
 
 } // namespace hotindex

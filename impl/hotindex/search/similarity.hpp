@@ -84,6 +84,11 @@ class AlignedFloats {
         return floats_.get();
     }
     [[nodiscard]] const float* data() const noexcept { return floats_.get(); }
+    [[nodiscard]] std::size_t bytes() const noexcept { return capacity_ * sizeof(float); }
+    void give_back() noexcept {
+        floats_.reset();
+        capacity_ = 0;
+    }
 
   private:
     struct Free {
@@ -102,7 +107,8 @@ class AlignedFloats {
 /// Thread-safe, wait-free.
 [[nodiscard]] float inverse_norm(const float* row, std::size_t stride) noexcept;
 
-/// A query in the form that kernels read. Reusable: assign() allocates only for a longer dimension than ever before.
+/// A query in the form that kernels read. Reusable: assign() allocates only for a longer dimension than it has had
+/// since keep_at_most() last gave memory back.
 /// Not thread-safe while assign() runs; constant afterwards.
 class PreparedQuery {
   public:
@@ -118,6 +124,11 @@ class PreparedQuery {
     }
     /// As the constructor; on std::bad_alloc the earlier query stays.
     void assign(std::span<const float> query, Metric metric, std::size_t expected_rows = any_number);
+    /// Gives its memory back if that is more than so many bytes. Then assign() comes next.
+    void keep_at_most(std::size_t bytes) noexcept {
+        if (floats_.bytes() > bytes)
+            floats_.give_back();
+    }
 
     [[nodiscard]] Metric metric() const noexcept { return metric_; }
     [[nodiscard]] std::size_t stride() const noexcept { return stride_; }
@@ -152,6 +163,13 @@ class PreparedBatch {
     }
     /// As the constructor; after std::bad_alloc the batch is empty.
     void assign(std::span<const float> queries, std::size_t dimension, Metric metric);
+    [[nodiscard]] std::size_t bytes() const noexcept { return floats_.bytes() + inverse_norms_.bytes(); }
+    /// Gives all memory back, and is empty.
+    void give_back() noexcept {
+        size_ = 0;
+        floats_.give_back();
+        inverse_norms_.give_back();
+    }
 
     [[nodiscard]] Metric metric() const noexcept { return metric_; }
     [[nodiscard]] std::size_t stride() const noexcept { return stride_; }

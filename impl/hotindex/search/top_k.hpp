@@ -16,7 +16,7 @@
 //   I2  full and k <= sorted_up_to: entries are in order, best first. Full and larger: a heap, worst entry in front.
 // Complexity: push of a pair that is worse than the threshold O(1); else O(k) for k <= sorted_up_to, O(log k) above.
 // Thread-safety: none, one scan owns it. Memory: grows to the largest number of entries ever held and is kept for
-// reuse.
+// reuse, until keep_at_most() finds it too much.
 #pragma once
 
 #include <hotindex/vector_index.hpp>
@@ -60,6 +60,14 @@ class TopK {
         k_ = k;
         higher_ = higher_is_better(metric);
         threshold_ = worst_score();
+    }
+
+    /// The memory that it has.
+    [[nodiscard]] std::size_t bytes() const noexcept { return entries_.capacity() * sizeof(Entry); }
+    /// Gives its memory back if that is more than so many bytes. Then reset() comes next.
+    void keep_at_most(std::size_t bytes) noexcept {
+        if (this->bytes() > bytes)
+            std::vector<Entry>().swap(entries_);
     }
 
     [[nodiscard]] std::size_t k() const noexcept { return k_; }

@@ -1,17 +1,15 @@
 // SlotStore: the rows of the lock-free index, each with the version words that make search an atomic snapshot.
 //
 // A slot holds one version of one vector: its row, its inverse norm, the directory entry it belongs to, the slot that
-// it replaced, and the two version words (see version_clock.hpp). Slots lie in segments of doubling size, each with
-// rows, norms and version words in arrays of their own, so that a scan reads them as streams. For each block of 64
-// slots one word says which of them are free; a thread takes a few free slots of a block at once and gives them back
-// one by one. A second word says which are idle (free, or dead and in limbo), and a third when the last of those died:
+// it replaced, and the two version words (see version_clock.hpp). Slots lie in segments (see SlotSegment). For each
+// block of 64 slots a word says which are idle (free, or dead and in limbo), and another when the last of those died:
 // so a search passes over a block of dead versions with two loads, however many of them a stalled search keeps.
 //
-// Where free slots come from. A search costs what the blocks with a used slot cost, so the used slots should lie close
-// together, whatever limbo has swollen to meanwhile. Each thread goes around the lowest blocks, as many as all the used
-// slots would fill, and only when there is nothing free beyond them. So each replacement brings its vector back into
-// the compact part, and the blocks behind it fall empty and cost a search one load each. What nobody replaces is found
-// by stray() and moved by the index: a replacement by the same row.
+// Where free slots come from. Their numbers are in an IndexSet, which gives the lowest ones first; a thread takes a few
+// at once. So the used slots lie close together, whatever limbo has swollen to meanwhile, and what lies high falls
+// empty. What nobody replaces there is found by stray() and moved by the index: a replacement by the same row. A
+// segment in which all slots are free is taken out of the store and given back, when no search of an earlier time can
+// be looking into it. Only one thread makes a segment, because its number is a free number, too.
 //
 // When a slot is used again: after its version's death, when no operation that was pinned then is any more (the epoch
 // domain sees to that), and when no search looks at a time at which that version lived (see SnapshotTimes). A search is
@@ -39,23 +37,26 @@
 //   V1  a version is stamped before anyone acts on it having been seen: get, supersede, remove help first.
 //   V2  a predecessor is linked before its successor can be stamped; so at every time one of the two is visible.
 //   V3  a slot is reused only after a grace period that began when its death was a timestamp, and only when no
-//   announced
-//       time is in its life.
-//   V5  a slot is linked only to a successor that is still PENDING, and retired only when no LINK names it any more.
+//       announced time is in its life.
 //   V4  ALIVE publishes VACANT: whoever reads the new life's death does not read the old life's birth.
-//   V6  of each slot: its bit in its block's free word is set, or one thread holds it ready, or it is in use, or in
-//       limbo. Its bit in the idle word is set while it is free or in limbo, and its block's `died` is then no earlier
-//       than its death. The idle bit is cleared before the slot's next version can be stamped.
+//   V5  a slot is linked only to a successor that is still PENDING, and retired only when no LINK names it any more.
+//   V6  a slot of a segment that is there is free, or one thread holds it ready, or it is in use, or in limbo. Its bit
+//       in the idle word is set while it is free or in limbo, and its block's `died` is then no earlier than its death.
+//       The idle bit is cleared before the slot's next version can be stamped.
+//   V7  a segment is taken out by the thread that holds all of its slots, and freed after a grace period, when no
+//       announced time is earlier than the clock tick that followed. Whoever reads a later time sees that it is gone.
 // Linearization: an update at the clock tick that stamped it, a snapshot at its load of the clock.
-// Progress: every function here is bounded by a constant number of steps, but for acquire(), which looks for a free
-// slot and may open a segment (lock-free: a CAS fails only because another thread took or freed a slot of that block),
-// and for the scan, which is bounded by the slots at its start: wait-free.
+// Progress: every function here is bounded by a constant number of steps, but for acquire(), which takes free slots or
+// makes a segment (lock-free, and the segment's size is bounded), for stray(), which may give one back, and for the
+// scan, which is bounded by the slots at its start: wait-free.
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
+#include <hotindex/memory/index_set.hpp>
+#include <hotindex/memory/segmented_array.hpp>
 #include <hotindex/reclaim/epoch_domain.hpp>
 #include <hotindex/reclaim/participants.hpp>
-#include <hotindex/store/segmented_array.hpp>
+#include <hotindex/store/slot_segment.hpp>
 #include <hotindex/store/snapshot_times.hpp>
 #include <hotindex/store/version_clock.hpp>
 
@@ -68,9 +69,6 @@
 
 namespace hotindex {
 
-using SlotId = std::uint32_t;
-inline constexpr SlotId no_slot = ~SlotId{0};
-
 template <class B, class Traits, class Local, class Entry>
 class SlotStore;
 
@@ -78,22 +76,26 @@ class SlotStore;
 template <class B, class Traits, class Local, class Entry>
 struct SlotLocal {
     explicit SlotLocal(SlotStore<B, Traits, Local, Entry>& s)
-        : slots(&s), place(s.times_), free_block(0u), free_slots(0u), turn_at(0u), stray_block(0u),
-          until_stray_look(1u) {}
+        : slots(&s), place(s.times_), free_block(0u), free_slots(0u), compact(0u), look_at(0u), looks_idle(false),
+          until_look(1u) {}
     /// Before retired slots and entries are asked whether they can be used again.
     void before_reclaim_pass() { announced.set(slots->times_.look()); }
     void before_unguarded_pass() { announced.set({}); }
+    /// This participant leaves: the slots that it held ready are free again.
+    void leave() { slots->leave(*this); }
     [[nodiscard]] bool owns(const void* address) const noexcept { return place.owns(address); }
 
     SlotStore<B, Traits, Local, Entry>* slots;
     typename SnapshotTimes<B>::Place place; ///< where this participant's searches announce their times
     typename B::template var<typename SnapshotTimes<B>::Range> announced; ///< at the beginning of this pass
-    typename B::template var<SlotId> free_block;        ///< first slot of the block that was looked at last
-    typename B::template var<std::uint64_t> free_slots; ///< bit i: slot free_block + i is free and this participant's
-    typename B::template var<SlotId> turn_at;           ///< where the turn around the blocks ends
-    typename B::template var<SlotId> stray_block;       ///< where stray() looks next
-    typename B::template var<std::uint32_t> until_stray_look; ///< adds until then
-    OwnedCounter<B> used_slots; ///< acquired minus retired by this participant, modulo 2^64
+    typename B::template var<SlotId> free_block;                          ///< first slot of the word that these are of:
+    typename B::template var<std::uint64_t> free_slots; ///< bit i: slot free_block + i is this participant's, unused
+    // What stray() remembers.
+    typename B::template var<SlotId> compact;  ///< where all slots in use would have their place, below this one
+    typename B::template var<SlotId> look_at;  ///< the next look is at the block below
+    typename B::template var<bool> looks_idle; ///< all blocks above, up to the segment's end, were idle
+    typename B::template var<std::uint32_t> until_look; ///< updates until the next look
+    OwnedCounter<B> used_slots;                         ///< acquired minus retired by this participant, modulo 2^64
 };
 
 template <class B, class Traits, class Local, class Entry>
@@ -101,42 +103,32 @@ class SlotStore {
   public:
     using Guard = typename EpochDomain<B, Traits, Local>::Guard;
     using Announcement = typename SnapshotTimes<B>::Announcement;
-    static constexpr SlotId max_slots = SlotId{1} << 31;
-    static constexpr std::size_t block = 64; ///< slots that a scan looks at together
+    static constexpr SlotId max_slots = SlotGeometry<Traits>::max_slots;
 
     /// `stride`: floats from row to row.
-    explicit SlotStore(std::size_t stride) : stride_(stride), times_(clock_) {
-        for (auto& s : segments_)
-            s.store(nullptr, B::relaxed()); // relaxed: construction overlaps with nothing
-    }
+    explicit SlotStore(std::size_t stride)
+        : stride_(stride), geometry_(stride * sizeof(float)),
+          slots_at_once_(static_cast<SlotId>(
+              std::clamp<std::size_t>(Traits::ready_bytes / (stride * sizeof(float)), 1, Traits::fresh_indices))),
+          times_(clock_), numbered_(0u), present_(0), left_used_(0) {}
     SlotStore(const SlotStore&) = delete;
     SlotStore& operator=(const SlotStore&) = delete;
     ~SlotStore() {
-        for (auto& s : segments_) {
-            Segment* const segment = s.load(B::relaxed()); // relaxed: destruction overlaps with nothing
-            if (segment != nullptr)
+        for (std::uint32_t n = 0; n != numbered_.load(B::relaxed()); ++n) // relaxed: destruction overlaps with nothing
+            if (Segment* const segment = directory_.at(n).load(B::relaxed()); segment != nullptr) // relaxed: as above
                 B::destroy(segment);
-        }
     }
 
     /// A slot that is nobody else's, VACANT to every scan. Throws std::bad_alloc.
-    [[nodiscard]] SlotId acquire(const Guard& guard) {
-        Local& local = guard.local();
-        if (local.free_slots.get() == 0)
-            take_free_slots(guard);
-        const std::uint64_t free = local.free_slots.get();
-        local.free_slots.set(free & (free - 1));
-        local.used_slots.add(1);
-        const SlotId s = local.free_block.get() + static_cast<SlotId>(std::countr_zero(free));
-        const Place p = place(s);
-        Stamps& v = p.segment->stamps[p.offset];
-        auto& life = p.segment->rests[p.offset].life;
-        life.set(life.get() + 1);
-        if (B::planted(bug::alive_before_vacant))
-            v.death.store(version::alive, B::relaxed()); // relaxed: a bug by design
-        // relaxed: published by the store of ALIVE in open()
-        v.birth.store(version::vacant, B::relaxed());
-        return s;
+    [[nodiscard]] SlotId acquire(Local& local) {
+        while (local.free_slots.get() == 0)
+            if (!take_free_slots(local))
+                make_segment();
+        return acquire_ready(local);
+    }
+    /// The same, or no_slot where a segment would have to be made.
+    [[nodiscard]] SlotId try_acquire(Local& local) {
+        return local.free_slots.get() == 0 && !take_free_slots(local) ? no_slot : acquire_ready(local);
     }
 
     /// The row to fill between acquire() and open(): `stride` floats.
@@ -165,14 +157,11 @@ class SlotStore {
     }
 
     /// Returns a slot that was never published.
-    void discard(const Guard& guard, SlotId s) {
+    void discard(Local& local, SlotId s) {
         // relaxed: the slot was never seen by anyone but scans, which skip PENDING as they skip VACANT
         stamps(s).birth.store(version::vacant, B::relaxed());
-        guard.local().used_slots.add(~std::uint64_t{0});
-        const Place p = place(s);
-        // relaxed: there is no death to tell of
-        p.segment->block_of(p.offset).idle.fetch_add(bit_of(p.offset), B::relaxed());
-        free(guard.local(), s);
+        local.used_slots.add(~std::uint64_t{0});
+        give_back({s / Free::width * Free::width, std::uint64_t{1} << s % Free::width});
     }
 
     /// Completes the birth of a published slot, whoever began it; returns the timestamp that it has now.
@@ -205,8 +194,9 @@ class SlotStore {
             birth = clock_.stamp(v.birth, unstamped, edge::slot_birth);
         if (B::planted(bug::stamp_before_link))
             link(predecessor, s);
-        if (settle && predecessor != no_slot) {
-            Cell& death = stamps(predecessor).death;
+        // Where the predecessor's segment is gone, the predecessor was retired, hence settled.
+        if (const Place old = settle ? find_place(predecessor) : Place{}; old.segment != nullptr) {
+            Cell& death = old.segment->stamps[old.offset].death;
             version::Word linked = version::link(s);
             // relaxed: the link happened-before the stamp of s that was just read, so anything else found here is later
             // than the link: settled, or even reused
@@ -246,11 +236,11 @@ class SlotStore {
         guard.local().used_slots.add(~std::uint64_t{0});
         mark_idle(s);
         if (B::planted(bug::free_slot_at_once))
-            return free(guard.local(), s);
+            return free_.put(s);
         if constexpr (B::verifies) {
             B::verify(version::is_timestamp(B::newest(stamps(s).death)), "V3: a retired slot's death is a timestamp");
-            const SlotId predecessor = rest(s).predecessor.get();
-            B::verify(predecessor == no_slot || B::newest(stamps(predecessor).death) != version::link(s),
+            const Place old = find_place(rest(s).predecessor.get());
+            B::verify(old.segment == nullptr || B::newest(old.segment->stamps[old.offset].death) != version::link(s),
                       "V5: no LINK names a retired slot");
         }
         guard.retire(
@@ -272,48 +262,88 @@ class SlotStore {
     /// Searches and snapshots that there are at this moment.
     [[nodiscard]] std::uint64_t announced() const { return times_.announced(); }
 
-    /// Now and then, a slot that lies far behind what the slots in use would fill, to be replaced by the same row in
-    /// another slot: one whose version was finished and alive when this call looked, so the guard keeps it. no_slot:
-    /// none was found, or it is not the time to look.
-    [[nodiscard]] SlotId stray(const Guard& guard) const {
+    /// After an update, now and then: a slot that lies far above what the slots in use would fill, to be replaced by
+    /// the same row in a lower one. Its version was finished and alive when this call looked, so the guard keeps it.
+    /// no_slot: none was found, or it is not the time to look. Gives back a segment that has fallen empty.
+    [[nodiscard]] SlotId stray(const Guard& guard, bool after_removal) {
         Local& local = guard.local();
-        const std::uint32_t left = local.until_stray_look.get() - 1;
-        local.until_stray_look.set(left);
+        const std::uint32_t left = local.until_look.get() - 1;
+        local.until_look.set(left);
         if (left != 0)
             return no_slot;
-        local.until_stray_look.set(Traits::adds_per_stray_look);
-        const SlotId end = slot_count();
-        SlotId first = std::max(local.stray_block.get(), block_behind(local.turn_at.get()));
-        for (std::uint32_t i = 0; i != Traits::blocks_per_stray_look && first < end; ++i) {
-            const Place p = place(first);
-            const SlotId n = std::min<SlotId>(block, p.segment->count);
+        local.until_look.set(Traits::updates_per_look);
+        SlotId at = local.look_at.get();
+        if (at <= local.compact.get() || after_removal) {
+            local.compact.set(compact_part(guard));
+            // relaxed: a hint
+            const bool bloated = present_.load(B::relaxed()) / 2 > local.compact.get() + Traits::first_segment;
+            if (after_removal && !bloated)
+                return no_slot; // each removal would move a vector
+            if (bloated) {
+                local.until_look.set(1);
+                if (local.free_block.get() >= local.compact.get())
+                    give_back_ready(local);
+            }
+            if (at <= local.compact.get()) {
+                at = slot_count();
+                local.looks_idle.set(true);
+            }
+        }
+        for (std::uint32_t i = 0; i != Traits::blocks_per_look && at > local.compact.get(); ++i) {
+            const std::uint32_t n = geometry_.segment_of(at - 1);
+            const SlotId begin = geometry_.begin(n);
+            const Segment* const segment = find_segment(n);
+            if (segment == nullptr) {
+                at = begin;
+                continue;
+            }
+            const SlotId first = std::max(begin, (at - 1) / slots_per_block * slots_per_block);
+            const Block& block = segment->block_of(first - begin);
             // relaxed: only a hint where to look
-            for (std::uint64_t used = ~p.segment->block_of(p.offset).idle.load(B::relaxed()) & first_slots(n);
-                 used != 0; used &= used - 1) {
-                const auto at = static_cast<SlotId>(std::countr_zero(used));
-                const Stamps& v = p.segment->stamps[p.offset + at];
-                const auto [birth, death] = life_of(v);
+            std::uint64_t used = ~block.idle.load(B::relaxed()) & first_slots(segment->count);
+            if (used != 0)
+                local.looks_idle.set(false);
+            for (; used != 0; used &= used - 1) {
+                const SlotId s = first + static_cast<SlotId>(std::countr_zero(used));
+                const auto [birth, death] = life_of(segment->stamps[s - begin]);
                 if (death == version::alive && version::is_timestamp(birth)) {
-                    local.turn_at.set(compact_part(guard));
-                    if (first < block_behind(local.turn_at.get()))
-                        return no_slot;
-                    local.stray_block.set(first);
-                    local.until_stray_look.set(1); // there may be more of them
-                    return first + at;
+                    local.look_at.set(at);
+                    local.until_look.set(1); // there may be more of them
+                    return s;
                 }
             }
-            first += n;
+            at = first;
+            if (at == begin) {
+                if (local.looks_idle.get() && begin >= local.compact.get())
+                    release_segment(guard, n);
+                local.looks_idle.set(true);
+            }
         }
-        local.stray_block.set(first < end ? first : 0);
+        local.look_at.set(at);
         return no_slot;
     }
     /// Does the slot lie where all slots in use would have their place? If not, stray() rests for a while.
     [[nodiscard]] bool is_compact(const Guard& guard, SlotId s) const {
         Local& local = guard.local();
-        if (s < local.turn_at.get())
+        if (s < local.compact.get())
             return true;
-        local.until_stray_look.set(16 * Traits::adds_per_stray_look);
+        local.until_look.set(16 * Traits::updates_per_look);
         return false;
+    }
+    /// Gives back every segment that has fallen empty, but for what the slots in use would fill.
+    void trim(const Guard& guard) {
+        give_back_ready(guard.local());
+        const SlotId compact = compact_part(guard);
+        // relaxed: segments that are being made are not empty
+        for (std::uint32_t n = numbered_.load(B::relaxed()); n != 0 && geometry_.begin(n - 1) >= compact; --n)
+            release_segment(guard, n - 1);
+    }
+    /// A participant leaves.
+    void leave(SlotLocal<B, Traits, Local, Entry>& local) {
+        give_back_ready(local);
+        // relaxed: a hint how much is in use
+        left_used_.fetch_add(local.used_slots.read(), B::relaxed());
+        local.used_slots.add(std::uint64_t{0} - local.used_slots.read());
     }
 
     /// The row of a slot that the guard keeps: `stride` floats.
@@ -334,11 +364,16 @@ class SlotStore {
     [[nodiscard]] version::Word now() const { return clock_.now(); }
     /// Every slot that is visible at a time taken before this call is below.
     [[nodiscard]] SlotId slot_count() const {
-        SlotId segment = 0;
         // relaxed: who stamped a version at that time knew its segment, so the clock passes it on
-        while (segment != segments_.size() && segments_[segment].load(B::relaxed()) != nullptr)
-            ++segment;
-        return Geometry::begin(segment);
+        return geometry_.begin(numbered_.load(B::relaxed()));
+    }
+    /// Bytes of all segments that are there.
+    [[nodiscard]] std::uint64_t bytes() const {
+        std::uint64_t sum = 0;
+        for (std::uint32_t n = 0; n != numbered_.load(B::relaxed()); ++n) // relaxed: a statistic
+            if (directory_.at(n).load(B::relaxed()) != nullptr)           // relaxed: a statistic
+                sum += Segment::bytes_of(geometry_.size(n), stride_);
+        return sum;
     }
     [[nodiscard]] std::size_t stride() const noexcept { return stride_; }
 
@@ -348,111 +383,78 @@ class SlotStore {
     template <class Use>
     void scan(const Announcement& announcement, SlotId count, Use use) {
         const version::Word time = announcement.time();
-        for (SlotId first = 0; first < count;) {
-            const Place p = place(first);
-            const SlotId here = std::min(p.segment->count, count - first);
-            for (SlotId offset = 0; offset < here; offset += block) {
-                const SlotId n = std::min<SlotId>(block, here - offset);
+        std::uint32_t number = 0;
+        for (SlotId first = 0; first < count; ++number, first = geometry_.begin(number)) {
+            const Segment* const segment = find_segment(number);
+            if (segment == nullptr)
+                continue; // V7: nothing in it lived at `time`
+            const SlotId here = segment->count;
+            for (SlotId offset = 0; offset < here; offset += slots_per_block) {
+                const SlotId n = std::min<SlotId>(slots_per_block, here - offset);
                 // A slot that is visible at `time` has cleared its idle bit before that (V6), and the clock has passed
                 // it on. If it is set again, then after the slot's death, which may be later than `time`.
                 // [slot_idle] acquire-load; synchronizes-with the release-RMW in mark_idle()
                 // relaxed on died: the idle bit publishes a time that is late enough
-                if (const Block& b = p.segment->block_of(offset);
+                if (const Block& b = segment->block_of(offset);
                     (~b.idle.load(B::acquire(edge::slot_idle)) & first_slots(n)) == 0 &&
                     is_dead(b.died.load(B::relaxed()), time))
                     continue;
-                const std::uint64_t mask = visible_mask(p.segment->stamps + offset, n, time);
+                const std::uint64_t mask = visible_mask(segment->stamps + offset, n, time);
                 if (mask != 0)
-                    use(first + offset, p.segment->rows.read_some(offset, mask),
-                        p.segment->inverse_norms.read_some(offset, mask), n, mask);
+                    use(first + offset, segment->rows.read_some(offset, mask),
+                        segment->inverse_norms.read_some(offset, mask), n, mask);
             }
-            first += here;
         }
     }
 
   private:
     friend struct SlotLocal<B, Traits, Local, Entry>;
     using Cell = typename VersionClock<B>::Cell;
+    using Segment = SlotSegment<B, Local, Entry>;
+    using Stamps = typename Segment::Stamps;
+    using Rest = typename Segment::Rest;
+    using Block = typename Segment::Block;
+    using Free = IndexSet<B, Traits>;
 
-    struct Stamps {
-        Stamps() : birth(version::vacant), death(version::alive) {}
-        Cell birth;
-        Cell death;
-    };
-    /// What a scan does not need.
-    struct Rest : Retirable<B, Local> {
-        explicit Rest(SlotId s) : entry(nullptr), life(0u), predecessor(no_slot), self(s) {}
-        typename B::template var<Entry*> entry;
-        typename B::template var<std::uint64_t> life; ///< which one this is
-        typename B::template var<SlotId> predecessor;
-        const typename B::template var<SlotId> self;
-    };
-    /// What concerns all slots of a block: bit i for the i-th.
-    struct Block {
-        explicit Block(std::uint64_t all) : free(all), idle(all), died(0) {}
-        typename B::template atomic<std::uint64_t> free; ///< may be taken
-        typename B::template atomic<std::uint64_t> idle; ///< free, or in limbo
-        Cell died;                                       ///< no earlier than the death of any slot in limbo
-    };
-    [[nodiscard]] static constexpr std::uint64_t bit_of(SlotId offset) noexcept {
-        return std::uint64_t{1} << offset % block;
-    }
-    [[nodiscard]] static constexpr std::uint64_t first_slots(SlotId n) noexcept {
-        return n >= block ? ~std::uint64_t{0} : (std::uint64_t{1} << n) - 1;
-    }
-
-    struct Segment {
-        Segment(SlotId first, SlotId n, std::size_t stride)
-            : count(n), rows(n, stride), inverse_norms(n, 1),
-              stamps(B::template make_array<Stamps>(n, [](void* at) { B::template construct_at<Stamps>(at); })) {
-            try {
-                blocks = B::template make_array<Block>(
-                    block_count(n), [n](void* at) { B::template construct_at<Block>(at, first_slots(n)); });
-                rests = B::template make_array<Rest>(
-                    n, [&first](void* at) { B::template construct_at<Rest>(at, first++); });
-            } catch (...) {
-                if (blocks != nullptr)
-                    B::destroy_array(blocks, block_count(n));
-                B::destroy_array(stamps, n);
-                throw;
-            }
-        }
-        Segment(const Segment&) = delete;
-        Segment& operator=(const Segment&) = delete;
-        ~Segment() {
-            B::destroy_array(stamps, count);
-            B::destroy_array(blocks, block_count(count));
-            B::destroy_array(rests, count);
-        }
-        /// A segment is smaller than a block, or consists of whole blocks.
-        static constexpr std::size_t block_count(SlotId n) noexcept { return (n + block - 1) / block; }
-        [[nodiscard]] Block& block_of(SlotId offset) const noexcept { return blocks[offset / block]; }
-
-        const SlotId count;
-        typename B::template array<float> rows;
-        typename B::template array<float> inverse_norms;
-        Stamps* stamps;
-        Block* blocks = nullptr;
-        Rest* rests = nullptr;
-    };
     struct Place {
-        Segment* segment;
-        SlotId offset;
+        Segment* segment = nullptr;
+        SlotId offset = 0;
     };
-    using Geometry = Doubling<Traits::first_segment>;
 
-    /// The first slot of the block behind the one that the slot lies in.
-    static SlotId block_behind(SlotId s) {
-        const SlotId segment = Geometry::segment_of(s);
-        const SlotId begin = Geometry::begin(segment);
-        const SlotId size = std::min<SlotId>(block, Geometry::size(segment));
-        return begin + ((s - begin) / size + 1) * size;
+    /// The lowest of the slots that this participant holds ready, VACANT to every scan.
+    SlotId acquire_ready(Local& local) {
+        const std::uint64_t free = local.free_slots.get();
+        local.free_slots.set(free & (free - 1));
+        local.used_slots.add(1);
+        const SlotId s = local.free_block.get() + static_cast<SlotId>(std::countr_zero(free));
+        const Place p = place(s);
+        Stamps& v = p.segment->stamps[p.offset];
+        auto& life = p.segment->rests[p.offset].life;
+        life.set(life.get() + 1);
+        if (B::planted(bug::alive_before_vacant))
+            v.death.store(version::alive, B::relaxed()); // relaxed: a bug by design
+        // relaxed: published by the store of ALIVE in open()
+        v.birth.store(version::vacant, B::relaxed());
+        return s;
     }
 
+    /// The segment with that number, or nullptr where it has not been made or was given back.
+    [[nodiscard]] Segment* find_segment(std::uint32_t number) const {
+        const auto* const cell = directory_.find(number);
+        // [segment] acquire-load; synchronizes-with the release-store in make_segment()
+        return cell == nullptr ? nullptr : cell->load(B::acquire(edge::segment));
+    }
+    /// Of a slot whose segment may be gone; `segment` is nullptr then, and for no_slot.
+    Place find_place(SlotId s) const {
+        if (s == no_slot)
+            return {};
+        const std::uint32_t number = geometry_.segment_of(s);
+        return {find_segment(number), s - geometry_.begin(number)};
+    }
     Place place(SlotId s) const {
-        const SlotId segment = Geometry::segment_of(s);
-        // [segment] acquire-load; synchronizes-with the release-CAS in need_segment()
-        return {segments_[segment].load(B::acquire(edge::segment)), s - Geometry::begin(segment)};
+        const std::uint32_t number = geometry_.segment_of(s);
+        // [segment] acquire-load; synchronizes-with the release-store in make_segment()
+        return {directory_.at(number).load(B::acquire(edge::segment)), s - geometry_.begin(number)};
     }
     Stamps& stamps(SlotId s) const {
         const Place p = place(s);
@@ -467,34 +469,115 @@ class SlotStore {
         return B::planted(bug::same_life) ? 0 : p.segment->rests[p.offset].life.get();
     }
 
-    void need_segment(SlotId s) {
-        const SlotId segment = Geometry::segment_of(s);
-        auto& cell = segments_[segment];
-        // relaxed: that it is there is enough; place() reads it with acquire
-        if (cell.load(B::relaxed()) != nullptr)
+    /// Makes one more segment, with all of its slots free. Throws std::bad_alloc.
+    void make_segment() {
+        for (;;) {
+            if (const auto absent = absent_.take(1)) {
+                const std::uint32_t n = absent->first + static_cast<std::uint32_t>(std::countr_zero(absent->mask));
+                try {
+                    return fill_segment(n);
+                } catch (...) {
+                    absent_.put(n);
+                    throw;
+                }
+            }
+            // relaxed: a first guess, the CAS decides
+            std::uint32_t n = numbered_.load(B::relaxed());
+            if (n == geometry_.count())
+                throw std::bad_alloc();
+            const SlotId end = geometry_.begin(n) + geometry_.size(n);
+            for (SlotId s = geometry_.begin(n); s < end; s += std::min(Free::width, end - s))
+                free_.grow_to(s);
+            directory_.grow_to(n);
+            absent_.grow_to(n);
+            // relaxed, both: the number is handed on by absent_, and a slot of that segment by what publishes it
+            if (numbered_.compare_exchange_strong(n, n + 1, B::relaxed(), B::relaxed()))
+                absent_.put(n);
+        }
+    }
+    /// By the one thread that has the absent segment's number.
+    void fill_segment(std::uint32_t n) {
+        const SlotId first = geometry_.begin(n);
+        const SlotId size = geometry_.size(n);
+        Segment* const fresh = B::template make<Segment>(first, size, stride_);
+        // [segment] release-store; synchronizes-with the acquire-loads in find_segment() and place(); publishes: the
+        // segment
+        directory_.at(n).store(fresh, B::release(edge::segment));
+        present_.fetch_add(size, B::relaxed()); // relaxed: a statistic
+        each_word(first, size, [this](typename Free::Batch b) {
+            free_.put(b);
+            return true;
+        });
+    }
+
+    /// Takes the segment out of the store if all of its slots are free, and frees it when nobody can be looking into
+    /// it.
+    void release_segment(const Guard& guard, std::uint32_t n) {
+        Segment* const segment = find_segment(n);
+        if (segment == nullptr)
             return;
-        Segment* const fresh = B::template make<Segment>(Geometry::begin(segment), Geometry::size(segment), stride_);
-        Segment* none = nullptr;
-        // [segment] release-CAS; synchronizes-with the acquire-loads of segments_; publishes: the segment
-        // relaxed on failure: the other thread's segment is read through the cell again
-        if (!cell.compare_exchange_strong(none, fresh, B::release(edge::segment), B::relaxed()))
-            B::destroy(fresh);
+        const SlotId first = geometry_.begin(n);
+        const SlotId size = geometry_.size(n);
+        SlotId taken = first;
+        const bool all = each_word(first, size, [this, &taken](typename Free::Batch b) {
+            if (!B::planted(bug::release_in_use) && !free_.take_all(b))
+                return false;
+            taken = std::max(taken, b.first) + static_cast<SlotId>(std::popcount(b.mask));
+            return true;
+        });
+        if (!all) {
+            each_word(first, taken - first, [this](typename Free::Batch b) {
+                free_.put(b);
+                return true;
+            });
+            return;
+        }
+        // relaxed: the clock's tick publishes it to searches, and the grace period to others
+        directory_.at(n).store(nullptr, B::relaxed());
+        segment->released.set(B::planted(bug::release_undated) ? 0 : clock_.tick()); // V7
+        present_.fetch_add(~std::uint64_t{size} + 1, B::relaxed());                  // relaxed: a statistic
+        absent_.put(n);
+        guard.retire(
+            segment,
+            [](Retirable<B, Local>* r, Local& local) -> std::size_t {
+                auto* const gone = static_cast<Segment*>(r);
+                if (local.slots->watched(local, 0, gone->released.get()))
+                    return 0;
+                const std::size_t bytes = gone->bytes(local.slots->stride_);
+                B::destroy(gone);
+                return bytes;
+            },
+            segment->bytes(stride_));
+    }
+
+    /// Calls use(batch) for the free numbers' words that these slots make up, until it says false; false then.
+    template <class Use>
+    static bool each_word(SlotId first, SlotId size, Use use) {
+        for (const SlotId end = first + size; first != end;) {
+            const SlotId word = first / Free::width * Free::width;
+            const SlotId n = std::min(word + Free::width, end) - first;
+            if (!use(typename Free::Batch{word, first_slots(n) << (first - word)}))
+                return false;
+            first += n;
+        }
+        return true;
     }
 
     /// The predecessor's death becomes the link to s, unless that is done.
     void link(SlotId predecessor, SlotId s) {
-        if (predecessor == no_slot)
+        const Place old = find_place(predecessor); // gone only if a planted bug links what is long retired
+        if (old.segment == nullptr)
             return;
+        Cell& word = old.segment->stamps[old.offset].death;
         version::Word alive = version::alive;
         if constexpr (B::verifies) {
-            const version::Word death = B::newest(stamps(predecessor).death);
+            const version::Word death = B::newest(word);
             B::verify(!version::is_pending(B::newest(stamps(s).birth)) || death == alive || death == version::link(s),
                       "V5: the predecessor of a PENDING slot lives, or is linked to it");
         }
         // [slot_death] release-CAS; synchronizes-with the acquire-load of death in life_of(); publishes: PENDING of s
         // relaxed on failure: another helper linked it, nothing is read
-        stamps(predecessor)
-            .death.compare_exchange_strong(alive, version::link(s), B::release(edge::slot_death), B::relaxed());
+        word.compare_exchange_strong(alive, version::link(s), B::release(edge::slot_death), B::relaxed());
     }
 
     /// The slot's version is dead and on its way to limbo: no search of a later time needs to look at it.
@@ -523,59 +606,52 @@ class SlotStore {
         // relaxed, both: they were stamped before the slot was retired
         if (watched(local, v.birth.load(B::relaxed()), v.death.load(B::relaxed())))
             return 0;
-        free(local, s);
+        free_.put(s);
         return stride_ * sizeof(float);
     }
 
-    /// The slot may be used again. Every use of it happened before.
-    void free(Local&, SlotId s) {
-        const Place p = place(s);
-        // [slot_free] release-RMW; synchronizes-with the acquire-CAS in take_free_slots(); publishes: all uses of the
-        // slot. The bit was clear, so adding sets it
-        p.segment->block_of(p.offset).free.fetch_add(bit_of(p.offset), B::release(edge::slot_free));
+    /// A few free slots for this participant, which has none; false if there are none.
+    [[nodiscard]] bool take_free_slots(Local& local) {
+        const auto batch = free_.take(slots_at_once_);
+        if (!batch)
+            return false;
+        // relaxed: the stamp of a new version passes it on (V6). The bits were set, so subtracting clears them
+        each_block(*batch, [](Block& b, std::uint64_t mask) { b.idle.fetch_add(~mask + 1, B::relaxed()); });
+        local.free_block.set(batch->first);
+        local.free_slots.set(batch->mask);
+        return true;
     }
-
-    /// A few free slots of one block for this participant, which has none. Throws std::bad_alloc.
-    void take_free_slots(const Guard& guard) {
-        Local& local = guard.local();
-        SlotId first = local.free_block.get();
-        bool turned = false; // the compact part has been looked through since the beginning of this call, from 0 on
-        for (;;) {
-            if (first >= local.turn_at.get() && !turned) {
-                local.turn_at.set(compact_part(guard));
-                if (first >= local.turn_at.get()) {
-                    first = 0;
-                    turned = true;
-                }
-            }
-            if (first >= max_slots)
-                throw std::bad_alloc();
-            need_segment(first);
-            const Place p = place(first);
-            Block& b = p.segment->block_of(p.offset);
-            // relaxed: only a first guess, the CAS decides
-            for (std::uint64_t free = b.free.load(B::relaxed()); free != 0;) {
-                std::uint64_t left = free;
-                for (std::uint32_t i = 0; i != Traits::fresh_indices; ++i)
-                    left &= left - 1;
-                // [slot_free] acquire-CAS; synchronizes-with the release-RMW in free(), also through other takes, which
-                // continue its release sequence
-                // relaxed on failure: as above
-                if (!b.free.compare_exchange_weak(free, left, B::acquire(edge::slot_free), B::relaxed()))
-                    continue;
-                // relaxed: the stamp of a new version passes it on (V6). The bits were set, so subtracting clears them
-                b.idle.fetch_add(~(free ^ left) + 1, B::relaxed());
-                local.free_block.set(first);
-                local.free_slots.set(free ^ left);
-                return;
-            }
-            first += std::min<SlotId>(p.segment->count, block);
+    /// What a participant holds ready is free again.
+    void give_back_ready(SlotLocal<B, Traits, Local, Entry>& local) {
+        if (const std::uint64_t ready = local.free_slots.get(); ready != 0) {
+            local.free_slots.set(0);
+            give_back({local.free_block.get(), ready});
+        }
+    }
+    /// Slots that were taken and never published are free again.
+    void give_back(typename Free::Batch batch) {
+        // relaxed: there is no death to tell of. The bits were clear, so adding sets them
+        each_block(batch, [](Block& b, std::uint64_t mask) { b.idle.fetch_add(mask, B::relaxed()); });
+        free_.put(batch);
+    }
+    /// Calls use(block, mask) for each block that the batch has slots of.
+    template <class Use>
+    void each_block(typename Free::Batch batch, Use use) {
+        while (batch.mask != 0) {
+            const SlotId s = batch.first + static_cast<SlotId>(std::countr_zero(batch.mask));
+            const Place p = place(s);
+            // The segment may be smaller than the word, and the word smaller than the block.
+            const SlotId at = s - batch.first;
+            const SlotId n = std::min<SlotId>(p.segment->count - p.offset, Free::width - at);
+            const std::uint64_t here = batch.mask & first_slots(n) << at;
+            use(p.segment->block_of(p.offset), here >> at << p.offset % slots_per_block);
+            batch.mask &= ~here;
         }
     }
 
-    /// So many slots, from 0 on, hold all that are in use, a little limbo and what threads keep ready.
-    [[nodiscard]] static SlotId compact_part(const Guard& guard) {
-        std::uint64_t used = 0;
+    /// So many slots, from 0 on, would hold all that are in use, a little limbo and what threads hold ready.
+    [[nodiscard]] SlotId compact_part(const Guard& guard) const {
+        std::uint64_t used = left_used_.load(B::relaxed()); // relaxed: a hint
         guard.for_each_local([&used](const Local& l) { used += l.used_slots.read(); });
         // Modulo 2^64, and other threads are at work: it may be off by a few, even below zero.
         if (static_cast<std::int64_t>(used) < 0)
@@ -701,9 +777,16 @@ class SlotStore {
     }
 
     const std::size_t stride_;
+    const SlotGeometry<Traits> geometry_;
+    const SlotId slots_at_once_; ///< that a participant takes
     VersionClock<B> clock_;
     SnapshotTimes<B> times_;
-    std::array<typename B::template atomic<Segment*>, Geometry::segment_of(max_slots - 1) + 1> segments_;
+    Free free_;
+    IndexSet<B, Traits> absent_; ///< segments that have a number and are not there
+    SegmentedArray<B, Traits, typename B::template atomic<Segment*>, Traits::first_directory> directory_;
+    alignas(isolation) typename B::template atomic<std::uint32_t> numbered_; ///< segments that have a number
+    typename B::template atomic<std::uint64_t> present_;                     ///< slots of all segments that are there
+    typename B::template atomic<std::uint64_t> left_used_; ///< used_slots of the participants that have left
 };
 
 } // namespace hotindex

@@ -70,6 +70,13 @@ class VersionClock {
         return now_.load(B::acquire(edge::version_clock));
     }
 
+    /// A new time for something that no word tells of.
+    version::Word tick() {
+        // [version_clock] release-RMW; synchronizes-with the acquire-load in now(); publishes: what the caller did
+        // before. What was stamped before stays published: a read-modify-write continues its release sequence
+        return now_.fetch_add(1, B::release(edge::version_clock)) + 1;
+    }
+
     /// Replaces `from` in the word by a new time, unless another thread has; returns what is in it now: a time, or what
     /// became of it if the slot may be in another life by now.
     /// Linearization point of the update that the word belongs to: the fetch_add whose value got in.

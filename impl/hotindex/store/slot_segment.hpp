@@ -1,0 +1,137 @@
+// SlotSegment: where slots lie in memory.
+//
+// Slots are numbered 0, 1, 2, ... and lie in segments. Each has its rows, norms and version words in arrays of their
+// own, so that a scan reads them as streams. The first segment is small and further ones double the total, until a
+// segment's rows fill a huge page; from there on all are of that size. So a small index costs little, a large one grows
+// by a few megabytes at a time whatever its size, and a segment in which nothing lives can be given back alone.
+#pragma once
+
+#include <hotindex/backend/backend.hpp>
+#include <hotindex/reclaim/epoch_domain.hpp>
+#include <hotindex/store/version_clock.hpp>
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+namespace hotindex {
+
+using SlotId = std::uint32_t;
+inline constexpr SlotId no_slot = ~SlotId{0};
+
+/// Slots that a scan looks at together, and that share a bit mask.
+inline constexpr SlotId slots_per_block = 64;
+/// Bit i: slot i of a block.
+[[nodiscard]] constexpr std::uint64_t bit_of(SlotId offset) noexcept {
+    return std::uint64_t{1} << offset % slots_per_block;
+}
+[[nodiscard]] constexpr std::uint64_t first_slots(SlotId n) noexcept {
+    return n >= slots_per_block ? ~std::uint64_t{0} : (std::uint64_t{1} << n) - 1;
+}
+
+/// Which segment a slot lies in. All sizes are powers of two, and every segment begins at a multiple of its size.
+template <class Traits>
+class SlotGeometry {
+  public:
+    static constexpr SlotId max_slots = SlotId{1} << 31;
+
+    explicit constexpr SlotGeometry(std::size_t row_bytes) noexcept
+        : most_log_(log2(std::clamp<std::size_t>(Traits::segment_bytes / row_bytes, 1, Traits::max_segment))),
+          first_log_(std::min(most_log_, log2(Traits::first_segment))), doubling_(most_log_ - first_log_) {}
+
+    [[nodiscard]] constexpr std::uint32_t segment_of(SlotId s) const noexcept {
+        return s >> most_log_ == 0 ? static_cast<std::uint32_t>(std::bit_width(s >> first_log_))
+                                   : doubling_ + (s >> most_log_);
+    }
+    [[nodiscard]] constexpr SlotId begin(std::uint32_t segment) const noexcept {
+        if (segment > doubling_)
+            return (segment - doubling_) << most_log_;
+        return segment == 0 ? 0 : SlotId{1} << (first_log_ + segment - 1);
+    }
+    [[nodiscard]] constexpr SlotId size(std::uint32_t segment) const noexcept {
+        if (segment > doubling_)
+            return SlotId{1} << most_log_;
+        return SlotId{1} << (segment == 0 ? first_log_ : first_log_ + segment - 1);
+    }
+    /// Segments that all slots together have.
+    [[nodiscard]] constexpr std::uint32_t count() const noexcept { return segment_of(max_slots - 1) + 1; }
+
+  private:
+    static constexpr unsigned log2(std::size_t n) noexcept { return static_cast<unsigned>(std::bit_width(n)) - 1; }
+    unsigned most_log_;  ///< of the largest segment's size
+    unsigned first_log_; ///< of the first segment's size
+    unsigned doubling_;  ///< segments after the first one until the largest size is reached
+};
+
+/// `Local`: the domain's, see EpochDomain.
+template <class B, class Local, class Entry>
+struct SlotSegment : Retirable<B, Local> {
+    using Word = typename VersionClock<B>::Cell;
+
+    /// A slot's version words: see VersionClock.
+    struct Stamps {
+        Stamps() : birth(version::vacant), death(version::alive) {}
+        Word birth;
+        Word death;
+    };
+    /// What a scan does not need.
+    struct Rest : Retirable<B, Local> {
+        explicit Rest(SlotId s) : entry(nullptr), life(0u), predecessor(no_slot), self(s) {}
+        typename B::template var<Entry*> entry;
+        typename B::template var<std::uint64_t> life; ///< which one this is
+        typename B::template var<SlotId> predecessor;
+        const typename B::template var<SlotId> self;
+    };
+    /// What concerns all slots of a block: bit i for the i-th.
+    struct Block {
+        explicit Block(std::uint64_t all) : idle(all), died(0) {}
+        typename B::template atomic<std::uint64_t> idle; ///< free, or in limbo
+        Word died;                                       ///< no earlier than the death of any slot in limbo
+    };
+
+    /// Throws std::bad_alloc.
+    SlotSegment(SlotId first_slot, SlotId n, std::size_t stride)
+        : first(first_slot), count(n), released(0u), rows(n, stride), inverse_norms(n, 1),
+          stamps(B::template make_array<Stamps>(n, [](void* at) { B::template construct_at<Stamps>(at); })) {
+        try {
+            blocks = B::template make_array<Block>(
+                block_count(n), [n](void* at) { B::template construct_at<Block>(at, first_slots(n)); });
+            rests = B::template make_array<Rest>(
+                n, [next = first_slot](void* at) mutable { B::template construct_at<Rest>(at, next++); });
+        } catch (...) {
+            if (blocks != nullptr)
+                B::destroy_array(blocks, block_count(n));
+            B::destroy_array(stamps, n);
+            throw;
+        }
+    }
+    SlotSegment(const SlotSegment&) = delete;
+    SlotSegment& operator=(const SlotSegment&) = delete;
+    ~SlotSegment() {
+        B::destroy_array(stamps, count);
+        B::destroy_array(blocks, block_count(count));
+        B::destroy_array(rests, count);
+    }
+
+    /// A segment is smaller than a block, or consists of whole blocks.
+    static constexpr SlotId block_count(SlotId n) noexcept { return (n + slots_per_block - 1) / slots_per_block; }
+    [[nodiscard]] Block& block_of(SlotId offset) const noexcept { return blocks[offset / slots_per_block]; }
+    /// Of a segment of n slots.
+    [[nodiscard]] static constexpr std::size_t bytes_of(SlotId n, std::size_t stride) noexcept {
+        return n * (stride * sizeof(float) + sizeof(float) + sizeof(Stamps) + sizeof(Rest)) +
+               block_count(n) * sizeof(Block);
+    }
+    [[nodiscard]] std::size_t bytes(std::size_t stride) const noexcept { return bytes_of(count, stride); }
+
+    const SlotId first;
+    const SlotId count;
+    typename B::template var<version::Word> released; ///< when it was taken out of the store; later searches miss it
+    typename B::template array<float> rows;
+    typename B::template array<float> inverse_norms;
+    Stamps* stamps;
+    Block* blocks = nullptr;
+    Rest* rests = nullptr;
+};
+
+} // namespace hotindex
