@@ -1,6 +1,7 @@
 // hotindex_bench: every workload on every index over a ladder of threads. See --help, or options.cpp.
 #include "dataset.hpp"
 #include "options.hpp"
+#include "orderly_end.hpp"
 #include "strict_flags.hpp"
 #include "table_reporter.hpp"
 #include "workloads.hpp"
@@ -10,14 +11,17 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
+#include <iostream>
 #include <memory>
 #include <new>
 #include <optional>
 #include <span>
 #include <string>
+#include <system_error>
 #include <vector>
 
 namespace hotindex::bench {
@@ -82,10 +86,23 @@ int run(std::span<const char* const> arguments) {
     register_index_benchmarks(plan);
     register_map_benchmarks(plan);
     describe(options, plan);
-    TableReporter table;
-    const std::size_t matched =
-        options.own_table ? benchmark::RunSpecifiedBenchmarks(&table) : benchmark::RunSpecifiedBenchmarks();
+    OrderlyEnd end;
+    benchmark::BenchmarkReporter* display = nullptr; // Google Benchmark's own
+    if (options.own_table)
+        display = end.whole(std::make_unique<TableReporter>(), "standard output");
+    else if (options.display_json)
+        display = end.whole(std::make_unique<benchmark::JSONReporter>(), "standard output");
+    benchmark::BenchmarkReporter* file = nullptr;
+    if (options.out_json) {
+        file = end.whole(std::make_unique<benchmark::JSONReporter>(), "--benchmark_out");
+        end.outlive_reader();
+    }
+    const std::size_t matched = benchmark::RunSpecifiedBenchmarks(display, file);
     benchmark::Shutdown();
+    if (const std::string lost = end.lost(); !lost.empty()) {
+        fmt::print(stderr, "hotindex_bench: {}\n", lost);
+        return 1;
+    }
     if (matched == 0) {
         fmt::print(stderr, "hotindex_bench: no benchmark matches; --benchmark_list_tests shows their names\n");
         return 1;
@@ -102,7 +119,14 @@ int run(std::span<const char* const> arguments) {
 
 int main(int argc, char** argv) {
     try {
-        return hotindex::bench::run(std::span<const char* const>(argv, static_cast<std::size_t>(argc)).subspan(1));
+        const int status =
+            hotindex::bench::run(std::span<const char* const>(argv, static_cast<std::size_t>(argc)).subspan(1));
+        errno = 0;
+        if ((std::fflush(stdout) != 0 || !std::cout.flush()) && status == 0) {
+            fmt::print(stderr, "hotindex_bench: standard output: {}\n", std::generic_category().message(errno));
+            return 1;
+        }
+        return status;
     } catch (const hotindex::bench::BadFlag& wrong) {
         fmt::print(stderr, "hotindex_bench: {}\nSee hotindex_bench --help.\n", wrong.what());
         return 2;

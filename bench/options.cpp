@@ -95,6 +95,8 @@ Options read_options(std::span<const char* const> arguments) {
     Options options;
     options.google = {"--benchmark_enable_random_interleaving=true", "--benchmark_repetitions=3"};
     bool seconds_given = false;
+    bool out = false;
+    std::string_view out_format = "json";
     for (const GivenFlag& flag : read_flags(arguments, flags)) {
         const std::string_view value = flag.value.value_or("");
         if (flag.name == "--help") {
@@ -127,8 +129,15 @@ Options read_options(std::span<const char* const> arguments) {
             options.google.push_back(flag.value ? fmt::format("{}={}", flag.name, value) : std::string(flag.name));
             if (std::ranges::find(display_flags, flag.name) != display_flags.end())
                 options.own_table = false;
+            if (flag.name == "--benchmark_format")
+                options.display_json = value == "json";
+            else if (flag.name == "--benchmark_out")
+                out = !value.empty();
+            else if (flag.name == "--benchmark_out_format")
+                out_format = value;
         }
     }
+    options.out_json = out && out_format == "json";
     if (!options.dataset && (options.metric || options.rows))
         throw BadFlag(fmt::format("{} is about the vectors of a file: give --dataset=FILE, too",
                                   options.metric ? "--metric" : "--rows"));
@@ -178,7 +187,8 @@ usage: hotindex_bench [flags]
 Google Benchmark's flags, passed on (defaults here: 3 repetitions, random interleaving, so that indexes are compared under
 the same conditions; all repetitions are in the JSON of --benchmark_out=FILE --benchmark_out_format=json):
 {2}
-Any other flag is an error with exit status 2. Exit status 1: a check of what was measured failed, or nothing matched.
+Any other flag is an error with exit status 2. Exit status 1: a check of what was measured failed, nothing matched, or
+results could not be written. 128 + signal: ended by SIGINT, SIGTERM or SIGHUP, with all results until then written.
 
 workloads (name: workload/index/parameter:value/.../real_time/threads:N)
   insert                10,000 adds of 128 floats a thread into an index that starts empty; ids differ

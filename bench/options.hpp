@@ -24,6 +24,8 @@ struct Options {
     std::optional<std::size_t> rows; ///< only the first so many of the dataset
     std::vector<std::string> google; ///< what Google Benchmark is told: our defaults, then the flags that are its own
     bool own_table = true;           ///< no flag asks for one of Google Benchmark's reporters
+    bool display_json = false;       ///< --benchmark_format=json
+    bool out_json = false;           ///< --benchmark_out, in JSON
 };
 
 /// Throws BadFlag. `arguments` are those after the program's name.

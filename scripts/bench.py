@@ -1,8 +1,12 @@
-"""Builds the benchmark binary, measures every workload on every index over a ladder of threads, prints a table and
-leaves results.json, summary.md and charts."""
+"""Builds the benchmark binary, measures every workload on every index over a ladder of threads, prints a
+table and leaves results.json, summary.md and charts."""
+
+from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
+import difflib
 import hashlib
 import json
 import os
@@ -10,8 +14,6 @@ import platform
 import re
 import resource
 import shlex
-import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,16 +21,28 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import bench_tables
+import child_processes
 import command_line
+import output
 import plot
+import repository
 import results as result_file
-from command_line import ROOT, in_words
+from command_line import ROOT, Failure, in_words
 
 EXPLANATION = """\
-The benchmarks are measured in rounds: each round runs all of them once, in a random order, in a process of its own. So
-repetitions of different indexes are interleaved, and what changes in the machine meanwhile meets all alike. Without a
-flag and with --quick the time for each benchmark follows from the time there is, and a round that would not end in time
-is left out, which the summary then says. With --repetitions every round is run, however long it takes.
+The benchmarks are measured in rounds: each round runs all of them once, in a random order, in a process of
+its own. So repetitions of different indexes are interleaved, and what changes in the machine meanwhile meets
+all alike. Without a flag and with --quick the time for each benchmark follows from the time there is, and a
+round that would not end in time is left out, which the summary then says. With --repetitions every round is
+run, however long it takes.
+
+What is measured is kept: results.json is written anew after every round, and Ctrl-C, SIGTERM or a closed
+terminal lead to the table of what there is until then, without charts. Charts need matplotlib, all else does
+not.
+
+Exit status: 0 measured, 1 something failed (the table is printed all the same), 2 wrong usage, 128 + signal
+when a signal ended it.
 
 environment:
   HOTINDEX_NO_SETUP=1   do not look for packages
@@ -57,24 +71,23 @@ EFFORTS = {
     "full": Effort(rounds=10, limit=None, at_least=0, threads=16, per_core=4, min_time=0.5),
 }
 
-# One benchmark runs about this many times its min_time, the warm-up included (bench/measure.hpp); on top comes what it
-# prepares and checks, about this many seconds.
+# One benchmark runs about this many times its min_time, the warm-up included (bench/measure.hpp); on top
+# comes what it prepares and checks, about this many seconds.
 COST_OF_MIN_TIME = 1.25
 PREPARATION = 0.06
 SHORTEST, LONGEST = 0.01, 0.5
 CHARTS = 12  # seconds for the charts
-
-
-class Stop(Exception):
-    """The command ends here with this message and exit status 1."""
+FILTER = "only benchmarks in whose name this Python regular expression is found; (?!...) excludes"
 
 
 def parse_options():
     parser = command_line.StrictParser(prog="scripts/bench", description=__doc__, epilog=EXPLANATION)
     effort = parser.add_mutually_exclusive_group()
     effort.add_argument("--quick", action="store_true", help="within about 90 seconds")
-    effort.add_argument("--full", action="store_true", help="long runs and more threads, without a limit of time")
-    parser.add_argument("--dataset", metavar="FILE", type=existing_file, help="vectors to use; default: generated ones")
+    effort.add_argument("--full", action="store_true", help="long runs, more threads, no limit of time")
+    parser.add_argument(
+        "--dataset", metavar="FILE", type=existing_file, help="vectors to use; default: generated ones"
+    )
     parser.add_argument(
         "--metric",
         choices=("cosine", "inner_product", "squared_euclidean"),
@@ -82,14 +95,16 @@ def parse_options():
     )
     parser.add_argument("--rows", metavar="N", type=positive, help="only the first N rows of the dataset")
     parser.add_argument("--threads", metavar="LIST", type=thread_list, help="such as 1,2,4,8")
-    parser.add_argument("--filter", metavar="REGEX", type=regular_expression, help="only benchmarks with such a name")
+    parser.add_argument("--filter", metavar="REGEX", type=regular_expression, help=FILTER)
     parser.add_argument("--repetitions", metavar="N", type=positive, help="rounds, all of them run")
     parser.add_argument("--out", metavar="DIR", type=Path, help="default: results/local/<time>")
     options = parser.parse_args()
-    if options.out and options.out.exists() and not options.out.is_dir():
-        parser.error(f"--out {options.out}: that is a file")
+    trouble = options.out and output.check_folder(options.out)
+    if trouble:
+        parser.error(f"--out {trouble}")
     if not options.dataset and (options.metric or options.rows):
-        parser.error(f"--{'metric' if options.metric else 'rows'} is about the vectors of a file: give --dataset FILE, too")
+        flag = "--metric" if options.metric else "--rows"
+        parser.error(f"{flag} is about the vectors of a file: give --dataset FILE, too")
     return options
 
 
@@ -98,7 +113,9 @@ def existing_file(text):
     if path.is_dir():
         raise argparse.ArgumentTypeError(f"{text}: this is a directory; give one of the files in it")
     if path.exists() and not path.is_file():
-        raise argparse.ArgumentTypeError(f"{text}: this is a pipe or a device; save what it delivers to a file first")
+        raise argparse.ArgumentTypeError(
+            f"{text}: this is a pipe or a device; save what it delivers to a file first"
+        )
     if not path.is_file():
         raise argparse.ArgumentTypeError(f"{text}: no such file")
     if not os.access(path, os.R_OK):
@@ -143,8 +160,8 @@ def ladder(effort):
 def build(logs):
     progress = command_line.ProgressLine()
     begin = time.monotonic()
-    if subprocess.run([ROOT / "scripts" / "setup"]).returncode != 0:
-        raise Stop("the setup failed")
+    if not command_line.run_setup():
+        raise Failure("the setup failed; HOTINDEX_NO_SETUP=1 in the environment does without it")
 
     def show(line):
         step = re.match(r"\[(\d+/\d+)\]", line)
@@ -158,7 +175,7 @@ def build(logs):
         log = logs / f"{name}.log"
         if command_line.run_logged(command, log, on_line=show) != 0:
             progress.clear()
-            raise Stop(f"{shlex.join(command)} failed:\n{command_line.tail(log, 60)}")
+            raise Failure(f"{shlex.join(command)} failed:\n{command_line.tail(log, 60)}")
     progress.clear()
     print(f"build: build/release/bench/hotindex_bench, {in_words(time.monotonic() - begin)}", flush=True)
     return ROOT / "build" / "release" / "bench" / "hotindex_bench"
@@ -169,10 +186,10 @@ def build(logs):
 
 def first_line(command):
     try:
-        output = subprocess.run(command, capture_output=True, text=True, cwd=ROOT).stdout
+        said = child_processes.run(command, capture_output=True, text=True, cwd=ROOT).stdout
     except OSError:
         return ""
-    return output.splitlines()[0].strip() if output.strip() else ""
+    return said.splitlines()[0].strip() if said.strip() else ""
 
 
 def describe_machine():
@@ -182,8 +199,10 @@ def describe_machine():
         lines = []
     cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
     if not cpu:  # Arm's /proc/cpuinfo has numbers only
-        listed = subprocess.run(["lscpu"], capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}).stdout
-        cpu = next((line.split(":", 1)[1].strip() for line in listed.splitlines() if line.startswith("Model name")), "")
+        with contextlib.suppress(OSError):
+            listed = child_processes.run(["lscpu"], capture_output=True, text=True, env={"LC_ALL": "C"})
+            named = (line.partition(":") for line in listed.stdout.splitlines())
+            cpu = next((value.strip() for key, _, value in named if key == "Model name"), "")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "cpu": cpu or platform.machine(),
@@ -208,8 +227,7 @@ def describe_build(folder=ROOT / "build" / "release"):
 
 
 def describe_source():
-    commit = first_line(["git", "rev-parse", "--short=12", "HEAD"])
-    return {"commit": commit or "unknown", "dirty": bool(first_line(["git", "status", "--porcelain"])) if commit else None}
+    return {"commit": repository.commit(), "dirty": repository.changed()}
 
 
 def describe_dataset(options):
@@ -229,13 +247,36 @@ def describe_dataset(options):
 # ---- the measurement ----
 
 
-def list_benchmarks(binary, flags):
-    """Their names, and what the binary has to say about the dataset."""
-    listed = subprocess.run([binary, *flags, "--benchmark_list_tests"], capture_output=True, text=True, cwd=ROOT)
+def list_benchmarks(binary: Path, flags: list[str]) -> tuple[list[str], list[str]]:
+    """Returns (the names, what the binary has to say about the dataset)."""
+    command = [binary, *flags, "--benchmark_list_tests"]
+    listed = child_processes.run(command, capture_output=True, text=True, cwd=ROOT)
     if listed.returncode != 0:
-        raise Stop(f"{binary.name} failed: {(listed.stderr or listed.stdout).strip() or listed.returncode}")
-    notes = [line.split("note: ", 1)[1] for line in listed.stderr.splitlines() if f"{binary.name}: note: " in line]
+        said = (listed.stderr or listed.stdout).strip() or child_processes.how_it_ended(listed.returncode)
+        raise Failure(f"{binary.name} failed: {said}")
+    begin = f"{binary.name}: note: "
+    notes = [line.removeprefix(begin) for line in listed.stderr.splitlines() if line.startswith(begin)]
     return [line for line in listed.stdout.splitlines() if result_file.parse_name(line)], notes
+
+
+def chosen(names: list[str], pattern: str | None) -> list[str]:
+    """Returns the benchmarks that --filter means, here and in scripts/gate. Raises Failure when it means
+    none."""
+    found = [name for name in names if pattern is None or re.search(pattern, name)]
+    if not found:
+        if pattern is None:
+            raise Failure("the binary lists no benchmark")
+        near = difflib.get_close_matches(pattern, {part for name in names for part in name.split("/")}, n=1)
+        help_ = f"; did you mean {near[0]}?" if near else f"; names are such as {names[0]}" if names else ""
+        raise Failure(f"--filter {pattern}: no benchmark has that in its name{help_}")
+    return found
+
+
+def exactly(names: list[str]) -> str:
+    """Returns the flag that makes the binary run these benchmarks: its own regular expressions are of another
+    kind."""
+    escaped = (re.sub(r"[][{}()\\*+?.^$|]", r"\\\g<0>", name) for name in names)
+    return f"--benchmark_filter=^({'|'.join(escaped)})$"
 
 
 def read_entries(path):
@@ -267,15 +308,33 @@ class Measurement:
     rounds: int  # that were completed
     note: str  # what a reader must know about how it ended
     crash: str  # what the binary said when it failed, or ""
-    others: float  # cores that other programs kept busy meanwhile, on average; None when unknown
+    others: float | None  # cores that other programs kept busy meanwhile, on average; None when unknown
+    ended: child_processes.Ended | None = None  # the signal that broke it off
 
 
-def measure(binary, flags, names, rounds, min_time, deadline, logs):
-    """Runs the rounds, until they are done or the next would pass the deadline."""
+def measure(binary, flags, names, rounds, min_time, deadline, logs, keep):
+    """Runs the rounds, until they are done, the next would pass the deadline, or a signal comes. After each
+    of them `keep` is called with the Measurement so far. Returns the Measurement."""
     progress = command_line.ProgressLine()
-    context, entries, durations = {}, [], []
-    note, crash = "", ""
+    durations, outs = [], []
+    note, crash, ended = "", "", None
     begun = time.monotonic(), busy_seconds(), own_seconds()
+
+    def so_far():
+        read = [read_entries(out) for out in outs]
+        context = next((context for context, _ in read if context), {})
+        others = None
+        if begun[1] is not None:
+            spent = busy_seconds() - begun[1] - (own_seconds() - begun[2])
+            others = max(0.0, spent / max(1e-9, time.monotonic() - begun[0]))
+        entries = renumber([entries for _, entries in read], names)
+        return Measurement(context, entries, len(durations), note, crash, others, ended)
+
+    def partial(why):
+        done = len(read_entries(outs[-1])[1])
+        words = f"{why} in round {len(outs)} of {rounds}, after {done} of {len(names)} benchmarks"
+        return words + (f"; the {len(durations)} rounds before it are complete" if durations else "")
+
     try:
         for number in range(1, rounds + 1):
             if deadline and durations and time.monotonic() + durations[-1] * 1.03 > deadline:
@@ -291,9 +350,10 @@ def measure(binary, flags, names, rounds, min_time, deadline, logs):
                 f"--benchmark_out={out}",
                 "--benchmark_out_format=json",
             ]
+            outs.append(out)
+            overrun = False
             with log.open("w") as sink:
-                child = subprocess.Popen(command, cwd=ROOT, stdout=sink, stderr=subprocess.STDOUT, start_new_session=True)
-                overrun = False
+                child = child_processes.Child(command, cwd=ROOT, stdout=sink, stderr=subprocess.STDOUT)
                 try:
                     while not ended_within(child, 1.0):
                         now = time.monotonic()
@@ -304,37 +364,26 @@ def measure(binary, flags, names, rounds, min_time, deadline, logs):
                             overrun = True
                             break
                 finally:
-                    if child.poll() is None:
-                        command_line.kill_group(child)
-                        child.wait()
-            seen, fresh = read_entries(out)
-            context = context or seen
-            entries.append(fresh)
+                    child.end()
             if overrun:
-                whole = len(durations)
-                note = f"the time ran out in round {number} of {rounds}, after {len(fresh)} of {len(names)} benchmarks"
-                note += f"; the {whole} rounds before it are complete" if whole else ""
+                note = partial("the time ran out")
                 break
             if child.returncode != 0:
-                name = signal.Signals(-child.returncode).name if child.returncode < 0 else child.returncode
-                crash = f"{binary.name} ended with {name} in round {number}\n{command_line.tail(log, 25)}"
+                how = child_processes.how_it_ended(child.returncode)
+                crash = f"{binary.name} ended with {how} in round {number}\n{command_line.tail(log, 25)}"
                 break
             durations.append(time.monotonic() - begin)
-    except KeyboardInterrupt:
-        if not durations:
-            raise
-        note = f"interrupted after {len(durations)} of {rounds} rounds"
+            keep(so_far())
+    except child_processes.Ended as signal:
+        ended = signal
+        note = partial(f"ended by {signal}") if len(outs) > len(durations) else f"ended by {signal}"
     progress.clear()
-    others = None
-    if begun[1] is not None:
-        spent = busy_seconds() - begun[1] - (own_seconds() - begun[2])
-        others = max(0.0, spent / max(1e-9, time.monotonic() - begun[0]))
-    return Measurement(context, renumber(entries, names), len(durations), note, crash, others)
+    return so_far()
 
 
 def busy_seconds():
-    """Processor seconds that all programs have used since the machine started; None where it cannot be known, or is
-    not that of the processors we may use."""
+    """Processor seconds that all programs have used since the machine started; None where it cannot be known,
+    or is not that of the processors we may use."""
     try:
         words = Path("/proc/stat").read_text().split("\n", 1)[0].split()
     except OSError:
@@ -385,129 +434,7 @@ def renumber(rounds, names):
     return merged
 
 
-# ---- the tables ----
-
-
-def rows_of(group):
-    """The group's table: a heading and rows, every cell text. Numbers of threads go down and lines across; in the tax,
-    whose lines are many and have long names, the other way round."""
-    top = max(cell.high for cells in group.lines.values() for cell in cells.values())
-    divisor, words = result_file.unit(top)
-
-    def value(line, count):
-        cell = group.lines[line].get(count)
-        if not cell:
-            return "-"
-        return three_digits(cell.median / divisor) + (f" ({cell.spread:.0%})" if cell.spread is not None else "")
-
-    def ratio(line, count):
-        seen = group.ratio(line, count)
-        return f"x{seen[0]:.2f}" if seen else "-"
-
-    compared = group.baseline in group.lines
-    if group.workload == "tax":
-        heading = ["threads"]
-        for count in group.threads:
-            heading += [str(count), *(["ratio"] if compared else [])]
-        rows = []
-        for line in group.lines:
-            rows.append([line])
-            for count in group.threads:
-                rows[-1] += [value(line, count), *([ratio(line, count)] if compared else [])]
-        return heading, rows, words
-    heading = ["threads"]
-    for line in group.lines:
-        heading += [line, *(["ratio"] if compared and line != group.baseline else [])]
-    rows = []
-    for count in group.threads:
-        rows.append([str(count)])
-        for line in group.lines:
-            rows[-1] += [value(line, count), *([ratio(line, count)] if compared and line != group.baseline else [])]
-    return heading, rows, words
-
-
-def three_digits(value):
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 1 else f"{value:.3f}"
-
-
-def failures_of(group):
-    """Lines on operations that failed, such as the insert of a key that is there."""
-    shares = {
-        line: (min(cell.failed_share for cell in cells.values()), max(cell.failed_share for cell in cells.values()))
-        for line, cells in group.lines.items()
-    }
-    told = [
-        f"{line} {low:.1%}" + (f" to {high:.1%}" if f"{high:.1%}" != f"{low:.1%}" else "")
-        for line, (low, high) in shares.items()
-        if high >= 0.0005
-    ]
-    return f"failed, and not counted, of the attempts: {', '.join(told)}" if told else ""
-
-
-def writer_of(group):
-    """What the thread beside the measured ones did, by index, over the numbers of threads."""
-    told = []
-    for line, cells in group.lines.items():
-        rates = [statistics.median(cell.beside) for cell in cells.values() if cell.beside]
-        if rates:
-            low, high = (three_digits(rate / 1e3) for rate in (min(rates), max(rates)))
-            told.append(f"{line} {low}" + (f" to {high}" if low != high else ""))
-    return f"the writer beside it, thousand replacements/s: {', '.join(told)}" if told else ""
-
-
-def remarks_on(group):
-    return [remark for remark in (failures_of(group), writer_of(group)) if remark]
-
-
-LEGEND = (
-    "Successful operations, all threads together, real time: the median of the rounds, in brackets (highest - lowest) / "
-    "median; ratio: throughput relative to the {base}: the median of each round's own ratio."
-)
-
-
-def print_tables(results):
-    base = "mutex, in tax to the variant with all off"
-    print("\n" + LEGEND.format(base=base))
-    for group in results.groups:
-        heading, rows, words = rows_of(group)
-        widths = [max(len(row[column]) for row in [heading, *rows]) for column in range(len(heading))]
-        print(f"\n{group.title}\n  in {words}")
-        for row in [heading, *rows]:
-            print("  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths)))
-        for remark in remarks_on(group):
-            print(f"  {remark}")
-
-
-def write_summary(path, results, notes, drawn):
-    context, machine = results.context, results.context["machine"]
-    base = "mutex, in `tax` to the variant with all off"
-    changed = " with uncommitted changes" if context["dirty"] else ""
-    text = [
-        "# Benchmark results",
-        "",
-        f"- machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['kernel']}",
-        f"- compiler: {context['compiler']}; `{context['flags']}`",
-        f"- commit: {context['commit']}{changed}",
-        f"- dataset: {context['dataset']}",
-        f"- date: {context['date']}",
-        f"- command: `{context['command_line']}`",
-        f"- rounds: {context['rounds']}, at least {context['min_time']:.3g} s a benchmark in each",
-        *[f"- **note: {note}**" for note in notes],
-        "",
-        "The raw numbers are in [results.json](results.json). " + LEGEND.format(base=base),
-        f"Beyond {machine['cores']} threads the machine is oversubscribed.",
-    ]
-    if "overview" in drawn:
-        text += ["", "![overview](overview.svg)"]
-    for group in results.groups:
-        heading, rows, words = rows_of(group)
-        text += ["", f"## {group.title}", "", f"In {words}.", ""]
-        text += [f"| {' | '.join(row)} |" for row in [heading, ["--:"] * len(heading), *rows]]
-        for remark in remarks_on(group):
-            text += ["", f"{remark[0].upper()}{remark[1:]}."]
-        if group.slug in drawn:
-            text += ["", f"![{group.title}]({group.slug}.svg)"]
-    path.write_text("\n".join(text) + "\n")
+# ---- the whole ----
 
 
 def plan_time(effort, options, count, begin):
@@ -521,16 +448,110 @@ def plan_time(effort, options, count, begin):
     return rounds, min_time, None if options.repetitions else time.monotonic() + seconds
 
 
-def main():
+def shown(path: Path) -> Path:
+    """Returns a path as a reader of the terminal knows it."""
+    return path.relative_to(ROOT) if path.is_absolute() and ROOT in path.parents else path
+
+
+def tell_of_existing(folder: Path) -> None:
+    """Says what of an earlier run is about to be overwritten."""
+    if not folder.is_dir():
+        return
+    old = [name for name in ("results.json", "summary.md") if (folder / name).exists()]
+    charts = len(list(folder.glob("*.svg")))
+    old += [f"{charts} chart{'s' if charts > 1 else ''}"] if charts else []
+    if old:
+        print(
+            f"note: {shown(folder)} exists: {', '.join(old)} in it will be overwritten; "
+            "what this run does not draw stays"
+        )
+
+
+class Keeper:
+    """Writes what was measured. A disk that is full is told at the end: until then it may have room again."""
+
+    def __init__(self, folder: Path, context: dict):
+        self.folder = folder
+        self.context = context
+        self.made = not folder.exists()
+        self.trouble = ""
+
+    def document(self, measured: Measurement) -> dict:
+        """Returns what results.json holds."""
+        private = ("host_name", "executable")
+        context = {key: value for key, value in measured.context.items() if key not in private}
+        others = measured.others
+        context |= {
+            **self.context,
+            "rounds": measured.rounds,
+            "cores_busy_with_other_programs": None if others is None else round(others, 2),
+        }
+        return {"context": context, "benchmarks": measured.entries}
+
+    def keep(self, measured: Measurement) -> None:
+        """Writes results.json."""
+        if measured.entries:
+            self.write("results.json", json.dumps(self.document(measured), indent=1) + "\n")
+
+    def write(self, name: str, text: str) -> None:
+        """Writes a file of the folder, whole or not at all; keeps why not."""
+        try:
+            output.write_whole(self.folder / name, text)
+        except output.CannotWrite as failure:
+            self.trouble = str(failure)
+
+    def leave_no_empty_folder(self) -> None:
+        """Where nothing was measured, nothing is left."""
+        if self.made:
+            with contextlib.suppress(OSError):
+                self.folder.rmdir()
+
+
+def draw(results, folder: Path) -> tuple[list[str], str]:
+    """Draws the charts. Returns (their names, why there are none or not all)."""
+    why = plot.cannot_draw()
+    if why:
+        return [], why
+    progress = command_line.ProgressLine()
+    try:
+        show = lambda done, all: progress.show(f"charts: {done} of {all}")  # noqa: E731
+        return plot.draw_all(results, folder, None, show), ""
+    except Exception as failure:  # whatever it is: the numbers are there
+        known = isinstance(failure, OSError)
+        return [], output.reason(failure) if known else f"{type(failure).__name__}: {failure}"
+    finally:
+        progress.clear()
+
+
+def remarks(measured: Measurement, results) -> list[str]:
+    """Returns what a reader of the numbers must know."""
+    notes = [*results.context["dataset_notes"], *([measured.note] if measured.note else [])]
+    if measured.others is not None and measured.others > result_file.QUIET:
+        notes.append(
+            f"other programs kept {measured.others:.1f} of the {cores()} cores busy meanwhile: "
+            "the numbers are lower and farther apart than on a quiet machine"
+        )
+    if measured.crash:
+        notes.append(measured.crash.splitlines()[0])
+    return notes + [f"{name} failed: {message}" for name, message in dict(results.errors).items()]
+
+
+def main() -> int:
+    """Returns the exit status."""
     begin = time.monotonic()
     options = parse_options()
     effort = EFFORTS["quick" if options.quick else "full" if options.full else "default"]
     moment = datetime.datetime.now(datetime.timezone.utc)
     folder = options.out or ROOT / "results" / "local" / moment.strftime("%Y%m%dT%H%M%SZ")
+    trouble = output.check_folder(folder)
+    if trouble:
+        raise Failure(f"{trouble}; --out names another place")
+    tell_of_existing(folder)
     with tempfile.TemporaryDirectory(prefix="hotindex-bench-") as scratch:
         logs = Path(scratch)
         binary = build(logs)
-        flags = ["--benchmark_repetitions=1", "--threads=" + ",".join(map(str, options.threads or ladder(effort)))]
+        threads = options.threads or ladder(effort)
+        flags = ["--benchmark_repetitions=1", f"--threads={','.join(map(str, threads))}"]
         if options.quick or options.full:
             flags.append("--quick" if options.quick else "--full")
         if options.dataset:
@@ -539,79 +560,80 @@ def main():
             flags.append(f"--metric={options.metric}")
         if options.rows:
             flags.append(f"--rows={options.rows}")
-        if options.filter:
-            flags.append(f"--benchmark_filter={options.filter}")
-        names, dataset_notes = list_benchmarks(binary, flags)
+        listed, dataset_notes = list_benchmarks(binary, flags)
         if options.dataset:  # summaries are published: no paths of this machine
-            dataset_notes = [note.replace(f"{options.dataset.resolve().parent}/", "") for note in dataset_notes]
-        if not names:
-            raise Stop(f"no benchmark's name matches --filter {options.filter}" if options.filter else "no benchmark")
+            place = f"{options.dataset.resolve().parent}/"
+            dataset_notes = [note.replace(place, "") for note in dataset_notes]
+        names = chosen(listed, options.filter)
+        if options.filter:
+            flags.append(exactly(names))
         rounds, min_time, deadline = plan_time(effort, options, len(names), begin)
+        # Described before the measurement, so that files changed meanwhile do not pass for what was measured.
+        keeper = Keeper(
+            folder,
+            {
+                "date": moment.isoformat(timespec="seconds"),
+                "machine": describe_machine(),
+                **describe_build(),
+                **describe_source(),
+                "dataset": describe_dataset(options),
+                "dataset_notes": dataset_notes,
+                "command_line": shlex.join(["scripts/bench", *shown_arguments(sys.argv[1:])]),
+                "min_time": min_time,
+            },
+        )
         folder.mkdir(parents=True, exist_ok=True)
         print(
             f"measure: {len(names)} benchmarks, {rounds} rounds, {min_time:.3g} s each"
-            + (f", within {in_words(deadline - time.monotonic())}" if deadline else ""),
+            + (f", within {in_words(deadline - time.monotonic())}" if deadline else "")
+            + f"; results in {shown(folder)}",
             flush=True,
         )
         if os.getloadavg()[0] > 0.5 * cores():
             print(f"measure: the load is {os.getloadavg()[0]:.1f} already; expect noise", flush=True)
-        # Before the measurement, so that files changed meanwhile do not pass for what was measured.
-        source = describe_source()
-        measured = measure(binary, flags, names, rounds, min_time, deadline, logs)
+        measured = measure(binary, flags, names, rounds, min_time, deadline, logs, keeper.keep)
 
-    if measured.crash and not measured.entries:
-        raise Stop(measured.crash)
-    context = {key: value for key, value in measured.context.items() if key not in ("host_name", "executable")}
-    context |= {
-        "date": moment.isoformat(timespec="seconds"),
-        "machine": describe_machine(),
-        **describe_build(),
-        **source,
-        "dataset": describe_dataset(options),
-        "command_line": shlex.join(["scripts/bench", *shown_arguments(sys.argv[1:])]),
-        "rounds": measured.rounds,
-        "min_time": min_time,
-        "cores_busy_with_other_programs": None if measured.others is None else round(measured.others, 2),
-    }
-    path = folder / "results.json"
-    path.write_text(json.dumps({"context": context, "benchmarks": measured.entries}, indent=1) + "\n")
-    results = result_file.read(path)
-    progress = command_line.ProgressLine()
-    drawn = plot.draw_all(results, folder, None, lambda done, all: progress.show(f"charts: {done} of {all}"))
-    progress.clear()
+    if not measured.entries:
+        keeper.leave_no_empty_folder()
+        if measured.ended:
+            raise measured.ended
+        raise Failure(measured.crash or measured.note)
+    return finish(keeper, measured, begin)
 
-    notes = [*dataset_notes, *([measured.note] if measured.note else [])]
-    if measured.others is not None and measured.others > result_file.QUIET:
-        notes.append(
-            f"other programs kept {measured.others:.1f} of the {cores()} cores busy meanwhile: "
-            "the numbers are lower and farther apart than on a quiet machine"
-        )
-    if measured.crash:
-        notes.append(measured.crash.splitlines()[0])
-    notes += [f"{name} failed: {message}" for name, message in dict(results.errors).items()]
-    print_tables(results)
-    write_summary(folder / "summary.md", results, notes, drawn)
-    print()
+
+def finish(keeper: Keeper, measured: Measurement, begin: float) -> int:
+    """Prints the table, then writes, then draws: what can fail comes last. Returns the exit status."""
+    keeper.trouble = ""  # what could not be written after a round is written now
+    keeper.keep(measured)
+    results = result_file.summarise(keeper.folder / "results.json", *keeper.document(measured).values())
+    notes = remarks(measured, results)
+    bench_tables.print_tables(results)
+    print(flush=True)
+    keeper.write("summary.md", bench_tables.summary(results, notes, []))
+    drawn, why = ([], "a signal came") if measured.ended else draw(results, keeper.folder)
+    if drawn:
+        keeper.write("summary.md", bench_tables.summary(results, notes, drawn))
+    place = shown(keeper.folder)
+    if why:
+        notes.append(f"no charts: {why}; scripts/plot {place}/results.json -o {place} draws them")
     for note in notes:
         print(f"note: {note}")
-    shown = folder.relative_to(ROOT) if folder.is_absolute() and ROOT in folder.parents else folder
-    print(f"{in_words(time.monotonic() - begin)}; results.json, summary.md and {len(drawn)} charts in {shown}")
+    if keeper.trouble:
+        raise Failure(keeper.trouble)
+    took = in_words(time.monotonic() - begin)
+    print(f"{took}; results.json, summary.md and {len(drawn)} charts in {place}")
+    if measured.ended:
+        raise measured.ended
     if measured.crash:
-        raise Stop(measured.crash)
-    return 1 if results.errors else 0
+        raise Failure(measured.crash)
+    failed_to_draw = why and not plot.cannot_draw()
+    return 1 if results.errors or failed_to_draw else 0
 
 
 def shown_arguments(arguments):
-    """The arguments as given, paths outside the repository by their last part only."""
+    """Returns the arguments as given, paths outside the repository by their last part only."""
     return [re.sub(r"(^|=)(\.\.?/|/)[^=]*/", r"\1", argument) for argument in arguments]
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (Stop, result_file.BadResults) as failure:
-        print(f"scripts/bench: {failure}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("\nscripts/bench: interrupted", file=sys.stderr)
-        sys.exit(130)
+    command_line.begin_and_end("scripts/bench", main)

@@ -1,28 +1,84 @@
-"""What every command of this folder does the same way: strict flags, a line of progress, children with a log."""
+"""What every command of this folder does the same way: how it begins and ends, strict flags, a line of
+progress, children with a log."""
+
+from __future__ import annotations
 
 import argparse
 import difflib
-import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
+from typing import Callable, NoReturn
+
+import child_processes
+import output
+import repository
+import results as result_file
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
+class Failure(Exception):
+    """The command ends here, with this message and its status for failures."""
+
+
+def begin_and_end(name: str, main: Callable[[], int], *, failure: int = 1) -> NoReturn:
+    """Runs a command and ends the process with its exit status: what `main` returns; 128 + signal when one
+    ended it; `failure` when a message or a fault did, or when what it had to say got lost and it would else
+    have been 0."""
+    output.prepare()
+    child_processes.answer_signals()
+    try:
+        try:
+            status = main()
+        finally:
+            child_processes.answer_no_more()
+    except child_processes.Ended as ended:
+        ProgressLine.break_line()
+        print(f"{name}: ended by {ended}", file=sys.stderr)
+        status = 128 + ended.number
+    except (Failure, output.CannotWrite, repository.GitRefused, result_file.BadResults) as message:
+        ProgressLine.break_line()
+        print(f"{name}: {message}", file=sys.stderr)
+        status = failure
+    except OSError as fault:
+        ProgressLine.break_line()
+        print(f"{name}: {output.reason(fault)}", file=sys.stderr)
+        status = failure
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+        status = end.code if isinstance(end.code, int) else 0 if end.code is None else failure
+    except Exception:
+        ProgressLine.break_line()
+        traceback.print_exc()
+        print(f"{name}: this is a fault of the command itself", file=sys.stderr)
+        status = failure
+    child_processes.end_all()
+    said, fault = output.lost()
+    if said:
+        print(f"{name}: {said}", file=sys.stderr)
+    sys.stderr.flush()
+    sys.exit(failure if fault and status == 0 else status)
+
+
 class StrictParser(argparse.ArgumentParser):
-    """argparse without abbreviations; a misspelt flag is an error (exit 2) that names the nearest valid one."""
+    """argparse without abbreviations; a misspelt flag is an error (exit 2) that names the nearest valid
+    one."""
 
     def __init__(self, **options):
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
 
     def parse_args(self, args=None, namespace=None):
         arguments = sys.argv[1:] if args is None else list(args)
-        # Before argparse, which would rather complain about a positional argument that the stray value looks like.
+        # Before argparse, which would rather complain about a positional argument that the stray value looks
+        # like.
         for argument in arguments:
             if argument == "--":
                 break
@@ -41,8 +97,8 @@ class StrictParser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\nSee {self.prog} --help.\n")
 
 
-def in_words(seconds):
-    """41 s, 3 min 20 s, 2 h 05 min."""
+def in_words(seconds: float) -> str:
+    """Returns 41 s, 3 min 20 s, 2 h 05 min."""
     seconds = max(0, round(seconds))
     if seconds < 120:
         return f"{seconds} s"
@@ -52,86 +108,116 @@ def in_words(seconds):
 
 
 class ProgressLine:
-    """One line rewritten in place on a terminal; elsewhere a line of its own every `every` seconds."""
+    """One line rewritten in place on a terminal, without escape codes; elsewhere, and on a dumb terminal, a
+    line of its own every `every` seconds."""
 
-    def __init__(self, every=15.0):
-        self.terminal = sys.stdout.isatty()
+    unfinished = 0  # characters of the line that is on the terminal now
+
+    def __init__(self, every: float = 15.0):
+        self.terminal = output.fancy()
         self.every = every
         self.last = time.monotonic()
 
-    def show(self, text):
+    def show(self, text: str) -> None:
+        """Shows how far the command is; not more often than is good for the reader."""
         now = time.monotonic()
         if self.terminal:
             if now - self.last >= 0.1:
-                width = os.get_terminal_size().columns or 80
-                print(f"\r\x1b[K{text[: width - 1]}", end="", flush=True)
+                shown = text[: shutil.get_terminal_size().columns - 1]
+                print(f"\r{shown.ljust(ProgressLine.unfinished)}", end="", flush=True)
+                ProgressLine.unfinished = len(shown)
                 self.last = now
         elif now - self.last >= self.every:
             print(text, flush=True)
             self.last = now
 
-    def clear(self):
-        if self.terminal:
-            print("\r\x1b[K", end="", flush=True)
+    def clear(self) -> None:
+        """Takes the line away, so that something else can be printed in its place."""
+        if self.terminal and ProgressLine.unfinished:
+            print(f"\r{' ' * ProgressLine.unfinished}\r", end="", flush=True)
+            ProgressLine.unfinished = 0
+
+    @staticmethod
+    def break_line() -> None:
+        """Leaves the line as it is and goes to the next one: for what is printed to stderr."""
+        if ProgressLine.unfinished:
+            print(flush=True)
+            ProgressLine.unfinished = 0
 
 
-def run_logged(command, log, *, timeout=None, env=None, cwd=ROOT, on_line=None):
-    """Runs a command in a process group of its own, its output in the file `log`. Returns its exit status; None when
-    it took longer than `timeout` seconds and was killed, with all its children."""
+def run_logged(
+    command,
+    log: Path | str,
+    *,
+    timeout: float | None = None,
+    env: dict[str, str] | None = None,
+    cwd: Path | str = ROOT,
+    on_line: Callable[[str], None] | None = None,
+) -> int | None:
+    """Runs a command with its output in the file `log`. Returns its exit status; None when it took longer
+    than `timeout` seconds and was killed, with all its children."""
     log = Path(log)
     log.parent.mkdir(parents=True, exist_ok=True)
     timed_out = threading.Event()
+
+    def note(text: str) -> None:
+        try:
+            sink.write(text)
+        except OSError as failure:
+            raise output.CannotWrite(f"{log}: {failure.strerror}") from None
+
     with log.open("w", encoding="utf-8", errors="replace") as sink:
         try:
-            child = subprocess.Popen(
-                [str(part) for part in command],
+            child = child_processes.Child(
+                command,
                 cwd=cwd,
-                env={**os.environ, **(env or {})},
-                stdin=subprocess.DEVNULL,
+                env=env,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
-                start_new_session=True,
             )
         except OSError as failure:
-            sink.write(f"{failure}\n")
+            note(f"{failure}\n")
             return 127
 
-        def stop():
-            timed_out.set()
-            kill_group(child)
+        def stop() -> None:
+            if child.returncode is None:
+                timed_out.set()
+                child.tell(signal.SIGKILL)
 
         timer = threading.Timer(timeout, stop) if timeout else None
-        if timer:
-            timer.start()
         try:
+            if timer:
+                timer.daemon = True
+                timer.start()
             for line in child.stdout:
-                sink.write(line)
+                note(line)
                 if on_line:
                     on_line(line.rstrip("\n"))
             status = child.wait()
         except BaseException:
-            kill_group(child)
+            child.end()
             raise
         finally:
             if timer:
                 timer.cancel()
+            child.stdout.close()
     return None if timed_out.is_set() else status
 
 
-def kill_group(child):
-    try:
-        os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
+def run_setup(*flags: str) -> bool:
+    """Looks for the packages that are needed, and installs what is missing; asks for a password where it
+    must. Returns whether they are there."""
+    return child_processes.run([ROOT / "scripts" / "setup", *flags], interactive=True).returncode == 0
 
 
 TROUBLE = re.compile(r"^FAILED:|(ERROR|WARNING): \w+Sanitizer|: runtime error: ", re.MULTILINE)
 
 
-def tail(log, lines=40):
-    """What a reader needs of a log: from the first failed build command or sanitizer's report on, else its end."""
+def tail(log: Path | str, lines: int = 40) -> str:
+    """Returns what a reader needs of a log: from the first failed build command or sanitizer's report on,
+    else its end."""
     text = Path(log).read_text(encoding="utf-8", errors="replace").splitlines() if Path(log).exists() else []
     failed = next((i for i, line in enumerate(text) if TROUBLE.search(line)), None)
     shown = text[failed : failed + lines] if failed is not None else text[-lines:]

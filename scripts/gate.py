@@ -11,19 +11,25 @@ import traceback
 from pathlib import Path
 
 import bench
+import child_processes
 import command_line
 import gate_counts
 import gate_refs
 import gate_report
 import gate_runs
 import gate_statistics
+import output
+import plot
+import repository
 import results as result_file
 from command_line import ROOT, in_words
 from gate_statistics import NO_DATA, PASS, REGRESSION, UNDECIDED, Rules
 
 EXPLANATION = """\
 Exit status: 0 pass, 1 regression, 2 cannot decide, 3 usage or data error. A benchmark that is missing on one side, an
-empty run, a NaN, a zero or a truncated file is never a pass.
+empty run, a NaN, a zero or a truncated file is never a pass. A reader that has gone, as head has, or a closed
+stdout changes no status; a full disk, or a file that was asked for and cannot be written, makes 3 of a 0 and
+leaves the others. 128 + signal when a signal ended it; the pairs measured until then are in build/gate.
 
 --refs measures both commits by turns, each run a fresh process, in an order drawn by lot: 30 pairs of each benchmark,
 then 90 more of those that are not decided by then; about 3 to 8 minutes on 2 cores, and what the builds take. Besides, it
@@ -69,7 +75,7 @@ def parse_options(arguments):
     task.add_argument("--check-counts", action="store_true", help="compare this build's counts with the committed ones")
     task.add_argument("--write-counts", action="store_true", help="write results/gate/counts.json")
     what = parser.add_argument_group("what to compare")
-    what.add_argument("--filter", metavar="REGEX", type=bench.regular_expression, help="only benchmarks with such a name")
+    what.add_argument("--filter", metavar="REGEX", type=bench.regular_expression, help=bench.FILTER)
     what.add_argument("--threads", metavar="LIST", type=bench.thread_list, help="default: 1,2")
     what.add_argument("--all", action="store_true", help="every workload of scripts/bench, not only the small ones")
     what.add_argument("--measures", metavar="LIST", type=list_of(MEASURES), help=f"of {', '.join(MEASURES)}; default: all")
@@ -108,6 +114,15 @@ def parse_options(arguments):
         parser.error("--accept belongs to --write-counts")
     if options.refs and any(ref.startswith("-") for ref in options.refs):
         parser.error("--refs needs two commits")
+    for flag in ("json", "markdown", "chart"):
+        path = getattr(options, flag)
+        trouble = path and output.check_file(path)
+        if trouble:
+            parser.error(f"--{flag} {trouble}")
+    if options.calibrate:
+        trouble = output.check_file(options.calibration or CALIBRATION)
+        if trouble:
+            parser.error(f"--calibration {trouble}")
     return options
 
 
@@ -223,18 +238,36 @@ def drop_allowed(findings, options, notes):
     return left
 
 
-def finish(comparison, options):
+def finish(comparison, options) -> int:
+    """Prints the report, then writes what was asked for. Returns the exit status."""
     comparison.findings = drop_allowed(comparison.findings, options, comparison.notes)
     comparison.counts = drop_allowed(comparison.counts, options, comparison.notes)
     gate_report.print_report(comparison)
-    if options.json:
-        gate_report.write(options.json, comparison)
-    if options.markdown:
-        options.markdown.parent.mkdir(parents=True, exist_ok=True)
-        options.markdown.write_text(gate_report.markdown(comparison))
-    if options.chart and gate_report.draw(comparison, options.chart):
-        print(f"chart: {options.chart.with_suffix('.svg')}")
-    return comparison.status
+    faults = []
+    for path, write in (
+        (options.json, lambda path: gate_report.write(path, comparison)),
+        (options.markdown, lambda path: output.write_whole(path, gate_report.markdown(comparison))),
+        (options.chart, lambda path: draw(comparison, path)),
+    ):
+        try:
+            if path:
+                write(path)
+        except output.CannotWrite as failure:
+            faults.append(str(failure))
+        except OSError as failure:
+            faults.append(f"{path}: {failure.strerror or failure}")
+    for fault in faults:
+        print(f"scripts/gate: {fault}", file=sys.stderr)
+    return comparison.status or (3 if faults else 0)
+
+
+def draw(comparison, path) -> None:
+    """Draws the chart where that can be done; where not, says so."""
+    why = plot.cannot_draw()
+    if why:
+        print(f"chart: none: {why}")
+    elif gate_report.draw(comparison, path):
+        print(f"chart: {path.with_suffix('.svg')}")
 
 
 def compare_refs(options):
@@ -248,23 +281,24 @@ def compare_refs(options):
     notes = []
     if versions[0].commit == versions[1].commit:
         notes.append("both sides are the same commit")
-    elif gate_refs.git("diff", "--name-only", *(version.commit for version in versions), "--", "bench", ":!bench/tests"):
+    elif repository.git("diff", "--name-only", *(each.commit for each in versions), "--", "bench", ":!bench/tests"):
         notes.append("bench/ differs between the commits: a difference may come from the benchmarks themselves")
     counts = compare_version_counts(versions, measures, options, notes)
     findings, rules, context = [], rules_of(options, 2), {"machine": bench.describe_machine()}
     if "times" in measures:
-        session = gate_refs.Session(*versions, gate_refs.profile_flags(threads, options.all), compiled(options.filter), options.min_time)
+        flags = gate_refs.profile_flags(threads, options.all)
+        session = gate_refs.Session(*versions, flags, options.filter, options.min_time)
         print(
             f"measure: {len(session.names)} benchmarks, {options.pairs} pairs of each, "
             f"then {(SECOND - 1) * options.pairs} more of those that are not decided",
             flush=True,
         )
+        session.counts = counts[1]
         findings = measure_and_judge(session, rules, options, notes)
-        saved = [session.saved(side, sides_counts) for side, sides_counts in zip((0, 1), counts[1])]
-        for (_, document), side in zip(saved, ("baseline", "candidate")):
-            (gate_refs.FOLDER / f"{side}.json").write_text(json.dumps(document, indent=1) + "\n")
-        notes.append("the measurements are in build/gate/baseline.json and candidate.json")
-        context = saved[1][0].context
+        why = session.keep()
+        kept = "the measurements are in build/gate/baseline.json and candidate.json"
+        notes.append(f"the measurements are not kept: {why}" if why else kept)
+        context = session.saved(1)[0].context
         options.chart = options.chart or gate_refs.FOLDER / "ratios.svg"
     reproduce = lambda name: refs_command([version.commit for version in versions], name, options.all)  # noqa: E731
     names = [version.name if version.name.startswith(version.commit) else f"{version.name} ({version.commit})" for version in versions]
@@ -295,6 +329,19 @@ def compare_version_counts(versions, measures, options, notes):
     return findings, tuple(taken)
 
 
+def measure_and_keep(session, names, count, title) -> None:
+    """More pairs; when a signal breaks that off, those that are there are written."""
+    try:
+        session.measure(names, count, title)
+    except child_processes.Ended:
+        command_line.ProgressLine.break_line()
+        both = " ".join(f"--{name.split('.')[0]} build/gate/{name}" for name in gate_refs.SAVED)
+        why = session.keep()
+        told = f"nothing is kept: {why}" if why else f"kept, to be compared by scripts/gate {both}"
+        print(f"{sum(session.pairs.values())} pairs were measured; {told}", flush=True)
+        raise
+
+
 def measure_and_judge(session, rules, options, notes):
     """Both looks at a session."""
 
@@ -302,14 +349,14 @@ def measure_and_judge(session, rules, options, notes):
         runs = [session.saved(side)[0] for side in (0, 1)]
         return [each for each in gate_runs.samples(*runs) if names is None or each.name in names]
 
-    session.measure(session.names, options.pairs, "first look")
+    measure_and_keep(session, session.names, options.pairs, "first look")
     floors = load_floors(options, session.saved(1)[0].context, notes)
     first = gate_statistics.judge(samples(None), rules, floors[0], intervals=False)
     undecided = [each.name for each in first if each.verdict == UNDECIDED and each.name not in session.broken]
     if not undecided:
         return first
     print(f"measure: {len(undecided)} of {len(first)} are not decided", flush=True)
-    session.measure(undecided, (SECOND - 1) * options.pairs, "second look")
+    measure_and_keep(session, undecided, (SECOND - 1) * options.pairs, "second look")
     return gate_statistics.second_look(first, lambda names: samples(set(names)), rules, floors[1])
 
 
@@ -347,7 +394,8 @@ def calibrate(options):
     gate_refs.install()
     version = gate_refs.working_tree()
     gate_refs.build(version)
-    session = gate_refs.Session(version, version, gate_refs.profile_flags(options.threads or [1, 2], options.all), compiled(options.filter), options.min_time)
+    flags = gate_refs.profile_flags(options.threads or [1, 2], options.all)
+    session = gate_refs.Session(version, version, flags, options.filter, options.min_time)
     pairs = 2 * options.pairs
     print(f"measure: {len(session.names)} benchmarks against themselves, {pairs} pairs of each", flush=True)
     took = session.measure(session.names, pairs, "calibrate")
@@ -387,8 +435,7 @@ def calibrate(options):
         "benchmarks": entries,
     }
     path = options.calibration or CALIBRATION
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
+    output.write_whole(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
     noisy = [row[0] for row in rows[1:] if row[-1].startswith("cannot")]
     print()
     if noisy:
@@ -449,12 +496,28 @@ def main(arguments):
     return check_counts(options) if options.check_counts else write_counts(options)
 
 
-def run(arguments):
-    """The exit status of a command line."""
+MESSAGES = (
+    Usage,
+    command_line.Failure,
+    gate_counts.CountsFailed,
+    gate_refs.RefsFailed,
+    output.CannotWrite,
+    repository.GitRefused,
+    result_file.BadResults,
+)
+
+
+def run(arguments) -> int:
+    """Returns the exit status of a command line."""
     try:
         return main(arguments)
-    except (Usage, gate_refs.RefsFailed, gate_counts.CountsFailed, result_file.BadResults, bench.Stop, OSError) as failure:
+    except MESSAGES as failure:
+        command_line.ProgressLine.break_line()
         print(f"scripts/gate: {failure}", file=sys.stderr)
+        return 3
+    except OSError as failure:
+        command_line.ProgressLine.break_line()
+        print(f"scripts/gate: {output.reason(failure)}", file=sys.stderr)
         return 3
     except SystemExit as end:
         return end.code
@@ -465,8 +528,4 @@ def run(arguments):
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(run(sys.argv[1:]))
-    except KeyboardInterrupt:
-        print("\nscripts/gate: interrupted", file=sys.stderr)
-        sys.exit(130)
+    command_line.begin_and_end("scripts/gate", lambda: run(sys.argv[1:]), failure=3)

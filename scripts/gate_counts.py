@@ -8,11 +8,13 @@ import json
 import platform
 import re
 import shutil
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import child_processes
+import output
+import repository
 import results as result_file
 from command_line import ROOT
 from gate_statistics import IMPROVEMENT, NO_DATA, PASS, REGRESSION
@@ -63,11 +65,12 @@ def take_counts(binary, plant=None):
         path = Path(scratch) / "counts.json"
         command = [binary, f"--json={path}", *([f"--plant={plant}"] if plant else [])]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, cwd=scratch)
+            done = child_processes.run(command, capture_output=True, text=True, cwd=scratch)
         except OSError as failure:
             raise CountsFailed(f"{binary}: {failure.strerror}") from None
         if done.returncode != 0:
-            raise CountsFailed(f"{Path(binary).name} failed: {(done.stderr or done.stdout).strip() or done.returncode}")
+            said = (done.stderr or done.stdout).strip() or child_processes.how_it_ended(done.returncode)
+            raise CountsFailed(f"{Path(binary).name} failed: {said}")
         return read_counts(path)["counts"]
 
 
@@ -84,7 +87,7 @@ def take_instructions(driver):
             "--dump-before=measured_end",
             driver,
         ]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=scratch)
+        done = child_processes.run(command, capture_output=True, text=True, cwd=scratch)
         if done.returncode != 0:
             raise CountsFailed(f"valgrind failed: {done.stderr.strip()[-500:] or done.returncode}")
         counts = {}
@@ -229,12 +232,12 @@ def write_committed(counts, reason):
         return more, False
     accepted |= {key_of(each): {"up_to": each.candidate, "reason": reason} for each in more}
     lines = [f'  {{"name": {json.dumps(name)}, "calls": {each["calls"]}, "totals": {json.dumps(each["totals"])}}}' for name, each in counts.items()]
-    COMMITTED.parent.mkdir(parents=True, exist_ok=True)
-    COMMITTED.write_text(
+    output.write_whole(
+        COMMITTED,
         "{\n"
         f' "context": {json.dumps({"command": "scripts/gate --write-counts", **here()})},\n'
         f' "accepted": {json.dumps(accepted, indent=2)},\n'
-        ' "counts": [\n' + ",\n".join(lines) + "\n ]\n}\n"
+        ' "counts": [\n' + ",\n".join(lines) + "\n ]\n}\n",
     )
     return more, True
 
@@ -249,10 +252,14 @@ def only_new(finding):
 
 
 def committed_at(commit):
-    """The figures that a commit holds; None where there are none, or the clone does not reach so far."""
+    """The figures that a commit holds; None where there are none, or the clone does not reach so far, or this is no
+    clone. Raises repository.GitRefused where git would know and does not say."""
+    try:
+        text = repository.file_at(commit, COMMITTED)
+    except repository.NoRepository:
+        return None
     name = f"{commit}:{COMMITTED.relative_to(ROOT).as_posix()}"
-    shown = subprocess.run(["git", "show", name], cwd=ROOT, capture_output=True, text=True)
-    return check_counts(name, json.loads(shown.stdout)) if shown.returncode == 0 else None
+    return check_counts(name, json.loads(text)) if text is not None else None
 
 
 def accepted_at(commit):
@@ -301,7 +308,11 @@ def check_committed(binary):
         if each.verdict != PASS:
             failing.append(each)
     told.append(f"{len(found)} counts are compared with results/gate/counts.json: {len(found) - len(failing)} are equal")
-    previous = previous_committed(committed)
+    try:
+        previous = previous_committed(committed)
+    except repository.GitRefused as refusal:
+        told.append(f"not compared with the previous commit: {refusal}")
+        return failing, told, len(found)
     if previous is None:
         told.append("the previous commit has no counts, or is not in this clone: not compared with it")
         return failing, told, len(found)

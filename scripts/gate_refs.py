@@ -10,20 +10,23 @@ import random
 import re
 import secrets
 import shutil
-import signal
-import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import bench
+import child_processes
 import command_line
 import gate_counts
 import gate_runs
+import output
+import repository
 from command_line import ROOT, in_words
 
 FOLDER = ROOT / "build" / "gate"
 TARGETS = ("hotindex_bench", "operation_counts", "instruction_driver")
+KEEP_EVERY = 20  # seconds: what is lost at most when the command is killed
+SAVED = ("baseline.json", "candidate.json")
 KEPT = 6  # worktrees with their builds
 LAP, LAP_OF_CREW = 0.02, 0.05  # seconds measured in one run: of one thread, of several
 
@@ -45,45 +48,28 @@ class Version:
 # ---- building ----
 
 
-def git(*arguments):
-    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise RefsFailed(f"git {arguments[0]}: {done.stderr.strip()}")
-    return done.stdout.strip()
-
-
-def resolve(ref):
-    done = subprocess.run(
-        ["git", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}"], cwd=ROOT, capture_output=True, text=True
-    )
-    if done.returncode != 0:
-        raise RefsFailed(f"{ref}: this clone has no such commit")
-    return done.stdout.strip()
-
-
 def install():
-    if subprocess.run([ROOT / "scripts" / "setup", "--gate"]).returncode != 0:
-        raise RefsFailed("the setup failed")
+    if not command_line.run_setup("--gate"):
+        raise RefsFailed("the setup failed; HOTINDEX_NO_SETUP=1 in the environment does without it")
 
 
 def checked_out(ref):
     """A Version with its worktree, not built yet."""
-    full = resolve(ref)
+    full = repository.resolve(ref)
     commit = full[:12]
     tree = FOLDER / "worktrees" / commit
     if tree.exists():
         try:
-            clean = subprocess.run(["git", "status", "--porcelain"], cwd=tree, capture_output=True, text=True)
-            head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=tree, capture_output=True, text=True)
-            fits = clean.returncode == 0 and not clean.stdout.strip() and head.stdout.strip() == full
-        except OSError:
+            clean = repository.git("status", "--porcelain", cwd=tree) == ""
+            fits = clean and repository.git("rev-parse", "HEAD", cwd=tree) == full
+        except repository.GitRefused:
             fits = False
         if not fits:
             shutil.rmtree(tree)
-    git("worktree", "prune")
+    repository.git("worktree", "prune")
     if not tree.exists():
         tree.parent.mkdir(parents=True, exist_ok=True)
-        git("worktree", "add", "--detach", "--force", str(tree), full)
+        repository.git("worktree", "add", "--detach", "--force", str(tree), full)
     os.utime(tree)
     forget_old()
     return Version(ref, commit, tree / "build" / "release")
@@ -93,7 +79,7 @@ def forget_old():
     trees = sorted((FOLDER / "worktrees").iterdir(), key=lambda tree: tree.stat().st_mtime, reverse=True)
     for tree in trees[KEPT:]:
         shutil.rmtree(tree)
-        git("worktree", "prune")
+        repository.git("worktree", "prune")
 
 
 def working_tree():
@@ -121,7 +107,8 @@ def build(version, targets=TARGETS, must=TARGETS[:1]):
     if root != ROOT:
         configure.append("-DHOTINDEX_BUILD_TESTS=OFF")
     step("configure", configure)
-    known = subprocess.run(["ninja", "-C", version.folder, "-t", "targets", "all"], capture_output=True, text=True).stdout
+    listing = ["ninja", "-C", version.folder, "-t", "targets", "all"]
+    known = child_processes.run(listing, capture_output=True, text=True).stdout
     known = {line.split(":")[0] for line in known.splitlines()}
     lacking = [target for target in must if target not in known]
     if lacking:
@@ -141,16 +128,17 @@ def profile_flags(threads, every_workload=False):
 
 def list_names(version, flags):
     binary = version.binary("hotindex_bench")
-    done = subprocess.run([binary, *flags, "--benchmark_list_tests"], capture_output=True, text=True)
+    done = child_processes.run([binary, *flags, "--benchmark_list_tests"], capture_output=True, text=True)
     if done.returncode != 0:
-        raise RefsFailed(f"{version.name}: {(done.stderr or done.stdout).strip() or done.returncode}")
+        said = (done.stderr or done.stdout).strip() or child_processes.how_it_ended(done.returncode)
+        raise RefsFailed(f"{version.name}: {said}")
     return [line for line in done.stdout.splitlines() if "/" in line]
 
 
 class Session:
     """The measurements of two versions; more pairs can be added."""
 
-    def __init__(self, baseline, candidate, flags, chosen=None, min_time=None, seed=None):
+    def __init__(self, baseline, candidate, flags, pattern=None, min_time=None, seed=None):
         self.versions = (baseline, candidate)
         self.flags = flags
         self.min_time = min_time
@@ -160,10 +148,14 @@ class Session:
         self.context = [None, None]
         self.pairs = {}  # name -> number of pairs
         self.broken = set()
+        self.counts = None  # of both sides, for what is kept; None: nothing is kept
+        self.kept = time.monotonic()
+        # Described now: on a signal there is no time for it, and no child to ask.
+        self.machine = bench.describe_machine()
+        self.builds = [bench.describe_build(version.folder) for version in self.versions]
         lists = [list_names(version, flags) for version in self.versions]
-        wanted = [[name for name in names if chosen is None or chosen.search(name)] for names in lists]
-        if not any(wanted):
-            raise RefsFailed("no benchmark has such a name" if chosen else "the versions list no benchmark")
+        either = bench.chosen(list(dict.fromkeys(name for names in lists for name in names)), pattern)
+        wanted = [[name for name in names if name in either] for names in lists]
         self.names = [name for name in wanted[0] if name in wanted[1]]
         for side in (0, 1):
             for name in wanted[side]:
@@ -172,7 +164,7 @@ class Session:
         self.began = time.monotonic()
 
     def measure(self, names, count, title):
-        """`count` more pairs of each of these benchmarks."""
+        """`count` more pairs of each of these benchmarks. Returns the seconds it took."""
         progress, begin, done = command_line.ProgressLine(), time.monotonic(), 0
         for round in range(count):
             order = [name for name in names if name in self.names]
@@ -182,8 +174,11 @@ class Session:
                     continue
                 self.measure_pair(name)
                 done += 1
-                left = (time.monotonic() - begin) / done * (count * len(order) - done)
-                progress.show(f"{title}: round {round + 1} of {count}, {done} of {count * len(order)} pairs, about {in_words(left)} left")
+                of = count * len(order)
+                left = in_words((time.monotonic() - begin) / done * (of - done))
+                progress.show(f"{title}: round {round + 1} of {count}, {done} of {of} pairs, about {left} left")
+            if time.monotonic() - self.kept > KEEP_EVERY:
+                self.keep()
         progress.clear()
         return time.monotonic() - begin
 
@@ -191,8 +186,9 @@ class Session:
         number = self.pairs.get(name, 0)
         sides = [0, 1]
         self.random.shuffle(sides)
-        for side in sides:
-            entry = self.run_once(side, name)
+        pair = {side: self.run_once(side, name) for side in sides}
+        # Both at once: whatever ends the command, a pair is there whole or not at all.
+        for side, entry in pair.items():
             if "error_occurred" in entry and entry["error_occurred"]:
                 self.broken.add(name)
             self.entries[side].append({**entry, "pair": number, "first": side == sides[0]})
@@ -205,10 +201,10 @@ class Session:
             *self.flags,
             "--benchmark_repetitions=1",
             f"--benchmark_min_time={seconds:g}",
-            f"--benchmark_filter=^{name}$",
+            bench.exactly([name]),
             "--benchmark_format=json",
         ]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=FOLDER)
+        done = child_processes.run(command, capture_output=True, text=True, cwd=FOLDER)
         try:
             document = json.loads(done.stdout)
             entries = [each for each in document["benchmarks"] if each["name"] == name]
@@ -218,25 +214,39 @@ class Session:
             self.context[side] = document["context"]
         if len(entries) == 1:
             return entries[0]
-        if done.returncode < 0:
-            return failed(name, f"the benchmark ended with {signal.Signals(-done.returncode).name}")
-        return failed(name, (done.stderr.strip().splitlines() or [f"the benchmark ended with status {done.returncode}"])[-1])
+        how = f"the benchmark ended with {child_processes.how_it_ended(done.returncode)}"
+        return failed(name, how if done.returncode < 0 else (done.stderr.strip().splitlines() or [how])[-1])
 
-    def saved(self, side, counts=None):
-        """One side as a gate_runs.SavedRun and as the document that holds it."""
+    def saved(self, side):
+        """Returns one side as a gate_runs.SavedRun and as the document that holds it."""
+        counts = (self.counts or ({}, {}))[side]
         version = self.versions[side]
         context = {key: value for key, value in (self.context[side] or {}).items() if key not in ("host_name", "executable")}
         context |= {
-            "machine": bench.describe_machine(),
-            **bench.describe_build(version.folder),
+            "machine": self.machine,
+            **self.builds[side],
             "commit": version.commit,
             "dataset": "generated",
             "interleaved": self.identifier,
             "laps": {"one thread": self.min_time or LAP, "several threads": self.min_time or LAP_OF_CREW},
         }
-        document = gate_runs.document(context, self.entries[side], counts or {})
+        document = gate_runs.document(context, self.entries[side], counts)
         times, troubles = gate_runs.take_times(version.name, self.entries[side])
-        return gate_runs.SavedRun(version.name, context, times, troubles, counts or {}), document
+        return gate_runs.SavedRun(version.name, context, times, troubles, counts), document
+
+
+    def keep(self) -> str:
+        """Writes both sides into build/gate, where --baseline and --candidate can read them. Returns why not; "" when it
+        has."""
+        if self.counts is None or not self.pairs:
+            return "nothing was measured"
+        self.kept = time.monotonic()
+        try:
+            for side, name in enumerate(SAVED):
+                output.write_whole(FOLDER / name, json.dumps(self.saved(side)[1], indent=1) + "\n")
+        except output.CannotWrite as failure:
+            return str(failure)
+        return ""
 
 
 def failed(name, message):

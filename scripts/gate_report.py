@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass, field
 
 import gate_counts
+import output
 import plot
 from gate_statistics import IMPROVEMENT, NO_DATA, PASS, REGRESSION, UNDECIDED
 
@@ -245,8 +246,8 @@ def document(comparison):
 
 
 def write(path, comparison):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document(comparison), indent=1, allow_nan=False) + "\n")
+    """Writes the whole comparison as JSON. Raises output.CannotWrite."""
+    output.write_whole(path, json.dumps(document(comparison), indent=1, allow_nan=False) + "\n")
 
 
 # ---- the chart ----

@@ -27,12 +27,14 @@ import numpy as np
 from scipy import stats
 
 import bench
+import child_processes
 import command_line
 import gate_counts
 import gate_refs
 import gate_report
 import gate_runs
 import gate_statistics
+import output
 import plot
 from command_line import ROOT, in_words
 from gate_statistics import REGRESSION, UNDECIDED, Rules, Sample
@@ -383,7 +385,7 @@ def run(full, options, gate):
 
     measured = measure_identical(60, options) if full else None
     document = {}
-    with concurrent.futures.ProcessPoolExecutor(os.cpu_count()) as pool:
+    with child_processes.pool(os.cpu_count()) as pool:
         trials = 1000 if full else 20
         print(f"Identical versions: suites of {SUITE} benchmarks, any of them accused")
         document["identical_synthetic"] = told = identical(pool, trials, None, 1000, begin)
@@ -426,11 +428,13 @@ def run(full, options, gate):
             "counts": {"planted": len(counts) - 1, "found": len(counts) - 1 - len(wrong)},
             **document,
         }
-        RESULTS.mkdir(parents=True, exist_ok=True)
-        (RESULTS / "self_test.json").write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
-        draw(document, RESULTS / "power.svg")
+        output.write_whole(RESULTS / "self_test.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
         update_readme(document)
-        print("results/gate/self_test.json, power.svg, power.png; the README's figures")
+        why = plot.cannot_draw()
+        if not why:
+            draw(document, RESULTS / "power.svg")
+        drawn = f"no chart: {why}" if why else "power.svg, power.png"
+        print(f"results/gate/self_test.json, {drawn}; the README's figures")
     print(f"{in_words(took)}\ngate self-test: {report.passed} passed, {report.failed} failed", flush=True)
     return 0 if report.failed == 0 else 1
 
@@ -506,7 +510,7 @@ BEGIN, END = "<!-- gate: generated -->", "<!-- gate: end -->"
 
 def update_readme(document):
     path = ROOT / "README.md"
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     if BEGIN not in text:
         return
     synthetic, real = document["identical_synthetic"]["accused"], document["identical_measured"]["accused"]
@@ -523,4 +527,4 @@ def update_readme(document):
         f"| one more atomic operation, fence or allocation in an operation: found | {document['counts']['planted']} | {document['counts']['found']} |",
     ]
     head, rest = text.split(BEGIN, 1)
-    path.write_text(f"{head}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{rest.split(END, 1)[1]}")
+    output.write_whole(path, f"{head}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{rest.split(END, 1)[1]}")

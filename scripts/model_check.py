@@ -13,7 +13,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import child_processes
 import command_line
+import output
 from command_line import ROOT, in_words
 
 EXPLANATION = """\
@@ -123,9 +125,8 @@ def run_models(models, flags):
 
     def one(model):
         with tempfile.NamedTemporaryFile(suffix=".tsv") as report:
-            done = subprocess.run(
-                [executable(model), *flags, "--report", report.name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-            )
+            command = [executable(model), *flags, "--report", report.name]
+            done = child_processes.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             return done.returncode, done.stdout, read_report(report.name)
 
     progress = command_line.ProgressLine(every=30)
@@ -137,9 +138,9 @@ def run_models(models, flags):
         while waiting:
             ended, waiting = concurrent.futures.wait(waiting, timeout=1, return_when=concurrent.futures.FIRST_COMPLETED)
             for job in ended:
-                status, output, facts = job.result()
+                status, said, facts = job.result()
                 progress.clear()
-                print(f"== {jobs[job]} ==\n{output}", end="", flush=True)
+                print(f"== {jobs[job]} ==\n{said}", end="", flush=True)
                 results[jobs[job]] = (status, facts)
             if waiting:
                 names = ", ".join(sorted(jobs[job] for job in waiting))
@@ -271,10 +272,15 @@ def explanations():
 def ask(model, flags):
     """One model's mutants; its table is passed through line by line."""
     with tempfile.NamedTemporaryFile(suffix=".tsv") as report:
-        child = subprocess.Popen([executable(model), *flags, "--report", report.name], stdout=subprocess.PIPE, text=True)
-        for line in child.stdout:
-            print("  " + line.rstrip(), flush=True)
-        child.wait()
+        command = [executable(model), *flags, "--report", report.name]
+        child = child_processes.Child(command, stdout=subprocess.PIPE, text=True)
+        try:
+            for line in child.stdout:
+                print("  " + line.rstrip(), flush=True)
+            child.wait()
+        finally:
+            child.end()
+            child.stdout.close()
         return read_report(report.name)
 
 
@@ -343,8 +349,7 @@ def mutate(options, results):
 
 
 def write_ledger(ledger):
-    LEDGER.mkdir(parents=True, exist_ok=True)
-    (LEDGER / "ledger.json").write_text(json.dumps(ledger, indent=1) + "\n")
+    output.write_whole(LEDGER / "ledger.json", json.dumps(ledger, indent=1) + "\n")
     explained = explanations()
     killed = [m for m in ledger["mutants"] if m["verdict"] == "killed"]
     dead_bugs = [b for b in ledger["bugs"] if b["verdict"] == "killed"]
@@ -375,7 +380,7 @@ def write_ledger(ledger):
             else f"**survived**: {explained.get(b['name'], 'not explained')}"
         )
         lines.append(f"| {b['name']} | {b['what']} | {verdict} |")
-    (LEDGER / "ledger.md").write_text("\n".join(lines) + "\n")
+    output.write_whole(LEDGER / "ledger.md", "\n".join(lines) + "\n")
     update_readme(len(killed), len(ledger["mutants"]), len(dead_bugs), len(ledger["bugs"]))
 
 
@@ -391,7 +396,7 @@ def update_readme(killed, mutants, dead_bugs, bugs):
         f"{BEGIN}\n{killed} of {mutants} weakened memory orders and {dead_bugs} of {bugs} planted bugs make a model fail; "
         f"the rest is explained in the [ledger](results/model_check/ledger.md).\n{END}"
     )
-    path.write_text(re.sub(re.escape(BEGIN) + ".*?" + re.escape(END), lambda _: said, text, flags=re.DOTALL))
+    output.write_whole(path, re.sub(re.escape(BEGIN) + ".*?" + re.escape(END), lambda _: said, text, flags=re.DOTALL))
 
 
 def main():
@@ -416,7 +421,7 @@ def main():
         return 1
     models = MODELS
     if options.only:
-        listed = {m: subprocess.run([executable(m), "--list"], capture_output=True, text=True).stdout for m in MODELS}
+        listed = {m: child_processes.run([executable(m), "--list"], capture_output=True, text=True).stdout for m in MODELS}
         names = {m: [line.split()[0] for line in listed[m].splitlines() if line.strip()] for m in MODELS}
         models = [m for m in MODELS if options.only in names[m]] or [
             m for m in MODELS if any(options.only in name for name in names[m])
@@ -431,7 +436,8 @@ def main():
         flags += ["--list"] if options.list else []
         status = 0
         for model in models:
-            status = max(status, subprocess.run([executable(model), *flags]).returncode)
+            done = child_processes.run([executable(model), *flags])
+            status = max(status, child_processes.exit_status(done.returncode))
         return status
     results = run_models(models, ["--only", options.only] + (["--deep", "--seconds", str(options.seconds)] if options.deep and not options.mutate else []))
     passed, failed = [], []
@@ -455,4 +461,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command_line.begin_and_end("scripts/model_check", main)

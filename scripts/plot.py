@@ -1,14 +1,17 @@
 """Draws the charts of a results.json: for every workload the throughput against threads with its spread, the ratio to
 the mutex and the parallel efficiency, and one overview of the three headline workloads."""
 
-import concurrent.futures
+from __future__ import annotations
+
 import itertools
 import statistics
 import sys
 import textwrap
 from pathlib import Path
 
+import child_processes
 import command_line
+import output
 import results as result_file
 
 EXAMPLES = """\
@@ -46,6 +49,15 @@ def style_of(lines):
 
 def label_of(line):
     return LABELS.get(line, line.replace("_", " "))
+
+
+def cannot_draw() -> str:
+    """Returns why nothing can be drawn here; "" when it can."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as failure:
+        return f"drawing needs matplotlib, which scripts/setup installs ({failure})"
+    return ""
 
 
 def new_figure(width, height, panels):
@@ -292,7 +304,7 @@ def draw_all(results, folder, only=None, progress=None):
         if not only or each.workload == only:
             jobs.append((draw_group, each, cores, machine, folder))
     drawn = []
-    with concurrent.futures.ProcessPoolExecutor() as pool:
+    with child_processes.pool() as pool:
         for future in [pool.submit(*job) for job in jobs]:
             drawn.append(future.result())
             if progress:
@@ -326,22 +338,27 @@ def machine_of(results):
 
 
 def update_readme(path, results):
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     if BEGIN not in text or END not in text:
         raise result_file.BadResults(f"--readme {path}: there is no {BEGIN} ... {END} in it")
     head, rest = text.split(BEGIN, 1)
-    path.write_text(f"{head}{BEGIN}\n{ratio_table(results)}\n{END}{rest.split(END, 1)[1]}")
+    output.write_whole(path, f"{head}{BEGIN}\n{ratio_table(results)}\n{END}{rest.split(END, 1)[1]}")
 
 
-def main():
+def main() -> int:
+    """Returns the exit status."""
     parser = command_line.StrictParser(prog="scripts/plot", description=__doc__, epilog=EXAMPLES)
     parser.add_argument("results", metavar="RESULTS.json", type=Path)
     parser.add_argument("-o", "--out", metavar="DIR", type=Path, required=True, help="folder for the charts")
     parser.add_argument("--only", metavar="WORKLOAD", help="draw the charts of this workload and no others")
     parser.add_argument("--readme", metavar="FILE", type=Path, help="also put the table of ratios between FILE's markers")
     options = parser.parse_args()
-    if options.out.exists() and not options.out.is_dir():
-        parser.error(f"--out {options.out}: that is a file")
+    trouble = output.check_folder(options.out)
+    if trouble:
+        parser.error(f"--out {trouble}")
+    why = cannot_draw()
+    if why:
+        raise command_line.Failure(why)
     try:
         results = result_file.read(options.results)
     except result_file.BadResults as failure:
@@ -360,7 +377,7 @@ def main():
     if options.readme:
         try:
             update_readme(options.readme, results)
-        except (OSError, result_file.BadResults) as failure:
+        except (OSError, output.CannotWrite, result_file.BadResults) as failure:
             print(f"scripts/plot: {failure}", file=sys.stderr)
             return 2
     print(f"{len(drawn)} charts, each as SVG and PNG, in {options.out}")
@@ -368,4 +385,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command_line.begin_and_end("scripts/plot", main)

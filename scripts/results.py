@@ -254,6 +254,7 @@ def read(path):
 
 
 def summarise(path, context, entries):
+    """The Results of what a file at `path` holds, or will hold. Raises BadResults."""
     errors, unnamed, measured = [], [], []
     for position, entry in enumerate(entries):
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):

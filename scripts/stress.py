@@ -14,7 +14,11 @@ import threading
 import time
 from pathlib import Path
 
+import child_processes
 import command_line
+import output
+import plot
+import repository
 from command_line import ROOT, in_words
 
 EXPLANATION = """\
@@ -32,7 +36,8 @@ examples:
   scripts/stress --peer hnswlib                      the same checks on hnswlib, whose contract excludes what they ask for:
                                                      exit status 0 if they object; writes results/stress/hnswlib.md
 
-Exit status: 0 no violation, 1 violations or a sanitizer's report, 2 wrong usage.
+Exit status: 0 no violation, 1 violations or a sanitizer's report, 2 wrong usage, 128 + signal when a signal ended it; what
+was seen until then is told, and with --matrix kept in build/stress/detection.json.
 """
 
 BUILD = ROOT / "build"
@@ -54,7 +59,7 @@ def soak_command(preset, *flags, name="stress_soak"):
     fixed = []
     if preset.startswith("tsan"):  # older ones die at their start where the kernel randomises addresses widely
         fixed = ["setarch", platform.machine(), "-R"]
-        if subprocess.run([*fixed, "true"], capture_output=True).returncode != 0:
+        if child_processes.run([*fixed, "true"], capture_output=True).returncode != 0:
             fixed = []
     return [*fixed, str(BUILD / preset / "stress" / name), *flags]
 
@@ -102,11 +107,15 @@ def soak(options):
                 print(f"  timeline: {os.path.relpath(fields[1], ROOT)}", flush=True)
 
     limit = None if options.replay else options.minutes * 60 + 600
-    status = command_line.run_logged(soak_command(preset, *flags), log, on_line=on_line, timeout=limit)
+    ended = None
+    try:
+        status = command_line.run_logged(soak_command(preset, *flags), log, on_line=on_line, timeout=limit)
+    except child_processes.Ended as signal_:
+        ended, status = signal_, 128 + signal_.number
     line.clear()
     seconds, rounds, calls, wrong, limbo, memory = last or [0] * 6
     reports = len(re.findall(r"(?:ERROR|WARNING): \w+Sanitizer|runtime error:", log.read_text(errors="replace")))
-    if status not in (0, 1) or reports or violations:
+    if reports or violations or (status not in (0, 1) and not ended):
         print(command_line.tail(log, 60))
     if status is None:
         print(f"stopped: a round did not end within {in_words(limit)}")
@@ -115,6 +124,8 @@ def soak(options):
         f"{wrong:.0f} violations, {reports} sanitizer reports, 0 suppressions, limbo at most {limbo:,.0f} objects, "
         f"resident {memory:.0f} MiB, exit status {status}"
     )
+    if ended:
+        raise ended
     return 0 if status == 0 and not reports else 1
 
 
@@ -190,7 +201,7 @@ def peer(options):
         "",
     ]
     RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / "hnswlib.md").write_text("\n".join(lines))
+    output.write_whole(RESULTS / "hnswlib.md", "\n".join(lines))
     print("\n".join(lines[4:]))
     expected = status == 0 and reports > 0
     print(f"results/stress/hnswlib.md; timeline: {', '.join(pages) or '-'}")
@@ -221,8 +232,11 @@ DETECTORS = [
 
 
 def listed(kind):
-    output = subprocess.run(soak_command("release", "--list"), capture_output=True, text=True, check=True).stdout
-    return [line.split("\t")[1:] for line in output.splitlines() if line.startswith(f"{kind}\t")]
+    told = child_processes.run(soak_command("release", "--list"), capture_output=True, text=True)
+    if told.returncode != 0:
+        how = child_processes.how_it_ended(told.returncode)
+        raise command_line.Failure(f"stress_soak --list ended with {how}: {told.stderr.strip()}")
+    return [line.split("\t")[1:] for line in told.stdout.splitlines() if line.startswith(f"{kind}\t")]
 
 
 def detect(flag, detector, seconds):
@@ -232,16 +246,16 @@ def detect(flag, detector, seconds):
     limit = seconds + 30
     with tempfile.TemporaryFile() as report:
         begin = time.monotonic()
-        environment = {**os.environ, "TSAN_OPTIONS": "halt_on_error=1"}  # or its first report would end nothing
-        child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=report, env=environment
-        )
-        timer = threading.Timer(limit, child.kill)
+        environment = {"TSAN_OPTIONS": "halt_on_error=1"}  # or its first report would end nothing
+        child = child_processes.Child(command, stdout=subprocess.DEVNULL, stderr=report, env=environment)
+        timer = threading.Timer(limit, child.tell, (signal.SIGKILL,))
+        timer.daemon = True
         timer.start()
         _, waited, usage = os.wait4(child.pid, 0)
         timer.cancel()
         took = time.monotonic() - begin
         child.returncode = status = os.waitstatus_to_exitcode(waited)
+        child.forget()
         report.seek(0)
         text = report.read().decode(errors="replace")
     if status == -signal.SIGKILL and took >= limit:
@@ -259,6 +273,12 @@ def cell(verdict, took):
     return {"": ".", "found": f"{took:.1f} s"}.get(verdict, f"{verdict} {took:.1f} s")
 
 
+def as_json(cells: dict) -> str:
+    """Returns the cells of the matrix as detection.json has them: a line each."""
+    lines = ",\n".join(json.dumps([*key, *cells[key]]) for key in sorted(cells))
+    return f"[\n{lines}\n]\n"
+
+
 def matrix(options):
     for preset in ("release", "tsan", "asan"):
         build(preset)
@@ -274,9 +294,16 @@ def matrix(options):
                 pool.submit(detect, flag, detector, seconds): (kind, name, detector[0])
                 for kind, name, flag, detector in wanted
             }
-            for done, job in enumerate(concurrent.futures.as_completed(jobs), 1):
-                cells[jobs[job]] = job.result()
-                line.show(f"{done}/{len(jobs)} of {seconds:g} s in {in_words(time.monotonic() - begin)}")
+            try:
+                for done, job in enumerate(concurrent.futures.as_completed(jobs), 1):
+                    cells[jobs[job]] = job.result()
+                    line.show(f"{done}/{len(jobs)} of {seconds:g} s in {in_words(time.monotonic() - begin)}")
+            except child_processes.Ended:
+                line.clear()
+                kept = BUILD / "stress" / "detection.json"
+                output.write_whole(kept, as_json(cells))
+                print(f"{len(cells)} cells are kept in {kept.relative_to(ROOT)}", flush=True)
+                raise
 
     # On this hardware a weak order shows itself to TSan; one check of answers is there to confirm that.
     chosen = rows
@@ -305,9 +332,8 @@ def matrix(options):
         return any(not verdict and took >= longer for verdict, took in (cells[(*row[:2], each[0])] for each in DETECTORS))
 
     late = [row for row in rows if row[0] == "bug" and had_longer(row)]
-    MATRIX.parent.mkdir(parents=True, exist_ok=True)
-    listed_cells = ",\n".join(json.dumps([*key, *cells[key]]) for key in sorted(cells) if key[:2] in {row[:2] for row in rows})
-    MATRIX.write_text(f"[\n{listed_cells}\n]\n")
+    known = {row[:2] for row in rows}
+    output.write_whole(MATRIX, as_json({key: value for key, value in cells.items() if key[:2] in known}))
     columns = [detector[0] for detector in DETECTORS]
 
     def table(kind, chosen):
@@ -347,14 +373,14 @@ def matrix(options):
         *table("order", ["black box, disturbed", "TSan"]),
         "",
     ]
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / "detection.md").write_text("\n".join(lines))
-    progress = subprocess.run(soak_command("release", "--progress-table"), capture_output=True, text=True)
-    (RESULTS / "progress.md").write_text(
+    output.write_whole(RESULTS / "detection.md", "\n".join(lines))
+    progress = child_processes.run(soak_command("release", "--progress-table"), capture_output=True, text=True)
+    output.write_whole(
+        RESULTS / "progress.md",
         "# Threads stopped for ever, at every step\n\nMade by `scripts/stress --matrix` on "
         f"{processor()}, commit {commit()}. Each stop: one thread stands still before one atomic operation, another "
         "completes 25 rounds of calls of every kind on the same ids and others; the whole history is linearizable. "
-        "Tunables: TinyTraits, so that growth, reclamation and reuse happen in every operation.\n\n" + progress.stdout
+        "Tunables: TinyTraits, so that growth, reclamation and reuse happen in every operation.\n\n" + progress.stdout,
     )
     print("\n".join(lines[2:6]))
     print("results/stress/detection.md, results/stress/progress.md")
@@ -381,15 +407,14 @@ def garbage(options):
     line.clear()
     if not rows:
         sys.exit("scripts/stress: nothing was measured; log: build/stress/garbage.log")
-    RESULTS.mkdir(parents=True, exist_ok=True)
     names = ("operation", "stopped", "updates", "limbo_objects", "limbo_bytes", "seen_objects", "bound_objects")
     document = {
         "context": {"command": "scripts/stress --garbage", "machine": processor(), "commit": commit(), "vectors": 1000, "dimension": 128},
         "samples": [dict(zip(names, row)) for row in rows],
     }
     lines = ",\n".join("  " + json.dumps(each) for each in document["samples"])
-    (RESULTS / "garbage.json").write_text(f'{{\n "context": {json.dumps(document["context"])},\n "samples": [\n{lines}\n ]\n}}\n')
-    draw_garbage(document, RESULTS / "garbage.svg")
+    text = f'{{\n "context": {json.dumps(document["context"])},\n "samples": [\n{lines}\n ]\n}}\n'
+    output.write_whole(RESULTS / "garbage.json", text)
     for operation, stopped in dict.fromkeys((row[0], row[1]) for row in rows):
         mine = [row for row in rows if row[:2] == (operation, stopped)]
         most = max(mine, key=lambda row: row[3])
@@ -398,13 +423,15 @@ def garbage(options):
             f"{stopped} stopped in {operation}: at most {most[3]:,} objects ({most[4] / 2**20:.2f} MiB), the bound then {most[6]:,}; "
             f"{over} of {len(mine) - 1} samples beyond it; {mine[-1][3]} left after all had gone on"
         )
-    print("results/stress/garbage.json, garbage.svg, garbage.png")
+    why = plot.cannot_draw()
+    if not why:
+        draw_garbage(document, RESULTS / "garbage.svg")
+    print(f"results/stress/garbage.json, {f'no chart: {why}' if why else 'garbage.svg, garbage.png'}")
     return 0 if status == 0 else 1
 
 
 def draw_garbage(document, path):
     import matplotlib.pyplot as plt
-    import plot
 
     figure, axes = plot.new_figure(10.6, 4.6, 2)
     samples = document["samples"]
@@ -461,9 +488,9 @@ def draw_garbage(document, path):
     plt.close(figure)
 
 
-def commit():
-    shown = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-    return shown.stdout.strip() or "unknown"
+def commit() -> str:
+    """Returns the commit that is checked out, shortened."""
+    return repository.commit(7)
 
 
 def processor():
@@ -473,7 +500,8 @@ def processor():
     return f"{platform.machine()}, {os.cpu_count()} processors"
 
 
-def main():
+def main() -> int:
+    """Returns the exit status."""
     parser = command_line.StrictParser(prog="scripts/stress", description=__doc__, epilog=EXPLANATION)
     parser.add_argument("--minutes", type=float, default=1, help="how long (default 1)")
     parser.add_argument("--sanitizer", choices=sorted(PRESETS), default="none")
@@ -490,11 +518,14 @@ def main():
     parser.add_argument("--peer", choices=["hnswlib"], help="the positive control: an index that must fail the checks")
     parser.add_argument("--list", action="store_true", help="kinds of rounds, planted bugs, edges")
     options = parser.parse_args()
+    trouble = output.check_folder(options.out)
+    if trouble:
+        parser.error(f"--out {trouble}")
     if options.only and not options.matrix:
         parser.error("--only belongs to --matrix")
     if options.list:
         build("release")
-        return subprocess.run(soak_command("release", "--list")).returncode
+        return child_processes.exit_status(child_processes.run(soak_command("release", "--list")).returncode)
     if options.peer:
         return peer(options)
     if options.garbage:
@@ -503,4 +534,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command_line.begin_and_end("scripts/stress", main)

@@ -9,7 +9,6 @@ import platform
 import py_compile
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -17,13 +16,17 @@ import xml.etree.ElementTree as xml
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import child_processes
 import command_line
+import output
+import repository
 from command_line import ROOT, in_words
 
 EXPLANATION = """\
 The last line counts Catch2 test cases, model scenarios and fuzz targets: N passed, N failed[, N skipped]. What else can go wrong (a
 build, a check, a crash or a sanitizer's report after the last test case) counts as one failed each, so that the exit
-status is 0 exactly when that line says 0 failed. A check whose tool is not installed counts as one skipped.
+status is 0 exactly when that line says 0 failed. A check whose tool is not installed counts as one skipped. A signal that
+ends the run counts as one failed; the exit status is then 128 + signal.
 
 logs: build/test-logs
 
@@ -43,7 +46,7 @@ LOGS = BUILD / "test-logs"
 TIMES = BUILD / "test-times.json"
 
 # Seconds a step takes on 2 cores, for the estimate of a first run; after that, what it took the last time.
-GUESSES = {"configure": 5, "build": 75, "tests": 40, "self-test": 20, "clang-tidy": 240}
+GUESSES = {"configure": 5, "build": 75, "scripts: tests": 45, "tests": 40, "self-test": 20, "clang-tidy": 240}
 
 SANITIZER_OPTIONS = {
     "asan": {"UBSAN_OPTIONS": "print_stacktrace=1"},
@@ -108,12 +111,10 @@ def setup(run):
 
 def files_of_project(*endings):
     """Tracked files and new ones that are not ignored; without git, everything outside build/."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True
-    )
-    if listed.returncode == 0:
-        names = [ROOT / name for name in listed.stdout.split("\0") if name]
-    else:
+    try:
+        listed = repository.git("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+        names = [ROOT / name for name in listed.split("\0") if name]
+    except repository.GitRefused:
         names = [path for path in ROOT.rglob("*") if BUILD not in path.parents]
     return sorted(path for path in set(names) if path.suffix in endings and path.is_file())
 
@@ -128,11 +129,11 @@ def check_scripts(run):
                 problems.append(f"    | {failure}")
     shells = [path for path in files_of_project("", ".sh") if path.read_bytes()[:32].split(b"\n")[0].endswith(b"bash")]
     for path in shells:
-        checked = subprocess.run(["bash", "-n", str(path)], capture_output=True, text=True)
+        checked = child_processes.run(["bash", "-n", path], capture_output=True, text=True)
         if checked.returncode:
             problems.append(f"    | {checked.stderr.strip()}")
     if shutil.which("shellcheck") and shells:
-        checked = subprocess.run(["shellcheck", "-x", *map(str, shells)], cwd=ROOT, capture_output=True, text=True)
+        checked = child_processes.run(["shellcheck", "-x", *shells], cwd=ROOT, capture_output=True, text=True)
         if checked.returncode:
             problems.append(checked.stdout or checked.stderr)
     if problems:
@@ -160,6 +161,14 @@ def check_edges(run):
         raise StepFailed(command_line.tail(log, 60))
 
 
+def test_scripts(run):
+    folder = ROOT / "scripts" / "tests"
+    command = [sys.executable, folder / "run.py"]
+    suites = [run_counting(run, "scripts tests", command, LOGS / "scripts-tests.log", ROOT)]
+    run.suites += suites
+    return suites
+
+
 def configure(run, preset, folder, extra=()):
     # Said either way, so that the folder does not remember the last run's answer.
     strict = os.environ.get("CI") == "true"
@@ -174,7 +183,8 @@ def configure(run, preset, folder, extra=()):
 def build(run, folder, targets=()):
     if folder in run.broken:
         raise NotReached
-    known = subprocess.run(["ninja", "-C", folder, "-t", "targets", "all"], capture_output=True, text=True).stdout
+    listing = ["ninja", "-C", folder, "-t", "targets", "all"]
+    known = child_processes.run(listing, capture_output=True, text=True).stdout
     known = {line.split(":")[0] for line in known.splitlines()}
     targets = [target for target in targets if target in known]
     log = LOGS / f"{folder.name}-build.log"
@@ -192,9 +202,8 @@ def build(run, folder, targets=()):
 
 def registered_tests(folder):
     """What ctest knows in a build folder, as [(name, command, properties)]."""
-    shown = subprocess.run(
-        ["ctest", "--test-dir", str(folder), "--show-only=json-v1"], capture_output=True, text=True, cwd=ROOT
-    )
+    command = ["ctest", "--test-dir", folder, "--show-only=json-v1"]
+    shown = child_processes.run(command, capture_output=True, text=True, cwd=ROOT)
     if shown.returncode != 0:
         return []
     tests = json.loads(shown.stdout).get("tests", [])
@@ -275,7 +284,7 @@ def fixed_addresses():
     """ThreadSanitizer of older compilers dies at its start where the kernel randomises addresses widely."""
     command = ["setarch", platform.machine(), "-R"]
     try:
-        works = subprocess.run([*command, "true"], capture_output=True).returncode == 0
+        works = child_processes.run([*command, "true"], capture_output=True).returncode == 0
     except OSError:
         works = False
     return command if works else []
@@ -427,7 +436,7 @@ def fuzz_configure(run, folder):
     with tempfile.TemporaryDirectory() as scratch:
         probe = 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }'
         command = ["clang++-19", "-fsanitize=fuzzer,address", "-x", "c++", "-", "-o", f"{scratch}/probe"]
-        if subprocess.run(command, input=probe, text=True, capture_output=True).returncode != 0:
+        if child_processes.run(command, text_input=probe, text=True, capture_output=True).returncode != 0:
             run.broken.add(folder)
             raise StepSkipped(missing)
     configure(run, "fuzz", folder)
@@ -489,7 +498,7 @@ def clang_tidy(run, folder):
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         jobs = [
             pool.submit(
-                subprocess.run,
+                child_processes.run,
                 [tool, "-p", str(folder), "--quiet", "--warnings-as-errors=*", str(path)],
                 capture_output=True,
                 text=True,
@@ -522,6 +531,7 @@ def plan(options):
         steps.append((f"{preset}: {'tests' if tests is run_tests else 'models'}", lambda run: tests(run, folder)))
 
     add("release")
+    steps.append(("scripts: tests", test_scripts))
     steps.append(("gate: counts", check_counts))
     add("relacy", tests=run_models)
     if not options.quick:
@@ -578,6 +588,11 @@ def execute(run, steps):
             run.skipped_steps.append(f"{name}: {reason}")
         except NotReached:
             outcome = "not run: an earlier step failed or was skipped"
+        except child_processes.Ended as ended:
+            run.failed_steps.append(f"{name}, ended by {ended}")
+            command_line.ProgressLine.break_line()
+            print("ended")
+            raise
         took = time.monotonic() - run.begin
         if outcome == "ok" or "passed" in outcome:
             # A build with nothing to do says little about the next one: forget the slow ones only by and by.
@@ -589,8 +604,8 @@ def execute(run, steps):
         for each in report:
             print(each, flush=True)
     try:
-        TIMES.write_text(json.dumps(times, indent=1))
-    except OSError:
+        output.write_whole(TIMES, json.dumps(times, indent=1))
+    except output.CannotWrite:
         pass  # only the next estimate is worse
 
 
@@ -609,7 +624,8 @@ def print_table(run):
         print("  ".join([str(row[0]).ljust(widths[0]), *cells]))
 
 
-def main():
+def main() -> int:
+    """Returns the exit status."""
     parser = command_line.StrictParser(prog="scripts/test", description=__doc__, epilog=EXPLANATION)
     depth = parser.add_mutually_exclusive_group()
     depth.add_argument("--quick", action="store_true", help="release build and models only")
@@ -617,12 +633,11 @@ def main():
     options = parser.parse_args()
     begin = time.monotonic()
     LOGS.mkdir(parents=True, exist_ok=True)
-    run = Run(options)
+    run, ended = Run(options), None
     try:
         execute(run, plan(options))
-    except KeyboardInterrupt:
-        print("\nscripts/test: interrupted", file=sys.stderr)
-        return 130
+    except child_processes.Ended as signal:
+        ended = signal  # what was tested until then is told all the same
     print_table(run)
     print()
     for name in run.failed_steps:
@@ -633,8 +648,10 @@ def main():
     passed, failed, skipped = run.counts()
     sys.stderr.flush()
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""), flush=True)
+    if ended:
+        raise ended
     return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command_line.begin_and_end("scripts/test", main)

@@ -1,0 +1,49 @@
+"""scripts/setup on machines whose packages do not go together: apt-get and dpkg-query are fakes with apt's
+own words."""
+
+from __future__ import annotations
+
+from tree import Case
+
+# `apt-get install -s` simulates; everything else fails as the real one does.
+APT = """#!/bin/sh
+echo "apt-get $*" >>"$FAKE_LOG"
+case "$*" in
+*update*) exit 0 ;;
+*" -s "*) cat <<'SAID'
+Reading package lists...
+{said}
+SAID
+esac
+exit 100
+"""
+CONFLICT = """The following packages have unmet dependencies:
+ libhdf5-dev : Conflicts: libhdf5-mpich-dev but 1.10.8 is to be installed
+E: Unable to correct problems, you have held broken packages."""
+REMOVAL = """The following packages will be REMOVED:
+  libcurl4-gnutls-dev
+The following NEW packages will be installed:
+  libhdf5-dev"""
+UNKNOWN = "E: Unable to locate package relacy-dev"
+
+
+class SetupTest(Case):
+    def refused(self, said: str) -> str:
+        """Returns what scripts/setup says when apt refuses with these words."""
+        self.program("apt-get", APT.format(said=said))
+        self.program("dpkg-query", "#!/bin/sh\nexit 1\n")
+        self.program("sudo", '#!/bin/sh\nexec "$@"\n')
+        done = self.run_it(self.whole_command("setup"), env={"HOTINDEX_NO_SETUP": ""})
+        self.assertEqual(done.returncode, 1, done.stdout)
+        return done.stderr
+
+    def test_packages_that_exclude_each_other_are_named(self):
+        self.assertIn("libhdf5-dev : Conflicts: libhdf5-mpich-dev", self.refused(CONFLICT))
+
+    def test_a_package_that_would_be_removed_is_named_and_stays(self):
+        self.assertIn("to make room, libcurl4-gnutls-dev would have to be removed", self.refused(REMOVAL))
+        install = next(line for line in self.log.read_text().splitlines() if " -y " in line)
+        self.assertIn("--no-remove", install)
+
+    def test_a_package_that_is_unknown_is_named(self):
+        self.assertIn("Unable to locate package relacy-dev", self.refused(UNKNOWN))
