@@ -96,7 +96,7 @@ class BasicLockFreeHotVectorIndex {
         using Owner = BasicLockFreeHotVectorIndex;
         explicit Local(Owner& o) : Local(o, o.next_hint()) {}
         Local(Owner& o, std::uint32_t hint)
-            : TableLocal<B, Traits, Local, Key, Directed>(o.pools_, hint), SlotLocal<B, Traits, Local, Entry>(o.slots_),
+            : TableLocal<B, Traits, Local, Key, Directed>(o.pools_), SlotLocal<B, Traits, Local, Entry>(o.slots_),
               tracker(hint), owner(&o) {}
         /// Asked by the directory when no guard protects the entry any more.
         bool release(Entry& e) {
@@ -389,7 +389,12 @@ class BasicLockFreeHotVectorIndex {
     /// The clock ticks so far: no snapshot taken from now on has an earlier time.
     [[nodiscard]] std::uint64_t time() const { return slots_.now(); }
     /// Reclaims what can be reclaimed now; true if nothing is left in limbo. The caller holds no snapshot.
-    bool drain(const Handle& me) { return domain_->drain(me); }
+    bool drain(const Handle& me) {
+        const bool empty = domain_->drain(me);
+        me.local().flush_blocks();
+        pools_.trim();
+        return empty;
+    }
     bool drain() { return drain(self()); }
 
   private:
