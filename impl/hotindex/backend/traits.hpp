@@ -43,6 +43,8 @@ struct DefaultTraits {
     static constexpr std::uint32_t fresh_indices = 16;
     /// Items in the first segment of a segmented array (a power of two); each further one doubles the total.
     static constexpr std::uint32_t first_segment = 256;
+    /// A segmented array has at most 2^index_bits items.
+    static constexpr std::uint32_t index_bits = 31;
     /// Numbers that share a word of an IndexSet (a power of two, at most 64).
     static constexpr std::uint32_t set_width = 64;
     /// Words that an IndexSet begins with on each level (a power of two).
@@ -83,6 +85,7 @@ struct TinyTraits {
     static constexpr std::uint32_t most_slabs_per_look = 1;
     static constexpr std::uint32_t fresh_indices = 1;
     static constexpr std::uint32_t first_segment = 2;
+    static constexpr std::uint32_t index_bits = 16;
     static constexpr std::uint32_t set_width = 2;
     static constexpr std::uint32_t set_first_words = 1;
     static constexpr std::size_t first_buckets = 1;

@@ -330,7 +330,8 @@ class MemoryPool {
 
     /// Numbers of blocks begin anew with each slab, and no two slabs share a word of the set.
     static constexpr Number stride = std::max(std::bit_ceil(slab_blocks), Set::width);
-    static constexpr Number most_slabs = static_cast<Number>((std::uint64_t{1} << 32) / stride - 1);
+    static constexpr Number most_slabs = static_cast<Number>(
+        std::min(std::uint64_t{1} << 32, (std::uint64_t{1} << Traits::index_bits) * Set::width) / stride - 1);
 
     [[nodiscard]] static Number number_of(void* block) {
         const auto address = reinterpret_cast<std::uintptr_t>(block);

@@ -30,13 +30,13 @@ struct Doubling {
     }
 };
 
-/// T: default-constructible, noexcept, all zeroes then. First: elements of the first segment. Indices below 2^31.
+/// T: default-constructible, noexcept, all zeroes then. First: elements of the first segment. Indices below max_size.
 template <class B, class Traits, class T, std::uint32_t First = Traits::first_segment>
 class SegmentedArray {
     using Place = Doubling<First>;
 
   public:
-    static constexpr std::uint32_t max_size = std::uint32_t{1} << 31;
+    static constexpr std::uint32_t max_size = std::uint32_t{1} << Traits::index_bits;
 
     SegmentedArray() {
         for (auto& s : segments_)
