@@ -129,9 +129,12 @@ class Probe {
 /// every execution, as the tree searches need.
 class Arena {
   public:
-    [[nodiscard]] void* allocate(std::size_t bytes, const Place& at) {
+    [[nodiscard]] void* allocate(std::size_t bytes, std::size_t alignment, const Place& at) {
+        const auto begin = reinterpret_cast<std::uintptr_t>(memory_.data());
+        alignment = std::max(alignment, alignof(Arena));
+        used_ = ((begin + used_ + alignment - 1) & ~(alignment - 1)) - begin;
         void* const memory = memory_.data() + used_;
-        used_ += (bytes + 127) / 128 * 128;
+        used_ += bytes;
         if (used_ > memory_.size())
             fail("the model needs more memory than Arena has", rl::test_result_memory_leak, at);
         return memory;
@@ -306,7 +309,7 @@ struct CheckerBackend {
       public:
         array(std::size_t runs, std::size_t width)
             : width_(width), runs_(runs),
-              data_(static_cast<T*>(arena.allocate(runs * width * sizeof(T), Location::current()))),
+              data_(static_cast<T*>(arena.allocate(runs * width * sizeof(T), alignof(T), Location::current()))),
               probes_(std::make_unique<Probe[]>(runs)) {
             std::memset(static_cast<void*>(data_), 0xDD, runs * width * sizeof(T));
         }
@@ -394,7 +397,8 @@ struct CheckerBackend {
 
     template <class T, class... Args>
     [[nodiscard]] static T* make(Args&&... args) {
-        T* const object = ::new (arena.allocate(sizeof(T), Location::current())) T(std::forward<Args>(args)...);
+        T* const object =
+            ::new (arena.allocate(sizeof(T), alignof(T), Location::current())) T(std::forward<Args>(args)...);
         ++arena.objects;
         return object;
     }
@@ -406,17 +410,17 @@ struct CheckerBackend {
     template <class T, class... Args>
     static T* construct_at(void* memory, Args&&... args) {
         T* const object = ::new (memory) T(std::forward<Args>(args)...);
-        arena.objects += owned<T>;
+        ++arena.objects;
         return object;
     }
     template <class T>
     static void destroy_at(T* object) {
         destroy_and_poison(object);
-        arena.objects -= owned<T>;
+        --arena.objects;
     }
     template <class T, class Init>
     [[nodiscard]] static T* make_array(std::size_t n, Init init) {
-        auto* const memory = static_cast<std::byte*>(arena.allocate(n * sizeof(T), Location::current()));
+        auto* const memory = static_cast<std::byte*>(arena.allocate(n * sizeof(T), alignof(T), Location::current()));
         for (std::size_t i = 0; i != n; ++i)
             init(static_cast<void*>(memory + i * sizeof(T)));
         return reinterpret_cast<T*>(memory);
@@ -444,15 +448,26 @@ struct CheckerBackend {
         T* domain_;
     };
 
+    template <class T>
+    [[nodiscard]] static T* make_zeroed_array(std::size_t n) {
+        return make_array<T>(n, [](void* at) { construct_at<T>(at); });
+    }
+    template <class T>
+    static void destroy_zeroed_array(T* objects, std::size_t n) {
+        destroy_array(objects, n);
+    }
+    /// A new object in its place: who still uses the old one, or reads what it left behind, fails.
+    template <class T>
+    static void discard(T* object) {
+        destroy_at(object);
+        construct_at<T>(object);
+    }
+
     /// Time stands still but for what a model does to it.
     [[nodiscard]] static std::int64_t read_clock_ms() noexcept { return clock_ms; }
     static inline std::int64_t clock_ms = 1'000'000;
 
   private:
-    /// Free blocks hold a link that ends with its pool; everything else must be destroyed.
-    template <class T>
-    static constexpr int owned = requires { T::ends_with_its_pool; } ? 0 : 1;
-
     template <class T>
     static void destroy_and_poison(T* object) {
         object->~T();

@@ -28,6 +28,9 @@ struct Effort {
     std::uint64_t full = 0;         ///< executions after which a search without any bound on preemptions stops
 };
 
+/// The runner has room for a scenario of this size.
+inline constexpr std::size_t scenario_bytes = std::size_t{1} << 21;
+
 /// What a scenario's search has to end with. A scenario that must fail shows that the checker sees what it should.
 enum class Expected : std::uint8_t { passes, fails };
 
@@ -54,7 +57,7 @@ class Model {
   public:
     Model(std::string_view name, std::string_view claim, Effort effort = {}, Expected expected = Expected::passes) {
         static_assert(S::threads >= 2 && S::threads <= max_threads);
-        static_assert(alignof(S) <= 128);
+        static_assert(alignof(S) <= 128 && sizeof(S) <= scenario_bytes);
         scenarios().push_back({name, claim, S::threads, sizeof(S), [](void* at) { ::new (at) S(); },
                                [](void* s) { static_cast<S*>(s)->~S(); },
                                [](void* s, int i) { static_cast<S*>(s)->thread(i); },

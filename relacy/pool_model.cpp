@@ -1,4 +1,4 @@
-// Free lists and pools: an item has one owner at a time, whatever batches move between threads.
+// Pools: an item has one owner at a time, whatever moves between threads, and a slab is closed by who owns all of it.
 #include "model.hpp"
 
 #include <hotindex/backend/traits.hpp>
@@ -7,7 +7,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 
 namespace {
 using namespace hotindex;
@@ -19,32 +18,42 @@ struct Block {
     explicit Block(int v) : value(v) {}
     B::var<int> value;
 };
-using Pool = MemoryPool<B, TinyTraits, Block>;
+/// Slabs of three blocks, in two words.
+struct TwoWords : TinyTraits {
+    static constexpr std::size_t slab_blocks = 3;
+};
 
-template <int Threads>
+template <int Threads, class Traits = TinyTraits>
 struct PoolStage {
     static constexpr int threads = Threads;
+    using Pool = MemoryPool<B, Traits, Block>;
     Pool pool;
-    std::array<std::optional<Pool::Cache>, static_cast<std::size_t>(Threads)> caches;
-    PoolStage() {
-        for (int i = 0; i != Threads; ++i)
-            caches[static_cast<std::size_t>(i)].emplace(static_cast<std::uint32_t>(i));
+    std::array<typename Pool::Cache, static_cast<std::size_t>(Threads)> caches;
+    typename Pool::Cache& cache(int i) { return caches[static_cast<std::size_t>(i)]; }
+
+    Block* make(int me) { return pool.make(cache(me), me); }
+    void destroy(int me, Block* b) {
+        expect(b->value.get() == me, "a block belongs to one thread");
+        pool.destroy(cache(me), b);
     }
-    Pool::Cache& cache(int i) { return *caches[static_cast<std::size_t>(i)]; }
     /// Takes `n` blocks, checks that they stay the caller's, and gives them back.
     template <int N>
     void churn(int me) {
         std::array<Block*, static_cast<std::size_t>(N)> mine{};
         for (auto& b : mine)
-            b = pool.make(cache(me), me);
-        for (const auto* b : mine)
-            expect(b->value.get() == me, "a block belongs to one thread");
+            b = make(me);
         for (auto* b : mine)
-            pool.destroy(cache(me), b);
+            destroy(me, b);
+    }
+    void after() {
+        for (auto& c : caches)
+            pool.flush(c);
+        pool.trim();
+        expect(pool.stats().slabs == 0, "a pool whose blocks are all free can close every slab");
     }
 };
 
-/// More than a cache holds, so that batches go to the depot and come back from it.
+/// More than a cache holds, so that blocks go to the set and come back from it.
 struct Churn : PoolStage<2> {
     void thread(int i) {
         churn<4>(i);
@@ -61,9 +70,12 @@ struct StealingTakers : PoolStage<3> {
         else
             churn<1>(i);
     }
-    void after() { expect(pool.stats().blocks <= 10, "the pool grows only when its free blocks are out of reach"); }
+    void after() {
+        expect(pool.stats().blocks <= 10, "the pool grows only when its free blocks are out of reach");
+        PoolStage::after();
+    }
 };
-const Model<StealingTakers> stealing_takers("pool_stealing", "two takers and a giver meet in the depot");
+const Model<StealingTakers> stealing_takers("pool_stealing", "two takers and a giver meet in the set");
 
 /// What one thread wrote into a block is over before the next one constructs there.
 struct PassedOn : PoolStage<2> {
@@ -71,22 +83,66 @@ struct PassedOn : PoolStage<2> {
         if (i == 0) {
             churn<4>(0);
         } else {
-            Block* const b = pool.make(cache(1), 7);
+            Block* const b = make(1);
             b->value.set(8);
-            expect(b->value.get() == 8, "a block belongs to one thread");
-            pool.destroy(cache(1), b);
+            b->value.set(1);
+            destroy(1, b);
             churn<3>(1);
         }
     }
 };
 const Model<PassedOn> passed_on("pool_passed_on", "uses before a block was freed are over when it is used again");
 
-struct Reserved : PoolStage<2> {
-    Reserved() { pool.reserve(cache(0), 4); }
+/// The next two slabs lie in one chunk, which both threads may allocate.
+struct OpenedTogether : PoolStage<2> {
+    std::array<Block*, 4> held{};
+    OpenedTogether() {
+        for (auto& b : held)
+            b = make(0);
+    }
     void thread(int i) { churn<2>(i); }
-    void after() { expect(pool.stats().slabs <= 3, "reserved blocks are used first, but for a chain in passing"); }
+    void after() {
+        for (auto* b : held)
+            destroy(0, b);
+        PoolStage::after();
+    }
 };
-const Model<Reserved> reserved("pool_reserved", "reserved blocks are shared out without overlap");
+const Model<OpenedTogether> opened_together("pool_opened_together", "each slab of a new chunk is opened by one thread");
+
+/// A slab is free, and closed by one thread while the other one wants a block.
+template <class Traits>
+struct Closed : PoolStage<2, Traits> {
+    Closed() {
+        this->template churn<1>(0);
+        this->pool.flush(this->cache(0));
+    }
+    void thread(int i) {
+        if (i == 0) {
+            this->pool.trim();
+        } else {
+            Block* const b = this->make(1);
+            this->destroy(1, b);
+        }
+    }
+};
+const Model<Closed<TinyTraits>> closed("pool_closed", "a slab is closed by who has all its blocks");
+const Model<Closed<TwoWords>> closed_in_two("pool_closed_in_two_words", "blocks that closing took in vain go back");
+
+/// Both close, and open again what the other one has closed.
+struct ClosedAndOpened : PoolStage<2> {
+    ClosedAndOpened() {
+        churn<2>(0);
+        pool.flush(cache(0));
+    }
+    void thread(int i) {
+        pool.trim();
+        Block* const b = make(i);
+        destroy(i, b);
+        pool.flush(cache(i));
+        pool.trim();
+    }
+};
+const Model<ClosedAndOpened> closed_and_opened("pool_closed_and_opened", "a closed slab is opened by one thread");
 
 using Indices = IndexPool<B, TinyTraits>;
 constexpr std::uint32_t index_limit = 12;
@@ -95,28 +151,17 @@ template <int Threads>
 struct IndexStage {
     static constexpr int threads = Threads;
     Indices indices{index_limit};
-    std::array<B::var<std::uint32_t>, index_limit> next;
     std::array<B::var<int>, index_limit> owner;
-    std::array<std::optional<Indices::Cache>, static_cast<std::size_t>(Threads)> caches;
-    struct Links {
-        IndexStage* stage;
-        std::uint32_t get(std::uint32_t i) const { return stage->next[i].get(); }
-        void set(std::uint32_t i, std::uint32_t n) const { stage->next[i].set(n); }
-    };
-    IndexStage() {
-        for (int i = 0; i != Threads; ++i)
-            caches[static_cast<std::size_t>(i)].emplace(static_cast<std::uint32_t>(i));
-    }
+    std::array<Indices::Cache, static_cast<std::size_t>(Threads)> caches;
     std::uint32_t acquire(int me) {
-        const std::uint32_t i =
-            indices.acquire(*caches[static_cast<std::size_t>(me)], Links{this}, [](std::uint32_t) {});
+        const std::uint32_t i = indices.acquire(caches[static_cast<std::size_t>(me)], [](std::uint32_t) {});
         expect(i < indices.high_water(), "an acquired index is below the high-water mark");
         owner[i].set(me);
         return i;
     }
     void release(int me, std::uint32_t i) {
         expect(owner[i].get() == me, "an index belongs to one thread");
-        indices.release(*caches[static_cast<std::size_t>(me)], i, Links{this});
+        indices.release(caches[static_cast<std::size_t>(me)], i);
     }
     template <int N>
     void churn(int me) {

@@ -80,7 +80,7 @@ struct Suite : rl::test_suite<Suite<Threads>, Threads> {
         }
         ~Holder() { running->destroy(buffer.data()); }
     };
-    alignas(128) static inline std::array<std::byte, std::size_t{1} << 21> buffer;
+    alignas(128) static inline std::array<std::byte, scenario_bytes> buffer;
     Setting setting; // before the scenario, and after it
     Holder holder;
 

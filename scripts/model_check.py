@@ -37,7 +37,7 @@ BUILD = ROOT / "build" / "relacy"
 LEDGER = ROOT / "results" / "model_check"
 SURVIVORS = ROOT / "relacy" / "survivors.json"
 IMPL = ROOT / "impl" / "hotindex"
-MODELS = ["litmus", "pool", "epoch", "map", "slot", "index"]
+MODELS = ["litmus", "index_set", "pool", "epoch", "map", "slot", "index"]
 
 # Which model is asked first about the orders in a file. The others are asked about what survives.
 OWNERS = {
@@ -59,7 +59,11 @@ BUG_OWNERS = {
     "take_pinned": "epoch",
     "fill_taken": "epoch",
     "keep_for_ever": "epoch",
-    "pop_by_link": "pool",
+    "open_by_store": "pool",
+    "close_unowned": "pool",
+    "clear_blindly": "index_set",
+    "release_in_use": "slot",
+    "release_undated": "slot",
     "same_life": "slot",
     "any_life": "slot",
     "time_before_open": "slot",

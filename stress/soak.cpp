@@ -209,7 +209,6 @@ Outcome invariants(std::uint64_t seed) {
 Outcome pool(std::uint64_t seed) {
     struct Mark {
         explicit Mark(std::uint64_t v) : value(v) {}
-        std::uint64_t padding = 0; // where a free block keeps its link
         std::uint64_t value;
     };
     using Pool = MemoryPool<StressBackend, TinyTraits, Mark>;
@@ -222,7 +221,7 @@ Outcome pool(std::uint64_t seed) {
     for (std::size_t t = 0; t != threads; ++t)
         crew.emplace_back([&, t] {
             std::mt19937_64 random(seed * 31 + t);
-            typename Pool::Cache cache(static_cast<std::uint32_t>(t));
+            typename Pool::Cache cache;
             std::vector<std::pair<Mark*, std::uint64_t>> mine;
             schedule.enter(t);
             for (std::size_t i = 0; i != calls; ++i) {

@@ -96,7 +96,7 @@ class BasicLockFreeHotVectorIndex {
         using Owner = BasicLockFreeHotVectorIndex;
         explicit Local(Owner& o) : Local(o, o.next_hint()) {}
         Local(Owner& o, std::uint32_t hint)
-            : TableLocal<B, Traits, Local, Key, Directed>(o.pools_, hint), SlotLocal<B, Traits, Local, Entry>(o.slots_),
+            : TableLocal<B, Traits, Local, Key, Directed>(o.pools_), SlotLocal<B, Traits, Local, Entry>(o.slots_),
               tracker(hint), owner(&o) {}
         /// A thread takes part. Throws std::bad_alloc.
         void join() { SlotLocal<B, Traits, Local, Entry>::join(); }
@@ -104,8 +104,6 @@ class BasicLockFreeHotVectorIndex {
         void leave() noexcept {
             TableLocal<B, Traits, Local, Key, Directed>::leave();
             SlotLocal<B, Traits, Local, Entry>::leave();
-            owner->tracker_.leave(tracker);
-            owner->stats_.leave(stats);
             owner->tracker_.leave(tracker);
             owner->stats_.leave(stats);
             owner->departed_.take_over(net_vectors);
@@ -418,7 +416,10 @@ class BasicLockFreeHotVectorIndex {
     bool drain(const Handle& me) {
         domain_->drain(me);
         slots_.trim(Guard(me));
-        return domain_->drain(me);
+        const bool empty = domain_->drain(me);
+        me.local().flush_blocks();
+        pools_.trim();
+        return empty;
     }
     bool drain() { return drain(self()); }
 

@@ -1,11 +1,10 @@
-// Participants, the epoch domain, free lists and pools.
+// Participants and the epoch domain.
 #include "catch.hpp"
 
 #include <hotindex/backend/counting.hpp>
 #include <hotindex/backend/production.hpp>
 #include <hotindex/backend/traits.hpp>
 #include <hotindex/reclaim/epoch_domain.hpp>
-#include <hotindex/memory/memory_pool.hpp>
 #include <hotindex/reclaim/participants.hpp>
 
 #include <algorithm>
@@ -155,122 +154,6 @@ TEST_CASE("no reader ever sees a reclaimed object while threads come and go", "[
         delete shared.load();
     }
     CHECK(owner.reclaimed == made - 1);
-}
-
-namespace {
-struct Payload {
-    explicit Payload(int v) : value(v) {
-        if (v < 0)
-            throw std::runtime_error("negative");
-    }
-    int value;
-};
-} // namespace
-
-TEST_CASE("a pool reuses what was destroyed and grows by slabs", "[pool]") {
-    using Pool = MemoryPool<ProductionBackend, TinyTraits, Payload>;
-    Pool pool;
-    Pool::Cache cache(0);
-    std::vector<Payload*> live;
-    for (int i = 0; i != 20; ++i)
-        live.push_back(pool.make(cache, i));
-    CHECK(pool.stats().slabs == 10);
-    CHECK(std::set<Payload*>(live.begin(), live.end()).size() == 20);
-    for (int i = 0; i != 20; ++i)
-        CHECK(live[static_cast<std::size_t>(i)]->value == i);
-    for (Payload* p : live)
-        pool.destroy(cache, p);
-    for (int i = 0; i != 20; ++i)
-        live[static_cast<std::size_t>(i)] = pool.make(cache, i);
-    CHECK(pool.stats().slabs == 10);
-    for (Payload* p : live)
-        pool.destroy(cache, p);
-}
-
-TEST_CASE("a bounded pool refuses to grow and loses nothing", "[pool]") {
-    using Pool = MemoryPool<ProductionBackend, TinyTraits, Payload>;
-    Pool pool(4);
-    Pool::Cache cache(0);
-    std::vector<Payload*> live;
-    for (int i = 0; i != 4; ++i)
-        live.push_back(pool.make(cache, i));
-    CHECK_THROWS_AS(pool.make(cache, 4), std::bad_alloc);
-    pool.destroy(cache, live.back());
-    CHECK_THROWS_AS(pool.make(cache, -1), std::runtime_error); // the block goes back
-    live.back() = pool.make(cache, 5);
-    CHECK(live.back()->value == 5);
-    CHECK(pool.stats().blocks == 4);
-    for (Payload* p : live)
-        pool.destroy(cache, p);
-}
-
-TEST_CASE("a reserved pool needs no further memory", "[pool]") {
-    using Pool = MemoryPool<ProductionBackend, DefaultTraits, Payload>;
-    Pool pool;
-    Pool::Cache cache(0);
-    pool.reserve(cache, 1000);
-    const auto slabs = pool.stats().slabs;
-    CHECK(pool.stats().blocks >= 1000);
-    std::vector<Payload*> live;
-    for (int i = 0; i != 1000; ++i)
-        live.push_back(pool.make(cache, i));
-    CHECK(pool.stats().slabs == slabs);
-    for (Payload* p : live)
-        pool.destroy(cache, p);
-}
-
-TEST_CASE("blocks wander between threads and no block is handed out twice", "[pool][threads]") {
-    using Pool = MemoryPool<ProductionBackend, TinyTraits, std::atomic<int>>;
-    Pool pool;
-    std::atomic<bool> twice{false};
-    std::vector<std::thread> threads;
-    for (std::uint32_t t = 0; t != 4; ++t)
-        threads.emplace_back([&, t] {
-            Pool::Cache cache(t);
-            std::vector<std::atomic<int>*> live;
-            for (int i = 0; i != 5000; ++i) {
-                if (live.size() < 7 && i % 3 != 2) {
-                    live.push_back(pool.make(cache, 0));
-                    if (live.back()->fetch_add(1) != 0)
-                        twice = true;
-                } else if (!live.empty()) {
-                    if (live.back()->fetch_sub(1) != 1)
-                        twice = true;
-                    pool.destroy(cache, live.back());
-                    live.pop_back();
-                }
-            }
-            for (auto* p : live)
-                pool.destroy(cache, p);
-        });
-    for (auto& t : threads)
-        t.join();
-    CHECK_FALSE(twice);
-    CHECK(pool.stats().blocks < 200); // 4 threads x at most 7 live, caches and chains: not one block an operation
-}
-
-TEST_CASE("indices are handed out once, come back, and a failed preparation loses none", "[pool]") {
-    IndexPool<ProductionBackend, TinyTraits> indices(4);
-    IndexPool<ProductionBackend, TinyTraits>::Cache cache(0);
-    std::vector<std::uint32_t> next(4);
-    struct Links {
-        std::vector<std::uint32_t>* next;
-        std::uint32_t get(std::uint32_t i) const { return (*next)[i]; }
-        void set(std::uint32_t i, std::uint32_t n) const { (*next)[i] = n; }
-    } links{&next};
-    const auto nothing = [](std::uint32_t) {};
-    const auto refuse = [](std::uint32_t) { throw std::bad_alloc(); };
-    CHECK_THROWS_AS(indices.acquire(cache, links, refuse), std::bad_alloc);
-    for (std::uint32_t i = 0; i != 4; ++i)
-        CHECK(indices.acquire(cache, links, nothing) == i);
-    CHECK_THROWS_AS(indices.acquire(cache, links, nothing), std::bad_alloc);
-    for (std::uint32_t i = 0; i != 4; ++i)
-        indices.release(cache, i, links);
-    std::set<std::uint32_t> again;
-    for (int i = 0; i != 4; ++i)
-        again.insert(indices.acquire(cache, links, nothing));
-    CHECK(again == std::set<std::uint32_t>{0, 1, 2, 3});
-    CHECK(indices.high_water() == 4);
 }
 
 TEST_CASE("entering and leaving a read section writes the participant's own record only", "[reclaim][counting]") {

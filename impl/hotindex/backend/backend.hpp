@@ -26,6 +26,12 @@
 //   B::make<T>(args...), B::destroy(p)     one object; make throws std::bad_alloc
 //   B::construct_at<T>(memory, args...), B::destroy_at(p)   one object in memory of the caller's
 //   B::make_array<T>(n, init), B::destroy_array(p, n)   n objects, each constructed by `init(void* at)`
+//   B::make_zeroed_array<T>(n), B::destroy_zeroed_array(p, n)   n objects as T() makes them. Where T() writes zeroes
+//                                only, a large array is made of pages that the system hands out when they are touched,
+//                                so that making one in vain costs next to nothing. A T of more than 64 bytes must be
+//                                such a one, or leave its content open
+//   B::discard(p)                an object of such an array, which nobody uses: its memory may go back to the system,
+//                                and its content is what T() makes, or anything
 //   B::anchored<T>(in_place, args...)   a structure's domain, ->, * and close(): the structure's end begins
 //   B::verifies                  does this backend look at invariants? If so: B::newest(atomic), its value without an
 //                                operation, and B::verify(holds, "what"), which fails if it does not hold

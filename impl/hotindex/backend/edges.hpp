@@ -24,7 +24,7 @@ namespace hotindex {
     X(epoch_fence,          "store-load order between a pin, or an announced time, and the scan of an advance")          \
     X(index_set,            "a free number, with all uses of what it stands for before it was given back")               \
     X(index_set_summary,    "the numbers in a word, to whoever looks for some, or clears the word's bit")                \
-    X(pool_batch,           "a chain of free blocks or indices, with all uses before they were freed")                     \
+    X(pool_chunk,           "a chunk of slabs that was just allocated, to whoever opens one of them")                    \
     X(segment,              "a new segment of an array or of slots, initialised")                                           \
     X(bucket,               "a hash bucket's content: entries and blocks, initialised")                                  \
     X(bucket_freeze,        "the last content of a bucket to whoever moves it to the next table")                        \

@@ -21,7 +21,8 @@ namespace hotindex {
     X(take_pinned,            "the open bag of another participant is taken although that one is pinned")                \
     X(fill_taken,             "a participant fills its open bag although another thread is taking it")                   \
     X(clear_blindly,          "who finds a word of an index set empty clears its bit without another look")              \
-    X(pop_by_link,            "the depot pops one item by a CAS to the link that it read: ABA")                          \
+    X(open_by_store,          "a slab is opened by a store: two threads may have it")                                    \
+    X(close_unowned,          "a slab is closed although somebody has some of its blocks")                               \
     X(free_entry_at_once,     "NOEBR_ENTRY: an unlinked entry is used again without a grace period")                     \
     X(free_block_at_once,     "a replaced bucket block is used again without a grace period")                            \
     X(move_unfrozen,          "a bucket is moved while it can still be changed")                                         \

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <new>
 #include <thread>
 #include <unistd.h>
@@ -99,38 +100,78 @@ void AsymmetricFence::heavy() noexcept {
 }
 #endif
 
-#if defined(__linux__)
+// AddressSanitizer watches what operator new gives.
+#if defined(__SANITIZE_ADDRESS__)
+#define HOTINDEX_PAGES_FROM_NEW
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HOTINDEX_PAGES_FROM_NEW
+#endif
+#endif
+#if !defined(__linux__)
+#define HOTINDEX_PAGES_FROM_NEW
+#endif
+
+#ifdef HOTINDEX_PAGES_FROM_NEW
+void* PageMemory::allocate(std::size_t bytes, std::size_t alignment) {
+    return std::memset(::operator new(bytes, std::align_val_t{alignment}), 0, bytes);
+}
+void PageMemory::release(void* memory, std::size_t, std::size_t alignment) noexcept {
+    ::operator delete(memory, std::align_val_t{alignment});
+}
+void PageMemory::discard(void*, std::size_t) noexcept {}
+#else
+namespace {
+std::size_t page_bytes() noexcept {
+    static const auto bytes = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    return bytes;
+}
+std::size_t whole_pages(std::size_t bytes) noexcept {
+    return (bytes + page_bytes() - 1) / page_bytes() * page_bytes();
+}
+} // namespace
+
+void* PageMemory::allocate(std::size_t bytes, std::size_t alignment) {
+    bytes = whole_pages(bytes);
+    const std::size_t spare = alignment > page_bytes() ? alignment - page_bytes() : 0;
+    void* const mapped = mmap(nullptr, bytes + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED)
+        throw std::bad_alloc();
+    // What lies before and behind the aligned part goes back at once.
+    auto* const begin = static_cast<std::byte*>(mapped);
+    const std::size_t before = (alignment - reinterpret_cast<std::uintptr_t>(mapped) % alignment) % alignment;
+    if (before != 0)
+        (void)munmap(begin, before);
+    if (before != spare)
+        (void)munmap(begin + before + bytes, spare - before);
+    return begin + before;
+}
+void PageMemory::release(void* memory, std::size_t bytes, std::size_t) noexcept {
+    (void)munmap(memory, whole_pages(bytes));
+}
+void PageMemory::discard(void* memory, std::size_t bytes) noexcept {
+    const auto address = reinterpret_cast<std::uintptr_t>(memory);
+    const std::uintptr_t begin = whole_pages(address);
+    const std::uintptr_t end = (address + bytes) / page_bytes() * page_bytes();
+    // Advice: memory that the system keeps, because it is locked, say, is as it was.
+    if (begin < end)
+        (void)madvise(static_cast<std::byte*>(memory) + (begin - address), end - begin, MADV_DONTNEED);
+}
+#endif
+
 void* ArrayMemory::map(std::size_t bytes) {
     if (bytes > ~std::size_t{0} - 2 * huge_page)
         throw std::bad_alloc();
-    const std::size_t length = (bytes + huge_page - 1) / huge_page * huge_page;
-    // A page more than is needed holds the aligned part; the rest goes back at once.
-    void* const mapped =
-        mmap(nullptr, length + huge_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (mapped == MAP_FAILED)
-        throw std::bad_alloc();
-    auto* const begin = static_cast<std::byte*>(mapped);
-    const std::size_t before = (huge_page - reinterpret_cast<std::uintptr_t>(begin) % huge_page) % huge_page;
-    if (before != 0)
-        (void)munmap(begin, before);
-    (void)munmap(begin + before + length, huge_page - before);
-#if defined(MADV_HUGEPAGE)
-    (void)madvise(begin + before, length, MADV_HUGEPAGE); // advice: a kernel may decline
+    const std::size_t whole = whole_huge_pages(bytes);
+    void* const memory = PageMemory::allocate(whole, huge_page);
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    (void)madvise(memory, whole, MADV_HUGEPAGE); // advice: a kernel may decline
 #endif
-    return begin + before;
+    return memory;
 }
 
 void ArrayMemory::unmap(void* memory, std::size_t bytes) noexcept {
-    (void)munmap(memory, (bytes + huge_page - 1) / huge_page * huge_page);
+    PageMemory::release(memory, whole_huge_pages(bytes), huge_page);
 }
-#else
-void* ArrayMemory::map(std::size_t bytes) {
-    return ::operator new(bytes, std::align_val_t{huge_page});
-}
-
-void ArrayMemory::unmap(void* memory, std::size_t) noexcept {
-    ::operator delete(memory, std::align_val_t{huge_page});
-}
-#endif
 
 } // namespace hotindex

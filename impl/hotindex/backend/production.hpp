@@ -4,6 +4,7 @@
 #include <hotindex/backend/anchor.hpp>
 #include <hotindex/backend/backend.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -74,8 +75,24 @@ class ArrayMemory {
 
   private:
     static constexpr std::size_t huge_page = std::size_t{2} << 20;
+    static constexpr std::size_t whole_huge_pages(std::size_t bytes) noexcept {
+        return (bytes + huge_page - 1) / huge_page * huge_page;
+    }
     [[nodiscard]] static void* map(std::size_t bytes);
     static void unmap(void* memory, std::size_t bytes) noexcept;
+};
+
+/// Memory that is zero, and of which what was never touched costs nothing: large pieces come from the system directly
+/// and go back to it.
+class PageMemory {
+  public:
+    static constexpr std::size_t large = std::size_t{64} << 10;
+    /// Zeroed, `alignment` a power of two. `bytes`: at least `large`. Throws std::bad_alloc.
+    [[nodiscard]] static void* allocate(std::size_t bytes, std::size_t alignment);
+    /// As allocated.
+    static void release(void* memory, std::size_t bytes, std::size_t alignment) noexcept;
+    /// The whole pages in this range may go back to the system; their content is zero then, or what it was.
+    static void discard(void* memory, std::size_t bytes) noexcept;
 };
 
 struct ProductionBackend {
@@ -176,6 +193,35 @@ struct ProductionBackend {
         ::operator delete(static_cast<void*>(objects), alignment);
     }
 
+    template <class T>
+    [[nodiscard]] static T* make_zeroed_array(std::size_t n) {
+        if (!is_paged<T>(n))
+            return make_array<T>(n, [](void* at) { ::new (at) T(); });
+        if (n > std::size_t(-1) / 2 / sizeof(T))
+            throw std::bad_array_new_length();
+        void* const memory = PageMemory::allocate(n * sizeof(T), alignof(T));
+        T* const objects = ::new (memory) T();
+        // The zero pages are the other objects, if T() writes zeroes only.
+        if constexpr (sizeof(T) <= array_alignment) {
+            const auto* const bytes = static_cast<const unsigned char*>(memory);
+            if (std::any_of(bytes, bytes + sizeof(T), [](unsigned char byte) { return byte != 0; }))
+                for (std::size_t i = 1; i != n; ++i)
+                    ::new (static_cast<void*>(objects + i)) T();
+        }
+        return objects;
+    }
+    template <class T>
+    static void destroy_zeroed_array(T* objects, std::size_t n) noexcept {
+        if (!is_paged<T>(n))
+            return destroy_array(objects, n);
+        PageMemory::release(static_cast<void*>(objects), n * sizeof(T), alignof(T));
+    }
+    template <class T>
+    static void discard(T* object) noexcept {
+        static_assert(std::is_trivially_destructible_v<T>);
+        PageMemory::discard(static_cast<void*>(object), sizeof(T));
+    }
+
     /// A domain of its structure's, with the anchor by which threads that joined it know whether it still is there.
     template <class T>
     using anchored = Anchored<T>;
@@ -184,6 +230,13 @@ struct ProductionBackend {
         return std::chrono::duration_cast<std::chrono::milliseconds>(
                    std::chrono::system_clock::now().time_since_epoch())
             .count();
+    }
+
+  private:
+    /// Objects that need no destructor, enough of them.
+    template <class T>
+    [[nodiscard]] static constexpr bool is_paged(std::size_t n) noexcept {
+        return std::is_trivially_destructible_v<T> && n >= (PageMemory::large + sizeof(T) - 1) / sizeof(T);
     }
 };
 static_assert(Backend<ProductionBackend>);

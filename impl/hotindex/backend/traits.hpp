@@ -49,17 +49,31 @@ struct DefaultTraits {
     static constexpr std::size_t ready_bytes = std::size_t{64} << 10;
     /// Segments that a directory of segments begins with (a power of two).
     static constexpr std::uint32_t first_directory = 16;
-    /// Free blocks a thread keeps for itself; half of them move to or from the shared depot at once.
+    /// Free numbers of an IndexPool that a thread keeps for itself; half of them move to the shared set at once.
     static constexpr std::uint32_t cache_capacity = 64;
-    /// Cells of a depot: how many threads can exchange batches without meeting.
-    static constexpr std::uint32_t depot_cells = 32;
-    /// Blocks in a slab of a memory pool: what a pool grows by, and what one thread may hold unused.
-    static constexpr std::size_t slab_blocks = 256;
+    /// Free blocks of a MemoryPool that a thread keeps for itself, so that what a grace period gives back at once stays
+    /// with the thread; and their bytes, where blocks are large.
+    static constexpr std::uint32_t pool_cache = 256;
+    static constexpr std::size_t pool_cache_bytes = std::size_t{32} << 10;
+    /// Bytes of a slab of a memory pool: what a pool grows by, and what goes back to the system at once. Slabs of large
+    /// objects are larger.
+    static constexpr std::size_t slab_bytes = std::size_t{16} << 10;
+    /// Blocks in a slab at most.
+    static constexpr std::size_t slab_blocks = 4096;
+    /// Bytes and slabs (a power of two, at most 64) that are allocated at once, at most.
+    static constexpr std::size_t chunk_bytes = std::size_t{1} << 20;
+    static constexpr std::size_t chunk_slabs = 64;
+    /// Every slab is looked at in this many spills of caches, in more where a pool has many slabs; and the slabs that
+    /// one spill looks at, at most. A slab that was free at two looks is closed.
+    static constexpr std::uint32_t gives_per_look_around = 64;
+    static constexpr std::uint32_t most_slabs_per_look = 8;
     /// Fresh indices (slots, records) that a thread takes at once, so that neighbours in memory have one writer.
     /// Divides first_segment.
     static constexpr std::uint32_t fresh_indices = 16;
     /// Items in the first segment of a segmented array (a power of two); each further one doubles the total.
     static constexpr std::uint32_t first_segment = 256;
+    /// A segmented array has at most 2^index_bits items.
+    static constexpr std::uint32_t index_bits = 31;
     /// Numbers that share a word of an IndexSet (a power of two, at most 64).
     static constexpr std::uint32_t set_width = 64;
     /// Words that an IndexSet begins with on each level (a power of two).
@@ -110,10 +124,17 @@ struct TinyTraits {
     static constexpr std::size_t ready_bytes = 4096;
     static constexpr std::uint32_t first_directory = 1;
     static constexpr std::uint32_t cache_capacity = 2;
-    static constexpr std::uint32_t depot_cells = 1;
+    static constexpr std::uint32_t pool_cache = 2;
+    static constexpr std::size_t pool_cache_bytes = std::size_t{32} << 10;
+    static constexpr std::size_t slab_bytes = 1;
     static constexpr std::size_t slab_blocks = 2;
+    static constexpr std::size_t chunk_bytes = std::size_t{1} << 20;
+    static constexpr std::size_t chunk_slabs = 2;
+    static constexpr std::uint32_t gives_per_look_around = 1;
+    static constexpr std::uint32_t most_slabs_per_look = 1;
     static constexpr std::uint32_t fresh_indices = 1;
     static constexpr std::uint32_t first_segment = 2;
+    static constexpr std::uint32_t index_bits = 16;
     static constexpr std::uint32_t set_width = 2;
     static constexpr std::uint32_t set_first_words = 1;
     static constexpr std::size_t first_buckets = 1;

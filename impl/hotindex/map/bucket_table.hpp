@@ -112,17 +112,29 @@ struct TablePools {
     MemoryPool<B, Traits, TableEntry<B, Local, Key, Value>> entries;
     MemoryPool<B, Traits, bucket::Block<B, Local>> blocks;
     DepartedCounter<B> departed; ///< net_entries of participants that have left
+
+    [[nodiscard]] PoolStats stats() const { return entries.stats() += blocks.stats(); }
+    /// Gives memory back that nobody uses now.
+    void trim() noexcept {
+        entries.trim();
+        blocks.trim();
+    }
 };
 
 /// What each participant owns of a table; the domain's Local derives from it.
 template <class B, class Traits, class Local, class Key, class Value>
 struct TableLocal {
     using Pools = TablePools<B, Traits, Local, Key, Value>;
-    TableLocal(Pools& p, std::uint32_t hint) : pools(&p), entry_cache(hint), block_cache(hint), until_load_check(1u) {}
+    explicit TableLocal(Pools& p) : pools(&p), until_load_check(1u) {}
     /// The thread has gone: nothing of the table stays with this participant.
     void leave() noexcept {
-        // Here the pools take back what is in the caches.
+        flush_blocks();
         pools->departed.take_over(net_entries);
+    }
+    /// Gives back the free blocks that it keeps. Does not allocate.
+    void flush_blocks() noexcept {
+        pools->entries.flush(entry_cache);
+        pools->blocks.flush(block_cache);
     }
     Pools* pools;
     typename MemoryPool<B, Traits, TableEntry<B, Local, Key, Value>>::Cache entry_cache;
@@ -152,15 +164,14 @@ class BucketTable {
     BucketTable(const BucketTable&) = delete;
     BucketTable& operator=(const BucketTable&) = delete;
 
-    /// Destroys all entries. Nothing may be running, and the domain's limbo must have been reclaimed.
+    /// Destroys all entries, and the pools are to end. Nothing may be running, and the domain's limbo must have been
+    /// reclaimed.
     ~BucketTable() {
-        typename MemoryPool<B, Traits, Entry>::Cache entries(0);
-        typename MemoryPool<B, Traits, Block>::Cache blocks(0);
         // relaxed, here and below: destruction overlaps with nothing
         Table* const root = root_.load(B::relaxed());
         Table* const next = root->next.load(B::relaxed());
         for (std::size_t b = 0; b != root->size(); ++b)
-            visit_bucket(*root, b, [&](Entry& e) { pools_.entries.destroy(entries, &e); });
+            visit_bucket(*root, b, [&](Entry& e) { pools_.entries.destroy_last(&e); });
         for (Table* t : {root, next}) {
             if (t == nullptr)
                 continue;
@@ -170,7 +181,7 @@ class BucketTable {
                     continue; // its blocks were retired by the mover
                 for (Block* block = chain_of(w); block != nullptr;) {
                     Block* const rest = block->rest.get();
-                    pools_.blocks.destroy(blocks, block);
+                    pools_.blocks.destroy_last(block);
                     block = rest;
                 }
             }

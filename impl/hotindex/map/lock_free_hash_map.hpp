@@ -41,7 +41,7 @@ class LockFreeHashMap {
 
     struct Local : TableLocal<B, Traits, Local, Key, Cell> {
         using Owner = LockFreeHashMap;
-        explicit Local(Owner& owner) : TableLocal<B, Traits, Local, Key, Cell>(owner.pools_, owner.next_hint()) {}
+        explicit Local(Owner& owner) : TableLocal<B, Traits, Local, Key, Cell>(owner.pools_) {}
     };
 
   public:
@@ -50,7 +50,7 @@ class LockFreeHashMap {
 
     /// Room for `expected` entries without growth. Throws std::bad_alloc.
     explicit LockFreeHashMap(std::size_t expected = 0, Hash hash = Hash(), Equal equal = Equal())
-        : hash_(std::move(hash)), hints_(0u), domain_(std::in_place, *this),
+        : hash_(std::move(hash)), domain_(std::in_place, *this),
           table_(*domain_, pools_, expected, std::move(equal)) {}
     LockFreeHashMap(const LockFreeHashMap&) = delete;
     LockFreeHashMap& operator=(const LockFreeHashMap&) = delete;
@@ -235,10 +235,16 @@ class LockFreeHashMap {
     [[nodiscard]] std::size_t bucket_count() const { return bucket_count(self()); }
 
     [[nodiscard]] EpochStats epoch_stats() const { return domain_->stats(); }
-    [[nodiscard]] PoolStats pool_stats() const { return pools_.entries.stats(); }
-    /// Reclaims what can be reclaimed now; true if nothing is left in limbo. The caller holds no guard.
-    bool drain(const Handle& me) { return domain_->drain(me); }
-    bool drain() { return domain_->drain(self()); }
+    [[nodiscard]] PoolStats pool_stats() const { return pools_.stats(); }
+    /// Reclaims what can be reclaimed now, and gives memory back that nobody uses; true if nothing is left in limbo.
+    /// The caller holds no guard.
+    bool drain(const Handle& me) {
+        const bool empty = domain_->drain(me);
+        me.local().flush_blocks();
+        pools_.trim();
+        return empty;
+    }
+    bool drain() { return drain(self()); }
 
   private:
     using Table = BucketTable<B, Traits, Local, Key, Cell, Equal>;
@@ -285,11 +291,8 @@ class LockFreeHashMap {
         return mix(hash_(key));
     }
     [[nodiscard]] const Handle& self() const { return ThisThread<Domain>::handle(domain_); }
-    // relaxed: any spread of the numbers will do
-    [[nodiscard]] std::uint32_t next_hint() { return hints_.fetch_add(1, B::relaxed()); }
 
     [[no_unique_address]] Hash hash_;
-    typename B::template atomic<std::uint32_t> hints_;
     typename Table::Pools pools_;
     typename B::template anchored<Domain> domain_;
     Table table_;

@@ -2,7 +2,8 @@
 //
 // Segments of doubling size hang in a directory of fixed length; an element's place follows from its index by a bit
 // count. Invariant: a segment stays where it is from its CAS to the destruction. Linearization: growth at the CAS.
-// Progress: at() wait-free; grow_to() lock-free (a lost race frees the segment that was made in vain).
+// Progress: at() wait-free; grow_to() lock-free. Threads that meet at a border each make the segment, and all but one
+// give theirs back; nothing of it was touched, so that costs a system call where the segment is large.
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
@@ -29,13 +30,13 @@ struct Doubling {
     }
 };
 
-/// T: default-constructible, noexcept. First: elements of the first segment. Indices below 2^31.
+/// T: default-constructible, noexcept, all zeroes then. First: elements of the first segment. Indices below max_size.
 template <class B, class Traits, class T, std::uint32_t First = Traits::first_segment>
 class SegmentedArray {
     using Place = Doubling<First>;
 
   public:
-    static constexpr std::uint32_t max_size = std::uint32_t{1} << 31;
+    static constexpr std::uint32_t max_size = std::uint32_t{1} << Traits::index_bits;
 
     SegmentedArray() {
         for (auto& s : segments_)
@@ -46,7 +47,7 @@ class SegmentedArray {
     ~SegmentedArray() {
         for (std::uint32_t s = 0; s != segments_.size(); ++s)
             if (T* const segment = segments_[s].load(B::relaxed())) // relaxed: destruction overlaps with nothing
-                B::destroy_array(segment, Place::size(s));
+                B::destroy_zeroed_array(segment, Place::size(s));
     }
 
     /// The element, or nullptr where the array has not grown to.
@@ -66,12 +67,12 @@ class SegmentedArray {
         if (cell.load(B::relaxed()) != nullptr)
             return;
         const std::uint32_t n = Place::size(Place::segment_of(i));
-        T* const fresh = B::template make_array<T>(n, [](void* at) { B::template construct_at<T>(at); });
+        T* const fresh = B::template make_zeroed_array<T>(n);
         T* none = nullptr;
         // [segment] release-CAS; synchronizes-with the acquire-loads of segments_; publishes: the elements
         // relaxed on failure: the other thread's segment is read through the cell again
         if (!cell.compare_exchange_strong(none, fresh, B::release(edge::segment), B::relaxed()))
-            B::destroy_array(fresh, n);
+            B::destroy_zeroed_array(fresh, n);
     }
 
     /// Makes room for elements 0 to i. Throws std::bad_alloc; some of the room may have been made then.

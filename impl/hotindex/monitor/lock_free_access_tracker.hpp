@@ -60,12 +60,11 @@ class LockFreeAccessTracker {
 
     /// A record's words. In each the top 24 bits are the generation.
     struct Record {
-        Record() : count(0), last(0), state(0), created(0), next_free(0u) {}
+        Record() : count(0), last(0), state(0), created(0) {}
         Cell64 count;
         Cell64 last;    ///< milliseconds since the tracker's begin, plus 1; 0: never
         Cell64 state;   ///< live bit and tier
         Cell64 created; ///< milliseconds since the tracker's begin; no generation
-        typename B::template var<std::uint32_t> next_free;
     };
     static constexpr Word live_bit = 4;
     static constexpr Word tier_mask = 3;
@@ -82,7 +81,7 @@ class LockFreeAccessTracker {
     /// What each participant owns.
     class Local {
       public:
-        explicit Local(std::uint32_t hint) : cache_(hint), random_(Word{0x9E37'79B9'7F4A'7C15u} * (hint + 1)) {}
+        explicit Local(std::uint32_t hint) : random_(Word{0x9E37'79B9'7F4A'7C15u} * (hint + 1)) {}
 
       private:
         friend class LockFreeAccessTracker;
@@ -98,7 +97,7 @@ class LockFreeAccessTracker {
     /// A record for a new vector: no accesses, warm. Throws std::bad_alloc. `now`: milliseconds since 1970, here and
     /// below.
     [[nodiscard]] RecordId track(Local& local, std::int64_t now) {
-        const RecordId id = indices_.acquire(local.cache_, Links{this}, [this](RecordId i) { records_.grow_to(i); });
+        const RecordId id = indices_.acquire(local.cache_, [this](RecordId first) { records_.grow_to(first); });
         Record& r = records_.at(id);
         // relaxed, all: nobody else changes the words of a record that is not live but late write-backs of earlier
         // lives, which are lost here on purpose; readers get the new life through the store of state
@@ -119,8 +118,11 @@ class LockFreeAccessTracker {
         Word state = r.state.load(B::relaxed());
         while (!r.state.compare_exchange_weak(state, state & ~live_bit, B::relaxed(), B::relaxed())) {
         }
-        indices_.release(local.cache_, id, Links{this});
+        indices_.release(local.cache_, id);
     }
+
+    /// Gives back the free records that a participant keeps. Does not allocate.
+    void flush_records(Local& local) noexcept { indices_.flush(local.cache_); }
 
     /// Counts an access, exactly or sampled, as the options say. Writes the participant's own lines, and a record only
     /// when the cell holds another one.
@@ -154,6 +156,7 @@ class LockFreeAccessTracker {
     void leave(Local& local) noexcept {
         for (Pending& p : local.pending_)
             write_back(p);
+        indices_.flush(local.cache_);
     }
 
     /// `for_each_local(visit)` calls visit(const Local&) for every participant that has not left, here and below.
@@ -227,11 +230,6 @@ class LockFreeAccessTracker {
 
   private:
     using Records = SegmentedArray<B, Traits, Record>;
-    struct Links {
-        LockFreeAccessTracker* tracker;
-        std::uint32_t get(RecordId i) const { return tracker->records_.at(i).next_free.get(); }
-        void set(RecordId i, std::uint32_t next) const { tracker->records_.at(i).next_free.set(next); }
-    };
     struct Observed {
         Word state = 0; ///< not live unless set
         Word count = 0;
