@@ -35,6 +35,8 @@
 #include <memory>
 #include <new>
 #include <source_location>
+#include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -525,12 +527,20 @@ template <class Look>
 void stage(Look look) {
     staging.before_step = look;
 }
+/// Is this an operation of the function of that bare name?
+[[nodiscard]] inline bool within(const Site& site, std::string_view function) {
+    return bare_function(site.function) == function;
+}
 /// Holds the calling thread up until `holds()`, or until the others have had their turn often enough: a mutant that
 /// makes the condition fail must not be killed by the staging.
 template <class Condition>
 void hold_until(Condition holds, const std::source_location at = std::source_location::current()) {
-    for (int turns = 0; turns != 1000 && !holds(); ++turns)
+    for (int turns = 0; turns != 1000 && !holds(); ++turns) {
+        // Relacy takes a yield for a thread that waits for news, and does not show it values again that it saw before.
+        const rl::timestamp_t before = rl::ctx().threadx_->last_yield_;
         CheckerBackend::pause(at);
+        rl::ctx().threadx_->last_yield_ = before;
+    }
 }
 
 } // namespace hotindex::model

@@ -10,6 +10,7 @@
 namespace {
 using namespace hotindex;
 using model::expect;
+using model::hold_until;
 using model::Model;
 using B = model::CheckerBackend;
 
@@ -279,5 +280,61 @@ struct StalledReader : Stage<2> {
 };
 const Model<StalledReader> m10("stalled_reader", "a stalled reader keeps what it may see, and stops nobody",
                                {.full = 1000});
+
+/// As last_advance, but the reader pins only now: the last advance has to see that pin, when nothing but the fences
+/// tells of it. The reader looks at the node when everything that may free it has been done.
+struct PinnedBeforeLastAdvance : Stage<2> {
+    std::optional<Guard> writing;
+    bool holds = false;
+    bool collected = false;
+    PinnedBeforeLastAdvance() {
+        writing.emplace(handle(0));
+        domain.try_advance();
+    }
+    void thread(int i) {
+        if (i == 0) {
+            hold_until([this] { return holds; });
+            writing->retire(head.exchange(B::make<Node>(2), B::acq_rel(edge::unnamed)), &reclaim, sizeof(Node));
+            writing.reset();
+            domain.try_advance();
+            domain.try_advance();
+            const Guard collects(handle(0));
+            collected = true;
+        } else {
+            const Guard guard(handle(1));
+            const Node* const held = head.load(B::acquire(edge::unnamed));
+            holds = true;
+            hold_until([this] { return collected; });
+            expect(held->value.get() == 1, "the held node is whole");
+        }
+    }
+};
+const Model<PinnedBeforeLastAdvance> m13("pinned_before_last_advance",
+                                         "a pin is seen by the advances that come after it");
+
+/// As adopted_after_advance, but the last reader leaves, and the epoch advances, when the adopter is about to read it.
+struct AdoptedAtOnce : AdoptedAfterAdvance {
+    bool adopting = false;
+    bool left = false;
+    bool advanced = false;
+    AdoptedAtOnce() {
+        model::stage([this](const model::Site& site) {
+            if (model::current_thread() == 0 && site.named == edge::epoch_advance &&
+                model::within(site, "adopt_limbo") && !adopting) {
+                adopting = true;
+                hold_until([this] { return advanced; });
+            }
+        });
+    }
+    void thread(int i) {
+        if (i != 0)
+            hold_until([this, i] { return i == 1 ? adopting : left; });
+        AdoptedAfterAdvance::thread(i);
+        if (i != 0)
+            (i == 1 ? left : advanced) = true;
+    }
+    void after() { expect(adopting, "the window is where it was"); }
+};
+const Model<AdoptedAtOnce> m14("adopted_at_once", "whoever adopts limbo has heard of the last reader's end");
 
 } // namespace

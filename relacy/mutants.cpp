@@ -247,20 +247,22 @@ constexpr unsigned enough = 5;
 [[nodiscard]] double rate(const Verdict& v) {
     return v.kills == 0 ? 0 : static_cast<double>(v.kills) / static_cast<double>(v.tries);
 }
+/// Wider and wider until some scenario fails often enough; a wider stage knows better than the ones before it.
 void find_window(const std::vector<Scenario>& scenarios, const std::vector<std::size_t>& order, Verdict& verdict) {
-    Verdict best{};
+    verdict.fate = Verdict::Fate::survived;
     for (const Search& how :
-         {Search{Search::Kind::random, 0, 100, 1}, Search{Search::Kind::random, 0, window_executions, 1},
-          Search{Search::Kind::bounded, 1, window_executions, 1},
+         {Search{Search::Kind::random, 0, 100, 1}, Search{Search::Kind::random, 0, 500, 1},
+          Search{Search::Kind::random, 0, window_executions, 1}, Search{Search::Kind::bounded, 1, window_executions, 1},
           Search{Search::Kind::bounded, 2, window_executions, 1}}) {
-        if (best.kills == enough || (best.kills != 0 && how.kind != Search::Kind::random))
-            break;
+        if (verdict.kills == enough || (verdict.kills != 0 && how.kind != Search::Kind::random))
+            return;
+        Verdict best{};
         for (const std::size_t i : order)
             if (const Verdict v = try_window(scenarios, i, how); rate(v) > rate(best))
-                verdict = best = v; // at once: whatever comes next may end this process
+                best = v;
+        if (best.kills != 0)
+            verdict = best;
     }
-    if (best.kills == 0)
-        verdict.fate = Verdict::Fate::survived;
 }
 
 } // namespace

@@ -225,10 +225,13 @@ int main(int argc, char** argv) {
     Report report(options.report);
     if (options.mutate)
         return run_mutants(scenarios(), options.mutants, report);
-    if (!options.mutant.empty() && !apply_mutant(scenarios(), options.mutant))
-        usage_error(fmt::format("--mutant {}: no scenario here meets such an order, and no bug has that name; "
-                                "results/model_check/ledger.md has the names",
-                                options.mutant));
+    if (!options.mutant.empty() && !apply_mutant(scenarios(), options.mutant)) {
+        fmt::print(stderr,
+                   "--mutant {}: no scenario here meets such an order, and no bug has that name; "
+                   "results/model_check/ledger.md has the names\n",
+                   options.mutant);
+        return 4; // another model may meet it
+    }
     if (!options.replay.empty())
         return replay(chosen, options);
     return run_models(chosen, options, report, argv[0]);
