@@ -310,7 +310,7 @@ struct PinnedBeforeLastAdvance : Stage<2> {
     }
 };
 const Model<PinnedBeforeLastAdvance> m13("pinned_before_last_advance",
-                                         "a pin is seen by the advances that come after it");
+                                         "a pin is seen by the advances that come after it", model::staged);
 
 /// As adopted_after_advance, but the last reader leaves, and the epoch advances, when the adopter is about to read it.
 struct AdoptedAtOnce : AdoptedAfterAdvance {
@@ -335,6 +335,7 @@ struct AdoptedAtOnce : AdoptedAfterAdvance {
     }
     void after() { expect(adopting, "the window is where it was"); }
 };
-const Model<AdoptedAtOnce> m14("adopted_at_once", "whoever adopts limbo has heard of the last reader's end");
+const Model<AdoptedAtOnce> m14("adopted_at_once", "whoever adopts limbo has heard of the last reader's end",
+                               model::staged);
 
 } // namespace

@@ -45,9 +45,9 @@ struct StopsAfterStamp : Scripted<S, Traits> {
 constexpr Script add_then_get{{add(a, 1)}, {{{add(a, 2)}, {get(a), search()}, {}}}};
 constexpr Script remove_then_contains{{add(a, 1)}, {{{remove(a)}, {contains(a), search()}, {}}}};
 const Model<StopsAfterStamp<add_then_get, edge::slot_birth>>
-    birth_found("birth_found", "whoever finds a birth's stamp has a clock that shows it");
+    birth_found("birth_found", "whoever finds a birth's stamp has a clock that shows it", model::staged);
 const Model<StopsAfterStamp<remove_then_contains, edge::slot_death>>
-    death_found("death_found", "whoever finds a death's stamp has a clock that shows it");
+    death_found("death_found", "whoever finds a death's stamp has a clock that shows it", model::staged);
 
 /// Both threads stamp the same update. The first one is held up before its tick until the second one has made its own,
 /// and that one before it writes its stamp until the first one has.
@@ -77,9 +77,11 @@ struct OvertakenAtStamp : StopsAfterStamp<S, E> {
     }
 };
 const Model<OvertakenAtStamp<add_then_get, edge::slot_birth>>
-    birth_overtaken("birth_overtaken", "who comes late with a birth's stamp has a clock that shows the one it finds");
+    birth_overtaken("birth_overtaken", "who comes late with a birth's stamp has a clock that shows the one it finds",
+                    model::staged);
 const Model<OvertakenAtStamp<remove_then_contains, edge::slot_death>>
-    death_overtaken("death_overtaken", "who comes late with a death's stamp has a clock that shows the one it finds");
+    death_overtaken("death_overtaken", "who comes late with a death's stamp has a clock that shows the one it finds",
+                    model::staged);
 
 /// Both threads are about to call the same version linked, and the second one finds it stamped.
 struct OvertakenAtLink : StopsAfterStamp<add_then_get, edge::slot_birth> {
@@ -101,7 +103,8 @@ struct OvertakenAtLink : StopsAfterStamp<add_then_get, edge::slot_birth> {
             second = finished = true;
     }
 };
-const Model<OvertakenAtLink> link_overtaken("link_overtaken", "who finds a version stamped has a clock that shows it");
+const Model<OvertakenAtLink> link_overtaken("link_overtaken", "who finds a version stamped has a clock that shows it",
+                                            model::staged);
 
 /// The first thread stops for good before its tick, as far as the second one can tell.
 template <const Script& S>
@@ -129,10 +132,10 @@ struct UnstampedMeanwhile : Scripted<S, RoomyTraits> {
 };
 constexpr Script add_then_searches{{add(a, 1)}, {{{add(a, 2)}, {search(), search()}, {}}}};
 const Model<UnstampedMeanwhile<add_then_searches>>
-    birth_helped("birth_helped", "a search that stamps a version knows what it was linked to");
+    birth_helped("birth_helped", "a search that stamps a version knows what it was linked to", model::staged);
 constexpr Script remove_then_searches{{add(a, 1)}, {{{remove(a)}, {search(), search(), get(a)}, {}}}};
 const Model<UnstampedMeanwhile<remove_then_searches>>
-    death_helped("death_helped", "what a search that stamped the removal misses, get misses too");
+    death_helped("death_helped", "what a search that stamped the removal misses, get misses too", model::staged);
 
 /// An update, a search that sees it, and another update, one after the other. Nothing but the clock tells the last one.
 constexpr Script three_in_turn{{add(a, 1), add(b, 1)}, {{{add(a, 2)}, {add(b, 2), get(a)}, {search()}}}};
@@ -145,7 +148,8 @@ struct UpdatesInTurn : StopsAfterStamp<three_in_turn, edge::slot_birth, WideTrai
         finished = finished || i == 1;
     }
 };
-const Model<UpdatesInTurn> updates_in_turn("updates_in_turn", "an update sees what was stamped before it");
+const Model<UpdatesInTurn> updates_in_turn("updates_in_turn", "an update sees what was stamped before it",
+                                           model::staged);
 
 /// A snapshot that is taken between the tick of a removal and its stamp.
 struct SnapshotDuringStamp : Stage<RoomyTraits> {
@@ -181,7 +185,7 @@ struct SnapshotDuringStamp : Stage<RoomyTraits> {
     }
 };
 const Model<SnapshotDuringStamp> snapshot_during_stamp("snapshot_during_stamp",
-                                                       "a removal has its time when the clock has");
+                                                       "a removal has its time when the clock has", model::staged);
 
 /// What the mark of a removal publishes besides the slot: that the slot's predecessor is settled. The version that is
 /// removed was published and linked by a thread that stopped before its stamp; the remover finishes it and marks it.
@@ -238,6 +242,6 @@ struct SettledBeforeMark : Stage<WideTraits> {
 };
 const Model<SettledBeforeMark>
     settled_before_mark("settled_before_mark",
-                        "who buries for a remover knows that the victim's predecessor is settled");
+                        "who buries for a remover knows that the victim's predecessor is settled", model::staged);
 
 } // namespace

@@ -311,7 +311,8 @@ struct SeenAfterGrowth : CountDuringGrowth {
         expect(looking, "the window is where it was");
     }
 };
-const Model<SeenAfterGrowth> seen_after_growth("seen_after_growth", "a table that has just become the root is whole");
+const Model<SeenAfterGrowth> seen_after_growth("seen_after_growth", "a table that has just become the root is whole",
+                                               model::staged);
 
 struct VisitedAfterGrowth : SeenAfterGrowth {
     void thread(int i) {
@@ -323,8 +324,8 @@ struct VisitedAfterGrowth : SeenAfterGrowth {
         expect(looking, "the window is where it was");
     }
 };
-const Model<VisitedAfterGrowth> visited_after_growth("visited_after_growth",
-                                                     "for_each in a table that has just become the root");
+const Model<VisitedAfterGrowth>
+    visited_after_growth("visited_after_growth", "for_each in a table that has just become the root", model::staged);
 
 /// A thread ends with blocks in its caches and limbo; another one takes over its record and goes on.
 struct HandOver {

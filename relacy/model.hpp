@@ -28,6 +28,9 @@ struct Effort {
     std::uint64_t full = 0;         ///< executions after which a search without any bound on preemptions stops
 };
 
+/// Of a scenario that holds threads up in one window: a few schedules are all there are.
+inline constexpr Effort staged{.bounded = 4000, .random = 4000};
+
 /// What a scenario's search has to end with. A scenario that must fail shows that the checker sees what it should.
 enum class Expected : std::uint8_t { passes, fails };
 

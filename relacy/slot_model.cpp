@@ -250,8 +250,8 @@ struct DecidedMeanwhile : Stage {
         Stage::after();
     }
 };
-const Model<DecidedMeanwhile> decided_meanwhile("decided_meanwhile",
-                                                "a search sees all that lived at the time decided for it");
+const Model<DecidedMeanwhile>
+    decided_meanwhile("decided_meanwhile", "a search sees all that lived at the time decided for it", model::staged);
 
 /// What died after the search read the clock is used again, because another thread has decided for a later time.
 struct DecidedAfterDeath : DecidedMeanwhile {
@@ -271,7 +271,8 @@ struct DecidedAfterDeath : DecidedMeanwhile {
     }
 };
 const Model<DecidedAfterDeath> decided_after_death("decided_after_death",
-                                                   "a search takes the time that another thread decided for it");
+                                                   "a search takes the time that another thread decided for it",
+                                                   model::staged);
 
 /// Whoever meets the open announcement has not heard of the update that its thread made just before.
 struct OwnBirthDecided : DecidedMeanwhile {
@@ -288,7 +289,7 @@ struct OwnBirthDecided : DecidedMeanwhile {
     }
 };
 const Model<OwnBirthDecided> own_birth_decided("own_birth_decided",
-                                               "an open announcement tells what its thread did before");
+                                               "an open announcement tells what its thread did before", model::staged);
 
 /// A decision for the first announcement comes when the second one is open.
 struct LateDecision : Stage {
@@ -323,8 +324,8 @@ struct LateDecision : Stage {
         Stage::after();
     }
 };
-const Model<LateDecision> late_decision("late_decision",
-                                        "a late decision is for the announcement that it was made for");
+const Model<LateDecision> late_decision("late_decision", "a late decision is for the announcement that it was made for",
+                                        model::staged);
 
 /// The searcher has read the clock to stamp a birth. Before it writes the stamp, the slot is in the next life, and not
 /// yet stamped there.
@@ -373,7 +374,8 @@ struct SecondBirth : Stage {
         Stage::after();
     }
 };
-const Model<SecondBirth> second_birth("second_birth", "a birth is stamped for the life that it was seen in");
+const Model<SecondBirth> second_birth("second_birth", "a birth is stamped for the life that it was seen in",
+                                      model::staged);
 
 /// The searcher finds a removal that is not stamped, and stops before it helps. Then it is over, and so is the life.
 struct LifeOver : Stage {
@@ -415,6 +417,7 @@ struct LifeOver : Stage {
         Stage::after();
     }
 };
-const Model<LifeOver> life_over("life_over", "a search is not misled by the death of the slot's next life");
+const Model<LifeOver> life_over("life_over", "a search is not misled by the death of the slot's next life",
+                                model::staged);
 
 } // namespace

@@ -24,8 +24,8 @@ depends on time: every search ends by executions.
 
 examples:
   scripts/model_check                        every scenario, bounded and random search (in scripts/test)
-  scripts/model_check --deep                 more preemptions and no bound at all, 200,000 executions a search: hours
-  scripts/model_check --deep --executions 20000     the same in about half an hour on 2 cores
+  scripts/model_check --deep                 more preemptions and no bound at all, 200,000 executions a search: an hour or two
+  scripts/model_check --deep --executions 20000     the same in a few minutes
   scripts/model_check --mutate               weaken orders, plant bugs: half a minute; writes results/model_check
   scripts/model_check --mutate --find-windows       first find windows for mutants that have none, or do not die there
   scripts/model_check --mutate --mutant pin  only mutants whose name contains the text; writes nothing
