@@ -14,6 +14,7 @@ namespace {
 using namespace hotindex;
 using model::expect;
 using model::History;
+using model::hold_until;
 using model::Model;
 using B = model::CheckerBackend;
 
@@ -286,6 +287,45 @@ struct CountDuringGrowth {
     }
 };
 const Model<CountDuringGrowth> count_during_growth("count_during_growth", "bucket_count beside growth");
+
+/// Pinned before the table grows, and looks at the root after that, with nothing but the root to tell of it.
+struct SeenAfterGrowth : CountDuringGrowth {
+    bool looking = false;
+    bool grown = false;
+    SeenAfterGrowth() {
+        model::stage([this](const model::Site& site) {
+            if (model::current_thread() == 1 && site.named == edge::table_root && !looking) {
+                looking = true;
+                hold_until([this] { return grown; });
+            }
+        });
+    }
+    void thread(int i) {
+        if (i == 0) {
+            hold_until([this] { return looking; });
+            CountDuringGrowth::thread(0);
+            grown = true;
+            return;
+        }
+        expect(map.bucket_count(*handles[1]) <= 4, "a table's size is read from a table that is there");
+        expect(looking, "the window is where it was");
+    }
+};
+const Model<SeenAfterGrowth> seen_after_growth("seen_after_growth", "a table that has just become the root is whole",
+                                               model::staged);
+
+struct VisitedAfterGrowth : SeenAfterGrowth {
+    void thread(int i) {
+        if (i == 0)
+            return SeenAfterGrowth::thread(0);
+        int first = 0;
+        map.for_each(*handles[1], [&first](int key, int) { first += key == 1 ? 1 : 0; });
+        expect(first == 1, "what is there throughout is visited exactly once");
+        expect(looking, "the window is where it was");
+    }
+};
+const Model<VisitedAfterGrowth>
+    visited_after_growth("visited_after_growth", "for_each in a table that has just become the root", model::staged);
 
 /// A thread ends with blocks in its caches and limbo; another one takes over its record and goes on.
 struct HandOver {

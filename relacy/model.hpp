@@ -28,6 +28,9 @@ struct Effort {
     std::uint64_t full = 0;         ///< executions after which a search without any bound on preemptions stops
 };
 
+/// Of a scenario that holds threads up in one window: a few schedules are all there are.
+inline constexpr Effort staged{.bounded = 4000, .random = 4000};
+
 /// The runner has room for a scenario of this size.
 inline constexpr std::size_t scenario_bytes = std::size_t{1} << 21;
 

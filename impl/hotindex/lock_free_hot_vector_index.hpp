@@ -267,7 +267,8 @@ class BasicLockFreeHotVectorIndex {
             if (!B::planted(bug::remove_unfinished))
                 slots_.finish(old, !B::planted(bug::supersede_unsettled)); // X4
             // [entry_current] release-CAS; synchronizes-with the acquire-loads of current; publishes: that the slot is
-            // settled. It continues the release sequence of the slot's publication
+            // stamped and its predecessor settled. Who buries it for this thread uses its slot again, and a search that
+            // still found the predecessor linked to it would ask the next life there
             // [entry_current] acquire on failure: the slot found is finished next
             if (e->value.current.compare_exchange_strong(old, old | removed_mark, B::release(edge::entry_current),
                                                          B::acquire(edge::entry_current)))
