@@ -31,6 +31,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <new>
 #include <source_location>
@@ -56,8 +57,13 @@ struct Bugs {
 };
 extern constinit Bugs bugs;
 
-/// Where the operation that play_until() plays stops.
-inline constinit edge stop_before = edge::unnamed;
+/// What the scenario of the running execution has staged; cleared at its start.
+struct Staging {
+    edge stop_before = edge::unnamed;             ///< where the operation that play_until() plays stops
+    std::function<void(const Site&)> before_step; ///< see stage()
+    bool threads_run = false;                     ///< construction is over, and after() has not begun
+};
+extern Staging staging;
 struct Stopped {};
 
 [[nodiscard]] inline int current_thread() {
@@ -236,9 +242,11 @@ struct CheckerBackend {
 
       private:
         void begin(order o, Operation operation) const {
-            if (o.site->named == stop_before && stop_before != edge::unnamed)
+            if (o.site->named == staging.stop_before && staging.stop_before != edge::unnamed)
                 throw Stopped();
             o.site->operation = operation;
+            if (staging.before_step && staging.threads_run)
+                staging.before_step(*o.site);
             life_.read(*o.site, "an atomic operation races with the object's construction or destruction");
         }
         template <bool Weak>
@@ -501,17 +509,23 @@ static_assert(Backend<CheckerBackend>);
 /// ever: a way to stage a window. In a scenario's constructor; the work releases what it holds on the way out.
 template <class Work>
 void play_until(edge e, Work work, const std::source_location at = std::source_location::current()) {
-    stop_before = e;
+    staging.stop_before = e;
     bool stopped = false;
     try {
         work();
     } catch (const Stopped&) {
         stopped = true;
     }
-    stop_before = edge::unnamed;
+    staging.stop_before = edge::unnamed;
     expect(stopped, "play_until() comes to that edge", at);
 }
 
+/// Calls `look(site)` before each atomic operation of the threads: to stage a window in the middle of an operation, by
+/// hold_until(). In a scenario's constructor. What it notes goes into plain members, which order nothing.
+template <class Look>
+void stage(Look look) {
+    staging.before_step = look;
+}
 /// Holds the calling thread up until `holds()`, or until the others have had their turn often enough: a mutant that
 /// makes the condition fail must not be killed by the staging.
 template <class Condition>

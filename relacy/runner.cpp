@@ -24,6 +24,7 @@
 namespace hotindex::model {
 
 FenceClocks fence_clocks;
+Staging staging;
 constinit Bugs bugs;
 Arena arena;
 
@@ -61,6 +62,7 @@ struct Suite : rl::test_suite<Suite<Threads>, Threads> {
                 disabled = 1;
             arena.reset();
             fence_clocks = {};
+            staging = {};
             trace.clear();
             trace.on = shows_last && executions + 1 == most_executions;
         }
@@ -77,6 +79,7 @@ struct Suite : rl::test_suite<Suite<Threads>, Threads> {
                 rl::ctx().rl_until("as many executions as asked for", RL_INFO);
             running->construct(buffer.data());
             trace.threads_start();
+            staging.threads_run = true;
         }
         ~Holder() { running->destroy(buffer.data()); }
     };
@@ -86,6 +89,7 @@ struct Suite : rl::test_suite<Suite<Threads>, Threads> {
 
     void thread(unsigned i) { running->thread(buffer.data(), static_cast<int>(i)); }
     void after() {
+        staging.threads_run = false;
         running->after(buffer.data());
         ++executions;
     }

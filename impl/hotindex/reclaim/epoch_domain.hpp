@@ -6,7 +6,7 @@
 // e to e + 1 only when no record is pinned at another epoch than e. An object retired by a thread that is pinned at e
 // is freed by a thread that has seen e + 3.
 // By whom: whoever comes by. A retirer fills a bag and hands it over (see Limbo); for each bag that a thread hands over
-// it empties up to bags_per_pass others, whosever they were. Nothing of that is done while pinned.
+// it empties some others, whosever they were. Nothing of that is done while pinned.
 //
 // Why e + 3. While the retirer is pinned at e, the epoch is e or e + 1, so a reader that still holds the object is
 // pinned at e + 1 at most. It does not keep the epoch from becoming e + 2, but from becoming e + 3. And a thread that
@@ -40,8 +40,8 @@
 // `between` is what a thread retires from one try to advance to the next (retires_per_advance or bytes_per_advance,
 // and one operation); `held` is what all threads retire while an operation stands still that is pinned. (Each try
 // advances the epoch unless somebody is pinned at an earlier one.) What was retired while one stood still goes when it
-// has gone on, faster than it came: each bag handed over empties bags_per_pass others. What refuses to be reclaimed is
-// counted apart (kept_objects). Records of those that have left count for nothing.
+// has gone on, faster than it came: each bag handed over empties two others or more (bags_per_pass, but not those whose
+// set is that of a young epoch at the moment: L2). What refuses to be reclaimed is counted apart (kept_objects). Records of those that have left count for nothing.
 //
 // An object may be in use in ways that the domain knows nothing of: then `reclaim` refuses, and is asked again: one
 // such bag for each bag handed over. Whoever asks is behind a heavy fence that came after the retirement: the one of
