@@ -1,6 +1,7 @@
 #include <hotindex/backend/production.hpp>
 
 #include <cstdlib>
+#include <thread>
 #include <unistd.h>
 
 #if defined(__linux__)
@@ -40,6 +41,10 @@ void AsymmetricFence::heavy() noexcept {
 // Constant initialisation first gives false, which is sound: the light half is then a full fence. A domain that was
 // used before this line ran has used full fences on its light side, which any heavy half pairs with.
 const bool AsymmetricFence::asymmetric_ = AsymmetricFence::detect();
+
+void ProductionBackend::yield() noexcept {
+    std::this_thread::yield();
+}
 
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
 void ArrayMemory::prefer_huge_pages(void* memory, std::size_t bytes) noexcept {

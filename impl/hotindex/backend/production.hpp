@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <memory>
 #include <new>
-#include <thread>
 #include <utility>
 
 #if defined(__x86_64__) || defined(__i386__)
@@ -130,7 +129,7 @@ struct ProductionBackend {
 #endif
     }
 
-    static void yield() noexcept { std::this_thread::yield(); }
+    static void yield() noexcept;
 
     template <class T, class... Args>
     [[nodiscard]] static T* make(Args&&... args) {
