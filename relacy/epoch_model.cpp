@@ -7,22 +7,28 @@
 
 #include <array>
 #include <optional>
+#include <string_view>
 
 namespace {
 using namespace hotindex;
+using model::Effort;
 using model::expect;
 using model::hold_until;
 using model::Model;
 using B = model::CheckerBackend;
+
+/// A domain is large and slow to make, so each scenario is small and stages its window.
+constexpr Effort few{.bounded = 5'000, .random = 5'000};
 
 /// Every retired object is a bag of its own, and the epoch advances only where a scenario says so.
 struct OneByOne : TinyTraits {
     static constexpr std::uint32_t retires_per_advance = 100;
     static constexpr std::uint64_t bag_objects = 1;
 };
-/// Bags stay open until somebody asks for them.
+/// Bags stay open until somebody asks for them, or retires something heavy.
 struct StaysOpen : OneByOne {
     static constexpr std::uint64_t bag_objects = 100;
+    static constexpr std::uint64_t idle_epochs = 0;
 };
 
 /// A domain, a handle for each thread, and a shared pointer to a node.
@@ -74,10 +80,12 @@ struct Stage {
         // the model's own edge, borrowed from the map: publishes the node
         return head.exchange(B::make<Node>(value), B::acq_rel(edge::unnamed));
     }
-    void replace(int thread, int value) {
+    void replace(int thread, int value, std::uint32_t weight = 1) {
         const Guard guard(handle(thread));
-        guard.retire(swing(value), &Node::reclaim, sizeof(Node));
+        guard.retire(swing(value), &Node::reclaim, sizeof(Node), weight);
     }
+    /// Tries to advance, and takes the bag of somebody who rests.
+    void replace_and_take(int thread, int value) { replace(thread, value, Traits::retires_per_advance); }
     void read(int thread) {
         const Guard guard(handle(thread));
         expect(head.load(B::acquire(edge::unnamed))->value.get() >= 1, "a node holds what was written into it");
@@ -104,7 +112,7 @@ struct ReadAgainstReplace : Stage<TinyTraits, 2> {
     }
     void after() { everything_goes(1); }
 };
-const Model<ReadAgainstReplace> m1("read_against_replace", "a node outlives the guard that saw it");
+const Model<ReadAgainstReplace> m1("read_against_replace", "a node outlives the guard that saw it", few);
 
 struct TwoWriters : Stage<TinyTraits, 2> {
     void thread(int i) {
@@ -113,7 +121,7 @@ struct TwoWriters : Stage<TinyTraits, 2> {
     }
     void after() { everything_goes(0); }
 };
-const Model<TwoWriters> m2("two_writers", "a node that another thread made is retired once and destroyed once");
+const Model<TwoWriters> m2("two_writers", "a node that another thread made is retired once and destroyed once", few);
 
 /// A third thread advances, so that the thread that frees has not seen the readers itself.
 struct AdvancedByAnother : Stage<OneByOne, 3> {
@@ -129,7 +137,7 @@ struct AdvancedByAnother : Stage<OneByOne, 3> {
     }
 };
 const Model<AdvancedByAnother> m3("advanced_by_another",
-                                  "what one thread frees was over for readers that a third one saw leave");
+                                  "what one thread frees was over for readers that a third one saw leave", few);
 
 /// Up to just before the race: retired at 3, the epoch is 5, a reader pinned at 4 holds the node.
 struct LastAdvance : Stage<OneByOne, 3> {
@@ -155,7 +163,7 @@ struct LastAdvance : Stage<OneByOne, 3> {
         }
     }
 };
-const Model<LastAdvance> m4("last_advance", "the last advance comes after the reader's unpin, for whoever frees");
+const Model<LastAdvance> m4("last_advance", "the last advance comes after the reader's unpin, for whoever frees", few);
 
 /// As above, but the reader pins again: the scan may see the new pin instead of the unpin.
 struct LastAdvanceRepinned : LastAdvance {
@@ -168,7 +176,7 @@ struct LastAdvanceRepinned : LastAdvance {
     }
 };
 const Model<LastAdvanceRepinned> m5("last_advance_repinned",
-                                    "a scan that sees the next pin has seen the reads before it");
+                                    "a scan that sees the next pin has seen the reads before it", few);
 
 /// As above, but the reader leaves: the scan does not look at its record any more.
 struct LastAdvanceLeft : LastAdvance {
@@ -181,7 +189,7 @@ struct LastAdvanceLeft : LastAdvance {
     }
 };
 const Model<LastAdvanceLeft> m6("last_advance_left",
-                                "a scan that passes over who has left knows that its reads are over");
+                                "a scan that passes over who has left knows that its reads are over", few);
 
 /// A retirer whose announced epoch lags by two: were that its bag's epoch, one advance would do to free what a reader
 /// of the present epoch holds.
@@ -212,7 +220,7 @@ struct LateAnnouncement : Stage<OneByOne, 3> {
         }
     }
 };
-const Model<LateAnnouncement> m7("late_announcement", "an announced epoch is the present one or the one before");
+const Model<LateAnnouncement> m7("late_announcement", "an announced epoch is the present one or the one before", few);
 
 /// A reader that pins when two advances have seen the retirer leave must not find the node any more.
 struct LateReader : Stage<OneByOne, 3> {
@@ -242,7 +250,7 @@ struct LateReader : Stage<OneByOne, 3> {
         }
     }
 };
-const Model<LateReader> m8("late_reader", "who pins two epochs later does not find what was retired");
+const Model<LateReader> m8("late_reader", "who pins two epochs later does not find what was retired", few);
 
 /// A reader looks at the node once everything that is to free it has been done. If the advances missed its pin, or its
 /// own look missed the replacement, the node is gone.
@@ -265,7 +273,7 @@ struct HeldAcrossAdvances : Stage<OneByOne, 2> {
         }
     }
 };
-const Model<HeldAcrossAdvances> m9("held_across_advances", "a pin is seen by the advances that come after it");
+const Model<HeldAcrossAdvances> m9("held_across_advances", "a pin is seen by the advances that come after it", few);
 
 /// A reader that never leaves stops the epoch, not the others.
 struct StalledReader : Stage<TinyTraits, 2> {
@@ -292,7 +300,7 @@ struct StalledReader : Stage<TinyTraits, 2> {
     }
 };
 const Model<StalledReader> m10("stalled_reader", "a stalled reader keeps what it may see, and stops nobody",
-                               {.full = 1000});
+                               {.bounded = 5'000, .random = 5'000, .full = 1000});
 
 // ---- bags
 // -------------------------------------------------------------------------------------------------------
@@ -319,7 +327,7 @@ struct YoungBag : Stage<OneByOne, 3> {
     }
     void after() { everything_goes(0); }
 };
-const Model<YoungBag> m11("young_bag", "a bag's own epoch decides, not the set that it lies in");
+const Model<YoungBag> m11("young_bag", "a bag's own epoch decides, not the set that it lies in", few);
 
 /// A node refuses while it is busy, and is asked again by whoever comes by.
 struct Refused : Stage<OneByOne, 2> {
@@ -340,7 +348,7 @@ struct Refused : Stage<OneByOne, 2> {
     }
     void after() { everything_goes(1); }
 };
-const Model<Refused> m12("refused", "what refused is asked again, by anybody");
+const Model<Refused> m12("refused", "what refused is asked again, by anybody", few);
 
 /// Two threads collect what a third one left behind.
 struct TwoCollectors : Stage<OneByOne, 2, 3, 3> {
@@ -356,7 +364,7 @@ struct TwoCollectors : Stage<OneByOne, 2, 3, 3> {
         expect(domain.stats().participants == 2, "who has left is not counted");
     }
 };
-const Model<TwoCollectors> m13("two_collectors", "every bag is emptied once, whosever it was");
+const Model<TwoCollectors> m13("two_collectors", "every bag is emptied once, whosever it was", few);
 
 // ---- bags of threads that rest
 // ---------------------------------------------------------------------------------------
@@ -374,13 +382,13 @@ struct Resting : Stage<StaysOpen, 2> {
         everything_goes(0); // also of what the other one has in its bag
     }
 };
-const Model<Resting> m14("resting", "a bag is filled by its owner or taken by another, and not both");
+const Model<Resting> m14("resting", "a bag is filled by its owner or taken by another, and not both", few);
 
 /// As above; the owner hands its bag over without filling it.
 struct RestingHandsOver : Resting {
     void thread(int i) { domain.drain(handle(i)); }
 };
-const Model<RestingHandsOver> m15("resting_hands_over", "a bag is handed over by its owner, or by who takes it");
+const Model<RestingHandsOver> m15("resting_hands_over", "a bag is handed over by its owner, or by who takes it", few);
 
 /// Two threads come to take the same bag.
 struct TwoTakers : Stage<StaysOpen, 3> {
@@ -393,14 +401,59 @@ struct TwoTakers : Stage<StaysOpen, 3> {
     }
     void after() { everything_goes(0); }
 };
-const Model<TwoTakers> m16("two_takers", "an open bag is taken by one thread at a time");
+const Model<TwoTakers> m16("two_takers", "an open bag is taken by one thread at a time", few);
 
-/// The owner leaves meanwhile; a third thread joins into what may be its place.
+/// A bag was taken, and its owner has heard nothing of that when it comes to hand it over.
+struct TakenBefore : Stage<StaysOpen, 2> {
+    bool taken = false;
+    TakenBefore() { replace(1, 2); }
+    void thread(int i) {
+        if (i == 0) {
+            replace_and_take(0, 3);
+            taken = true;
+        } else {
+            hold_until([this] { return taken; });
+            domain.drain(handle(1));
+        }
+    }
+    void after() { everything_goes(0); }
+};
+const Model<TakenBefore> m25("taken_before", "who hands its bag over knows whether it was taken", few);
+
+/// As above; the owner leaves.
+struct TakenBeforeLeave : TakenBefore {
+    void thread(int i) {
+        if (i == 0)
+            return TakenBefore::thread(0);
+        hold_until([this] { return taken; });
+        leave(1);
+    }
+};
+const Model<TakenBeforeLeave> m26("taken_before_leave", "who leaves knows whether its bag was taken", few);
+
+/// The owner has left, and who comes to take its bag has heard nothing of that.
+struct LeftBefore : Stage<StaysOpen, 2> {
+    bool left = false;
+    LeftBefore() { replace(1, 2); }
+    void thread(int i) {
+        if (i == 0) {
+            hold_until([this] { return left; });
+            replace_and_take(0, 3);
+        } else {
+            leave(1);
+            left = true;
+        }
+    }
+    void after() { everything_goes(0); }
+};
+const Model<LeftBefore> m27("left_before", "who comes to take a bag too late finds it empty", few);
+
+/// The owner leaves meanwhile, and comes back into what may be its old place.
 struct RestingLeaves : Stage<StaysOpen, 2> {
     RestingLeaves() { replace(1, 2); }
     void thread(int i) {
         if (i == 0) {
-            domain.drain(handle(0));
+            replace_and_take(0, 4);
         } else {
             leave(1);
             join(1);
@@ -412,7 +465,38 @@ struct RestingLeaves : Stage<StaysOpen, 2> {
         everything_goes(0);
     }
 };
-const Model<RestingLeaves> m17("resting_leaves", "who leaves while its bag is taken lets the taker finish that");
+const Model<RestingLeaves> m17("resting_leaves", "who leaves while its bag is taken lets the taker finish that", few);
+
+/// The same, with the taker held up until the owner has filled another bag and left.
+struct LeftMeanwhile : Stage<StaysOpen, 2> {
+    bool left = false;
+    int steps = 0; ///< of the taker on `taken`
+    LeftMeanwhile() {
+        replace(1, 2);
+        model::stage([this](const model::Site& site) {
+            if (model::current_thread() == 0 && site.named == edge::limbo_taken && within(site) && ++steps == 2)
+                hold_until([this] { return left; });
+        });
+    }
+    static bool within(const model::Site& site) {
+        return std::string_view(site.function).find("take_open_bag") != std::string_view::npos;
+    }
+    void thread(int i) {
+        if (i == 0) {
+            replace_and_take(0, 4);
+        } else {
+            hold_until([this] { return steps == 1; });
+            replace(1, 3);
+            leave(1);
+            left = true;
+        }
+    }
+    void after() {
+        expect(domain.stats().participants == 1, "a leave is finished by one thread or the other");
+        everything_goes(0);
+    }
+};
+const Model<LeftMeanwhile> m28("left_meanwhile", "the taker finishes a leave, with all that the owner has left", few);
 
 // ---- joining and leaving
 // ---------------------------------------------------------------------------------------------
@@ -430,7 +514,7 @@ struct EndedThread : Stage<TinyTraits, 2> {
     }
     void after() { everything_goes(1); }
 };
-const Model<EndedThread> m18("ended_thread", "an ended thread's limbo finds an owner");
+const Model<EndedThread> m18("ended_thread", "an ended thread's limbo finds an owner", few);
 
 struct RecordHandedOver : Stage<OneByOne, 2> {
     RecordHandedOver() { leave(1); }
@@ -449,7 +533,8 @@ struct RecordHandedOver : Stage<OneByOne, 2> {
         everything_goes(1);
     }
 };
-const Model<RecordHandedOver> m19("record_handed_over", "a record passes from thread to thread with all that is in it");
+const Model<RecordHandedOver> m19("record_handed_over", "a record passes from thread to thread with all that is in it",
+                                  few);
 
 struct JoiningTogether : Stage<OneByOne, 2, 0> {
     std::array<std::uint32_t, 2> index{};
@@ -460,7 +545,8 @@ struct JoiningTogether : Stage<OneByOne, 2, 0> {
     }
     void after() { expect(index[0] != index[1], "two threads at once have two records"); }
 };
-const Model<JoiningTogether> m20("joining_together", "threads that join at the same time get records of their own");
+const Model<JoiningTogether> m20("joining_together", "threads that join at the same time get records of their own",
+                                 few);
 
 /// The first group is full: both make the next one.
 struct JoiningNextGroup : Stage<OneByOne, 2, 0, 4> {
@@ -478,7 +564,7 @@ struct JoiningNextGroup : Stage<OneByOne, 2, 0, 4> {
         expect(domain.stats().participants == 4, "every thread has a record");
     }
 };
-const Model<JoiningNextGroup> m21("joining_next_group", "threads that need a further group agree on one");
+const Model<JoiningNextGroup> m21("joining_next_group", "threads that need a further group agree on one", few);
 
 /// A thread joins while another one retires and looks at all records; the last one needs a further group.
 struct JoinAgainstAdvance : Stage<TinyTraits, 3, 1> {
@@ -494,7 +580,7 @@ struct JoinAgainstAdvance : Stage<TinyTraits, 3, 1> {
     void after() { expect(domain.stats().participants == 3, "every thread has a record"); }
 };
 const Model<JoinAgainstAdvance> m22("join_against_advance",
-                                    "a reader that joins late is seen, or sees what was unlinked");
+                                    "a reader that joins late is seen, or sees what was unlinked", few);
 
 /// Limbo of an ended thread, old enough only by an advance that its adopter has not made.
 struct AdoptedAfterAdvance : Stage<OneByOne, 3> {
@@ -522,7 +608,7 @@ struct AdoptedAfterAdvance : Stage<OneByOne, 3> {
         }
     }
 };
-const Model<AdoptedAfterAdvance> m23("adopted_after_advance", "adopted limbo is old enough for the adopter too");
+const Model<AdoptedAfterAdvance> m23("adopted_after_advance", "adopted limbo is old enough for the adopter too", few);
 
 /// As above, one after the other, with nothing but the domain to tell them so.
 struct AdoptedInTurn : AdoptedAfterAdvance {
@@ -537,6 +623,6 @@ struct AdoptedInTurn : AdoptedAfterAdvance {
         (i == 1 ? left : advanced) = true;
     }
 };
-const Model<AdoptedInTurn> m24("adopted_in_turn", "whoever adopts limbo has heard of the last reader's end");
+const Model<AdoptedInTurn> m24("adopted_in_turn", "whoever adopts limbo has heard of the last reader's end", few);
 
 } // namespace

@@ -268,7 +268,7 @@ TEST_CASE("a thread that ends while pinned loses nothing, and what it holds back
     }).join();
     CHECK(index.epoch_stats().pinned == 1);
     CHECK(index.contains("of the dead thread"));
-    // Later threads take over its record, and everything goes on; only nothing is reclaimed any more.
+    // Everything goes on; only nothing is reclaimed any more.
     CHECK(life_goes_on(index, 20) == 0);
     CHECK(index.size() == 21);
     CHECK(index.search(floats_of(Query::largest, grave_dimension), 1)[0].id == "of the dead thread");

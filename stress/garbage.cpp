@@ -83,8 +83,8 @@ struct Stop {
     std::unique_ptr<StoppedThread> thread;
 };
 
-/// What one thread that updates leaves in limbo before it collects: three bags, for each of which the retires' weights
-/// come to no more than one advance, and as much again that waits for the pin after it.
+/// What one thread that updates leaves in limbo: of three epochs, and in its open bag; the retires' weights come to no
+/// more than one advance in each.
 constexpr std::size_t last_epochs = 4 * DefaultTraits::retires_per_advance;
 
 } // namespace
@@ -99,8 +99,7 @@ GarbageRun measure_garbage(const GarbagePlan& plan, const std::function<void(con
         for (const auto& stop : stops)
             s.seen += 2 * stop->present;
         s.bound = 2 * s.seen + last_epochs;
-        // After the searches have ended, what was kept for them goes when as many objects have been asked as half of
-        // it.
+        // After the searches have ended, what was kept for them goes as the updates go on.
         if (stops.empty() && !run.samples.empty())
             s.bound += 2 * run.samples.back().seen;
         run.over += s.limbo.limbo_objects > s.bound ? 1 : 0;

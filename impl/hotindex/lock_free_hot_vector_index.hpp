@@ -17,9 +17,9 @@
 // that never end, what waits to be used again is at most
 //   2 * (slots and entries that were there at their R times) + what was retired in the last few epochs,
 // however many updates follow; the factor is for what was kept for searches that have ended since, and is 1 after
-// drain(). Each thread looks again at what it keeps while it updates, and others do so when it has left: one that has
-// joined and does nothing holds what it kept last. The epoch moves on unless a thread stands still within add, remove,
-// get, contains or access: that one keeps all that is retired later.
+// drain(). What is kept belongs to nobody: whoever updates, gets or searches looks at it again. For what was retired in
+// the last few epochs see "Memory" in EpochDomain: it counts in bytes. The epoch moves on unless a thread stands still
+// within add, remove, get, contains or access: that one keeps all that is retired later.
 //
 // Invariants, over those of the parts
 //   X1  an entry that was marked REMOVED never has another current; it leaves the directory and does not come back.

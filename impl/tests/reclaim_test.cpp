@@ -106,8 +106,185 @@ TEST_CASE("records of ended participants are reused, so their number is that of 
         const Domain::Handle a(domain);
         const Domain::Handle b(domain);
         CHECK(a.index() + b.index() == 1);
+        CHECK(domain.stats().participants == 2);
     }
-    CHECK(domain.stats().participants == 2);
+    CHECK(domain.stats().participants == 0);
+}
+
+TEST_CASE("a thousand participants that have left cost an advance as much as none", "[reclaim][counting]") {
+    using Counted = EpochDomain<CountingBackend, DefaultTraits, NoLocal>;
+    const auto loads_of_an_advance = [](int were_there) {
+        NoLocal::Owner owner;
+        Counted domain(owner);
+        {
+            std::vector<Counted::Handle> crowd;
+            for (int i = 0; i != were_there; ++i)
+                crowd.emplace_back(domain);
+        }
+        const Counted::Handle handle(domain);
+        Tally& tally = CountingBackend::tally();
+        tally.reset();
+        CHECK(domain.try_advance());
+        return tally.total().loads;
+    };
+    // Two looks at each word of 64 participants, and at the link to the next one.
+    CHECK(loads_of_an_advance(1000) <= loads_of_an_advance(1) + 2 * 2 * (1000 / 64 + 1));
+}
+
+TEST_CASE("readers alone empty what writers have left behind", "[reclaim]") {
+    Freed::Owner owner;
+    LazyDomain domain(owner);
+    const LazyDomain::Handle reader(domain);
+    constexpr int objects = 10'000;
+    {
+        const LazyDomain::Handle writer(domain);
+        const LazyDomain::Guard slow(reader); // nothing goes while the writer is there
+        for (int i = 0; i != objects; ++i)
+            retire_one<LazyDomain>(writer);
+    }
+    CHECK(domain.stats().limbo_objects > objects / 2);
+    // Two bags of 64 for each 256 pins (see the memory bound), and a few looks that advance.
+    constexpr int looks = objects / (2 * 64) + 16;
+    for (std::uint32_t i = 0; i != looks * DefaultTraits::pins_per_look; ++i)
+        const LazyDomain::Guard guard(reader);
+    CHECK(domain.stats().limbo_objects == 0);
+    CHECK(owner.reclaimed == objects);
+}
+
+TEST_CASE("what a resting participant holds goes with the next drain, and in time without one", "[reclaim]") {
+    Freed::Owner owner;
+    LazyDomain domain(owner);
+    const LazyDomain::Handle rests(domain);
+    const LazyDomain::Handle works(domain);
+    retire_one<LazyDomain>(rests);
+    CHECK(domain.drain(works));
+    CHECK(owner.reclaimed == 1);
+
+    retire_one<LazyDomain>(rests);
+    const auto epochs = DefaultTraits::idle_epochs + 8;
+    for (std::uint64_t i = 0; i != epochs * DefaultTraits::retires_per_advance; ++i)
+        retire_one<LazyDomain>(works);
+    CHECK(domain.drain(works)); // so that all that is left is counted
+    CHECK(owner.reclaimed == 2 + static_cast<int>(epochs * DefaultTraits::retires_per_advance));
+    retire_one<LazyDomain>(rests);
+    CHECK(domain.stats().limbo_objects == 1);
+}
+
+TEST_CASE("what a resting participant holds is taken over by whoever retires", "[reclaim]") {
+    Freed::Owner owner;
+    LazyDomain domain(owner);
+    const LazyDomain::Handle rests(domain);
+    const LazyDomain::Handle works(domain);
+    static bool gone;
+    gone = false;
+    struct Last : LazyDomain::Retired {
+        static std::size_t reclaim(LazyDomain::Retired* r, Freed&) {
+            gone = true;
+            delete static_cast<Last*>(r);
+            return sizeof(Last);
+        }
+    };
+    {
+        const LazyDomain::Guard guard(rests);
+        guard.retire(new Last, Last::reclaim, sizeof(Last));
+    }
+    const auto epochs = DefaultTraits::idle_epochs + 8;
+    for (std::uint64_t i = 0; i != epochs * DefaultTraits::retires_per_advance; ++i)
+        retire_one<LazyDomain>(works);
+    CHECK(gone);
+    CHECK(domain.drain(works));
+}
+
+TEST_CASE("large objects are counted in bytes: one thread keeps a few of them, not hundreds", "[reclaim]") {
+    Freed::Owner owner;
+    LazyDomain domain(owner);
+    const LazyDomain::Handle handle(domain);
+    constexpr std::size_t large = 4 << 20; // as told; it is not allocated
+    struct Large : LazyDomain::Retired {
+        static std::size_t reclaim(LazyDomain::Retired* r, Freed&) {
+            delete static_cast<Large*>(r);
+            return large;
+        }
+    };
+    std::uint64_t most = 0;
+    for (int i = 0; i != 1000; ++i) {
+        {
+            const LazyDomain::Guard guard(handle);
+            guard.retire(new Large, Large::reclaim, large);
+        }
+        most = std::max(most, domain.stats().limbo_bytes);
+    }
+    CHECK(most <= 4 * large); // of three epochs, and the one that is being retired
+    CHECK(domain.drain(handle));
+}
+
+TEST_CASE("what waited for a reader goes faster than it came, as soon as the reader has gone on", "[reclaim]") {
+    Freed::Owner owner;
+    LazyDomain domain(owner);
+    const LazyDomain::Handle writer(domain);
+    const LazyDomain::Handle reader(domain);
+    constexpr int held = 100'000;
+    {
+        const LazyDomain::Guard slow(reader);
+        for (int i = 0; i != held; ++i)
+            retire_one<LazyDomain>(writer);
+        CHECK(domain.stats().limbo_objects > held - 1000);
+    }
+    // For each bag that comes, two go: as much again is enough, and a few epochs.
+    for (int i = 0; i != held + 4 * 256; ++i)
+        retire_one<LazyDomain>(writer);
+    CHECK(domain.stats().limbo_objects <= 4 * 256 + 64);
+    CHECK(domain.drain(writer));
+}
+
+TEST_CASE("4 to 64 threads on a few cores keep no more than the memory bound says", "[reclaim][threads]") {
+    // Bytes are as told to retire(): rows of 64 bytes, and rows of a megabyte.
+    for (const std::size_t bytes : {std::size_t{64}, std::size_t{1} << 20})
+        for (const std::uint64_t team : {4u, 16u, 64u}) {
+            Freed::Owner owner;
+            LazyDomain domain(owner);
+            static std::size_t told;
+            told = bytes;
+            struct Sized : LazyDomain::Retired {
+                static std::size_t reclaim(LazyDomain::Retired* r, Freed&) {
+                    delete static_cast<Sized*>(r);
+                    return told;
+                }
+            };
+            const std::uint64_t each = 20'000 / team;
+            // `held`, seen from the threads: most that all have retired while one of them was pinned.
+            std::atomic<std::uint64_t> retired{0};
+            std::atomic<std::uint64_t> held{0};
+            std::atomic<std::uint64_t> most{0};
+            const auto raise = [](std::atomic<std::uint64_t>& to, std::uint64_t n) {
+                for (std::uint64_t seen = to; seen < n && !to.compare_exchange_weak(seen, n);) {
+                }
+            };
+            std::vector<std::thread> threads;
+            for (std::uint64_t t = 0; t != team; ++t)
+                threads.emplace_back([&] {
+                    const LazyDomain::Handle handle(domain);
+                    for (std::uint64_t i = 0; i != each; ++i) {
+                        const std::uint64_t before = retired;
+                        {
+                            const LazyDomain::Guard guard(handle);
+                            guard.retire(new Sized, Sized::reclaim, bytes);
+                        }
+                        raise(held, retired.fetch_add(1) + 1 - before);
+                        if (i % 16 == 0)
+                            raise(most, domain.stats().limbo_bytes);
+                    }
+                });
+            for (auto& t : threads)
+                t.join();
+            const std::uint64_t bag = DefaultTraits::bag_bytes + bytes;
+            const std::uint64_t between =
+                std::min(DefaultTraits::bytes_per_advance, DefaultTraits::retires_per_advance * bytes) + bytes;
+            CHECK(most <= team * (3 * bag + 3 * between) + 3 * held * bytes);
+            const LazyDomain::Handle handle(domain);
+            CHECK(domain.drain(handle));
+            CHECK(domain.stats().limbo_bytes == 0);
+        }
 }
 
 TEST_CASE("the destruction of a domain reclaims all limbo", "[reclaim]") {

@@ -112,6 +112,10 @@ void AsymmetricFence::heavy() noexcept {
 #define HOTINDEX_PAGES_FROM_NEW
 #endif
 
+void ProductionBackend::yield() noexcept {
+    std::this_thread::yield();
+}
+
 #ifdef HOTINDEX_PAGES_FROM_NEW
 void* PageMemory::allocate(std::size_t bytes, std::size_t alignment) {
     return std::memset(::operator new(bytes, std::align_val_t{alignment}), 0, bytes);

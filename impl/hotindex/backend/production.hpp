@@ -11,7 +11,6 @@
 #include <cstdint>
 #include <memory>
 #include <new>
-#include <thread>
 #include <utility>
 
 #if defined(__x86_64__) || defined(__i386__)
@@ -158,7 +157,7 @@ struct ProductionBackend {
 #endif
     }
 
-    static void yield() noexcept { std::this_thread::yield(); }
+    static void yield() noexcept;
 
     template <class T, class... Args>
     [[nodiscard]] static T* make(Args&&... args) {

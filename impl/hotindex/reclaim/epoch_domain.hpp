@@ -6,7 +6,7 @@
 // e to e + 1 only when no record is pinned at another epoch than e. An object retired by a thread that is pinned at e
 // is freed by a thread that has seen e + 3.
 // By whom: whoever comes by. A retirer fills a bag and hands it over (see Limbo); for each bag that a thread hands over
-// it empties up to bags_per_pass others, whosever they were. Nothing of that is done while pinned.
+// it empties some others, whosever they were. Nothing of that is done while pinned.
 //
 // Why e + 3. While the retirer is pinned at e, the epoch is e or e + 1, so a reader that still holds the object is
 // pinned at e + 1 at most. It does not keep the epoch from becoming e + 2, but from becoming e + 3. And a thread that
@@ -40,15 +40,16 @@
 // `between` is what a thread retires from one try to advance to the next (retires_per_advance or bytes_per_advance,
 // and one operation); `held` is what all threads retire while an operation stands still that is pinned. (Each try
 // advances the epoch unless somebody is pinned at an earlier one.) What was retired while one stood still goes when it
-// has gone on, faster than it came: each bag handed over empties bags_per_pass others. What refuses to be reclaimed is
-// counted apart (kept_objects). Records of those that have left count for nothing.
+// has gone on, faster than it came: each bag handed over empties two others or more (bags_per_pass, but not those whose
+// set is that of a young epoch at the moment: L2). What refuses to be reclaimed is counted apart (kept_objects).
+// Records of those that have left count for nothing.
 //
-// An object may be in use in ways that the domain knows nothing of: then `reclaim` refuses, and is asked again: one
-// such bag for each bag handed over. Whoever asks is behind a heavy fence that came after the retirement: the one of
-// the advance to e + 3, whose thread had read e + 2 before it. Linearization: advance at its CAS; pin at its second
-// read. Progress: pin, unpin and retire are wait-free but for what they do when a bag is full, or once in
-// pins_per_look pins: that is lock-free, and bounded by bags_per_pass + 1 bags and a look at those that are there. A
-// thread that stays pinned keeps what was retired after it in limbo, for all threads; it never stops anyone.
+// An object may be in use in ways that the domain knows nothing of: then `reclaim` refuses, and is asked again: as
+// many objects as a bag holds for each bag handed over. Whoever asks is behind a heavy fence that came after the
+// retirement: the one of the advance to e + 3, whose thread had read e + 2 before it. Linearization: advance at its
+// CAS; pin at its second read. Progress: pin, unpin and retire are wait-free but for what they do when a bag is full,
+// or once in pins_per_look pins: that is lock-free, and bounded by 2 * bags_per_pass bags and a look at those that are
+// there. A thread that stays pinned keeps what was retired after it in limbo, for all threads; it never stops anyone.
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
@@ -111,8 +112,8 @@ class EpochDomain {
     struct Participant {
         explicit Participant(Owner& owner)
             : pinned(0), open_since(0), taken(owners), depth(0u), epoch(0u), due(false), collecting(false), retires(0u),
-              bytes(0u), retires_in(0u), tries(0u), yields_left(0u), until_look(1u), looked_at(0u), cell(Bags::no_cell),
-              spare(Bags::no_cell), local(owner) {}
+              bytes(0u), retires_in(0u), tries(0u), yields_left(0u), until_look(Traits::pins_per_look), looked_at(0u),
+              cell(Bags::no_cell), spare(Bags::no_cell), local(owner) {}
 
         typename B::template atomic<std::uint64_t> pinned;     ///< 0, or epoch * 2 + 1; written by the owner only
         typename B::template atomic<std::uint64_t> open_since; ///< a hint: the open bag's epoch, 0 if it is empty
@@ -142,6 +143,7 @@ class EpochDomain {
     using List = Participants<B, Traits, Participant>;
     using Record = typename List::Record;
 
+    static constexpr std::uint64_t no_limit = ~std::uint64_t{0};
     static constexpr std::uint64_t first_epoch = 3; // so that "three epochs ago" is never negative
 
   public:
@@ -156,7 +158,8 @@ class EpochDomain {
         Handle& operator=(Handle&&) = delete;
         Handle(const Handle&) = delete;
         Handle& operator=(const Handle&) = delete;
-        /// Leaves. Others reclaim what this participant retired.
+        /// Leaves. Others reclaim what this participant retired. With a guard that was never ended, say on a thread
+        /// that was killed, it does not leave: the guard goes on to protect what it may have seen.
         ~Handle() {
             if (record_ != nullptr)
                 domain_->leave(*record_);
@@ -252,7 +255,7 @@ class EpochDomain {
             collect_waiting(me, most);
         }
         for (int set = 0; set != 2; ++set)
-            collect_refused(me, most);
+            collect_refused(me, most, no_limit);
         return stats().limbo_objects == 0;
     }
 
@@ -403,6 +406,8 @@ class EpochDomain {
 
     void leave(Record& r) noexcept {
         Participant& me = r.local;
+        if (me.depth.get() != 0)
+            return; // a guard of its own never ended: it stays, and stands still, for good
         leaves_begun_.fetch_add(1, B::relaxed()); // relaxed: see total()
         // relaxed: the structure does not end beside a leave
         if (!ended_.load(B::relaxed()))
@@ -604,7 +609,7 @@ class EpochDomain {
 
     void collect(Participant& me) {
         collect_waiting(me, Traits::bags_per_pass);
-        collect_refused(me, 1);
+        collect_refused(me, Traits::bags_per_pass, Traits::bag_objects);
         need_spare_cell(me);
     }
     void advance_and_take(Participant& me) {
@@ -628,28 +633,32 @@ class EpochDomain {
         // enough is over
         const std::uint64_t last =
             epoch_.load(B::acquire(edge::epoch_advance)) - (B::planted(bug::free_one_early) ? 2 : 3);
-        collect(me, most, false, [this, last] { return limbo_.take_waiting(last); });
+        collect(me, most, no_limit, false, [this, last] { return limbo_.take_waiting(last); });
     }
-    void collect_refused(Participant& me, std::uint64_t most) {
-        collect(me, most, true, [this] { return limbo_.take_refused(); });
+    void collect_refused(Participant& me, std::uint64_t most, std::uint64_t objects) {
+        collect(me, most, objects, true, [this] { return limbo_.take_refused(); });
     }
 
-    /// Asks the objects of `most` bags at most.
+    /// Asks the objects of `most` bags at most, and goes on to the next one until so many objects have been asked:
+    /// those of small bags that refuse share one afterwards.
     template <class Take>
-    void collect(Participant& me, std::uint64_t most, bool again, Take take) {
+    void collect(Participant& me, std::uint64_t most, std::uint64_t objects, bool again, Take take) {
         if (me.collecting.get())
             return;
         me.collecting.set(true);
         Bag refused;
         std::optional<Cell> held; // empty
-        for (std::uint64_t i = 0; i != most; ++i) {
+        std::uint64_t asked = 0;
+        for (std::uint64_t i = 0; i != most && asked < objects; ++i) {
             const std::optional<Cell> cell = take();
             if (!cell)
                 break;
             if (i == 0)
                 if constexpr (requires { me.local.before_reclaim_pass(); })
                     me.local.before_reclaim_pass();
-            ask(me, limbo_.bag(*cell), refused, again);
+            const Bag bag = limbo_.bag(*cell);
+            asked += bag.objects;
+            ask(me, bag, refused, again);
             if (refused.full())
                 limbo_.refuse(*cell, std::exchange(refused, Bag{}));
             else if (!held)

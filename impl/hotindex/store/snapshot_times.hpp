@@ -59,8 +59,13 @@ class SnapshotTimes {
         explicit Place(SnapshotTimes& times) : times_(&times), own_(nullptr), busy_(false) {}
         /// Throws std::bad_alloc.
         void join() { own_ = &times_->cells_.claim(); }
-        /// Every announcement has ended.
-        void leave() noexcept { times_->cells_.release(*std::exchange(own_, nullptr)); }
+        /// The cell of an announcement that was never ended stays as it is, for good.
+        void leave() noexcept {
+            if (!busy_.get())
+                times_->cells_.release(*own_);
+            own_ = nullptr;
+            busy_.set(false);
+        }
         /// Is this the address of this participant's own announcement?
         [[nodiscard]] bool owns(const void* address) const noexcept { return address == &own_->local.time; }
 
