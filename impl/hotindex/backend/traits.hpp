@@ -22,7 +22,7 @@ struct DefaultTraits {
     static constexpr std::uint64_t bag_bytes = 64 << 10;
     /// For each bag that a participant hands over, it empties at most so many that are old enough, and one of those
     /// that refused.
-    static constexpr std::uint64_t bags_per_pass = 4;
+    static constexpr std::uint64_t bags_per_pass = 16;
     /// In so many pins one looks for bags, so that readers empty what writers left behind.
     static constexpr std::uint32_t pins_per_look = 256;
     /// Who has something in its bag and has not pinned for so many epochs rests: somebody else takes the bag.
