@@ -19,6 +19,7 @@ import command_line
 import output
 import plot
 import repository
+import stress_churn
 from command_line import ROOT, in_words
 
 EXPLANATION = """\
@@ -31,6 +32,8 @@ examples:
   scripts/stress --replay black_controlled:6053 --bug birth_then_death --out results/stress
                                                      one round again, with its minimised history as a timeline
   scripts/stress --garbage                           what stopped searches keep in memory: results/stress/garbage.svg
+  scripts/stress --churn --against v0.1              what a minute of insertions and removals keeps, here and there:
+                                                     results/stress/churn.svg; about 15 minutes
   scripts/stress --matrix                            every planted bug by every check: about 20 minutes on 2 cores;
                                                      writes results/stress/detection.md and progress.md
   scripts/stress --peer hnswlib                      the same checks on hnswlib, whose contract excludes what they ask for:
@@ -500,6 +503,14 @@ def processor():
     return f"{platform.machine()}, {os.cpu_count()} processors"
 
 
+def thread_list(text: str) -> list[int]:
+    """Returns the numbers of threads that a flag names."""
+    numbers = [int(each) for each in text.split(",")]
+    if min(numbers) < 1:
+        raise ValueError(text)
+    return numbers
+
+
 def main() -> int:
     """Returns the exit status."""
     parser = command_line.StrictParser(prog="scripts/stress", description=__doc__, epilog=EXPLANATION)
@@ -513,6 +524,17 @@ def main() -> int:
     parser.add_argument("--matrix", action="store_true", help="every planted bug by every check")
     parser.add_argument("--only", type=lambda text: text.split(","), metavar="NAME,...", help="with --matrix: these rows again")
     parser.add_argument("--garbage", action="store_true", help="what searches that are stopped for ever keep in memory")
+    parser.add_argument("--churn", action="store_true", help="what insertions and removals keep in memory, by threads")
+    parser.add_argument("--against", metavar="COMMIT", help="with --churn: the same with that commit's library, too")
+    parser.add_argument(
+        "--threads", type=thread_list, metavar="LIST", help="with --churn: numbers of threads (default 1,2,4,8,32)"
+    )
+    parser.add_argument(
+        "--structure",
+        type=lambda text: text.split(","),
+        metavar="NAME,...",
+        help=f"with --churn: of {', '.join(stress_churn.STRUCTURES)} (default: all)",
+    )
     parser.add_argument("--seconds", type=float, default=5, help="of each check of the matrix (default 5)")
     parser.add_argument("--jobs", type=int, default=2, help="checks of the matrix at a time (default 2)")
     parser.add_argument("--peer", choices=["hnswlib"], help="the positive control: an index that must fail the checks")
@@ -523,6 +545,14 @@ def main() -> int:
         parser.error(f"--out {trouble}")
     if options.only and not options.matrix:
         parser.error("--only belongs to --matrix")
+    if not options.churn and (options.against or options.threads or options.structure):
+        parser.error("--against, --threads and --structure belong to --churn")
+    for name in options.structure or []:
+        if name not in stress_churn.STRUCTURES:
+            parser.error(f"--structure {name}: not one of {', '.join(stress_churn.STRUCTURES)}")
+    if options.churn:
+        folder = RESULTS if options.out == BUILD / "stress" else options.out
+        return stress_churn.churn(options, folder, processor(), commit())
     if options.list:
         build("release")
         return child_processes.exit_status(child_processes.run(soak_command("release", "--list")).returncode)

@@ -1,0 +1,190 @@
+"""scripts/stress --churn: what insertions and removals keep in memory, over time and by threads, in this tree and in an
+earlier commit."""
+
+import concurrent.futures
+import json
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import command_line
+import output
+import plot
+import repository
+from command_line import ROOT, in_words
+
+BUILD = ROOT / "build" / "churn"
+STRUCTURES = {"map": "map", "index": "index, rows of 256 bytes", "rows": "index, rows of 64 KiB"}
+NAMES = ("seconds", "resident_bytes", "limbo_objects", "limbo_bytes", "operations", "slowest_us")
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
+
+
+def built_here() -> Path:
+    """Returns the program of this tree."""
+    log = ROOT / "build" / "test-logs" / "release-churn-build.log"
+    for command in (
+        ["cmake", "--preset", "release"],
+        ["cmake", "--build", ROOT / "build" / "release", "--target", "stress_churn"],
+    ):
+        if command_line.run_logged(command, log) != 0:
+            sys.exit(f"{command_line.tail(log)}\nscripts/stress: the build failed; log: {log.relative_to(ROOT)}")
+    return ROOT / "build" / "release" / "stress" / "stress_churn"
+
+
+def built_against(ref: str) -> tuple[Path, str]:
+    """Returns this tree's program on the library of another commit, and that commit."""
+    commit = repository.resolve(ref)
+    folder = BUILD / commit[:12]
+    program = folder / "stress_churn"
+    if program.exists():
+        return program, commit[:12]
+    tree = folder / "tree"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    log = folder / "build.log"
+    archive = folder / "tree.tar"
+    tree.mkdir()
+    commands = (
+        ["git", "archive", "--output", archive, commit],
+        ["tar", "-xf", archive, "-C", tree],
+        ["cmake", "-S", tree, "-B", folder / "build", "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
+         "-DHOTINDEX_BUILD_TESTS=OFF", "-DHOTINDEX_BUILD_BENCH=OFF"],
+        ["cmake", "--build", folder / "build", "--target", "hotindex"],
+        ["c++", "-std=c++20", "-O3", "-I", tree / "impl", "-I", ROOT / "stress", ROOT / "stress" / "churn.cpp",
+         folder / "build" / "impl" / "libhotindex.a", "-lhwy", "-lfmt", "-lpthread", "-o", program],
+    )  # fmt: skip
+    for command in commands:
+        if command_line.run_logged(command, log) != 0:
+            sys.exit(f"{command_line.tail(log)}\nscripts/stress: no program for {ref}; log: {log.relative_to(ROOT)}")
+    return program, commit[:12]
+
+
+def measure(program: Path, structure: str, threads: int, seconds: float, log: Path) -> list[dict]:
+    """Returns the samples of one run."""
+    samples = []
+
+    def on_line(text):
+        kind, *fields = text.split("\t")
+        if kind == "sample":
+            samples.append(dict(zip(NAMES, map(float, fields))))
+
+    flags = [f"--structure={structure}", f"--threads={threads}", f"--seconds={seconds:g}",
+             f"--every={max(0.25, seconds / 240):g}"]  # fmt: skip
+    status = command_line.run_logged([program, *flags], log, on_line=on_line, timeout=seconds + 120)
+    if status != 0 or not samples:
+        sys.exit(f"{command_line.tail(log)}\nscripts/stress: a run failed; log: {log.relative_to(ROOT)}")
+    return samples
+
+
+def describe(run: dict) -> str:
+    """Returns a line on one run: memory at its beginning and end, and its slowest operation."""
+    samples = run["samples"]
+    early = next(each for each in samples if each["seconds"] >= samples[-1]["seconds"] / 10)
+    peak = max(each["limbo_bytes"] for each in samples)
+    slowest = max(each["slowest_us"] for each in samples)
+    return (
+        f"{run['version']}, {run['structure']}, {run['threads']} thread{'s' if run['threads'] > 1 else ''}: resident "
+        f"{early['resident_bytes'] / 2**20:.1f} MiB after {in_words(early['seconds'])}, "
+        f"{samples[-1]['resident_bytes'] / 2**20:.1f} MiB after {in_words(samples[-1]['seconds'])}; limbo at most "
+        f"{peak / 2**20:.2f} MiB; slowest operation {slowest / 1000:.1f} ms; "
+        f"{samples[-1]['operations'] / samples[-1]['seconds'] / 1e6:.2f} M operations a second"
+    )
+
+
+def draw(document: dict, path: Path) -> None:
+    """Draws resident memory and limbo over time, a column a structure, a colour a number of threads."""
+    structures = list(dict.fromkeys(run["structure"] for run in document["runs"]))
+    threads = list(dict.fromkeys(run["threads"] for run in document["runs"]))
+    versions = list(dict.fromkeys(run["version"] for run in document["runs"]))
+    import matplotlib.pyplot as plt
+
+    figure, grid = plt.subplots(
+        2, len(structures), figsize=(4.6 * len(structures) + 0.8, 7), squeeze=False, sharex=True
+    )
+    for column, structure in enumerate(structures):
+        for row, (name, title) in enumerate((("resident_bytes", "Resident, MiB"), ("limbo_bytes", "Limbo, MiB"))):
+            axis = grid[row][column]
+            for run in document["runs"]:
+                if run["structure"] != structure:
+                    continue
+                x = [each["seconds"] for each in run["samples"]]
+                y = [max(each[name], 1024) / 2**20 for each in run["samples"]]
+                axis.plot(
+                    x,
+                    y,
+                    color=COLOURS[threads.index(run["threads"]) % len(COLOURS)],
+                    linestyle="-" if run["version"] == versions[-1] else (0, (4, 2)),
+                    linewidth=1.7 if run["version"] == versions[-1] else 1.1,
+                )
+            axis.set_yscale("log")
+            axis.grid(True, axis="y", color="#dddddd", linewidth=0.8)
+            for side in ("top", "right"):
+                axis.spines[side].set_visible(False)
+            axis.set_xlim(left=0)
+            if column == 0:
+                axis.set_ylabel(title)
+            if row == 0:
+                axis.set_title(STRUCTURES[structure], fontsize=11)
+            else:
+                axis.set_xlabel("seconds of churn")
+    handles = [plt.Line2D([], [], color=COLOURS[i % len(COLOURS)], linewidth=2) for i in range(len(threads))]
+    labels = [f"{n} thread{'s' if n > 1 else ''}" for n in threads]
+    for version in versions:
+        handles.append(plt.Line2D([], [], color="#444444", linestyle="-" if version == versions[-1] else (0, (4, 2))))
+        labels.append("this tree" if version == "here" else version)
+    figure.legend(handles, labels, loc="upper center", ncol=len(labels), frameon=False, fontsize=9.5)
+    machine = document["context"]["machine"]
+    figure.text(0.01, 0.005, f"{machine} · logarithmic · about 1,000 elements live all the while", fontsize=8,
+                color="#555555")  # fmt: skip
+    figure.tight_layout(rect=(0, 0.02, 1, 0.95))
+    for suffix in (".svg", ".png"):
+        figure.savefig(path.with_suffix(suffix), dpi=110)
+    plt.close(figure)
+
+
+def churn(options, folder: Path, machine: str, commit: str) -> int:
+    """Measures, prints a line a run, writes churn.json and its chart into the folder. Returns the exit status."""
+    programs = {"here": built_here()}
+    if options.against:
+        program, old = built_against(options.against)
+        programs = {old: program} | programs
+    seconds = (options.minutes or 1) * 60
+    threads = options.threads or [1, 2, 4, 8, 32]
+    structures = options.structure or list(STRUCTURES)
+    plan = [(structure, n) for structure in structures for n in threads]
+    line = command_line.ProgressLine(every=15)
+    begin = time.monotonic()
+    runs = []
+    # Old and new at the same time, so that both meet the same machine.
+    with concurrent.futures.ThreadPoolExecutor(len(programs)) as pool:
+        for done, (structure, n) in enumerate(plan):
+            left = (len(plan) - done) * seconds
+            line.show(f"churn: {structure}, {n} threads; {in_words(time.monotonic() - begin)}, {in_words(left)} to go")
+            jobs = {
+                version: pool.submit(
+                    measure, program, structure, n, seconds, BUILD / f"{version}-{structure}-{n}.log"
+                )
+                for version, program in programs.items()
+            }
+            for version, job in jobs.items():
+                run = {"version": version, "structure": structure, "threads": n, "samples": job.result()}
+                runs.append(run)
+                line.clear()
+                print(describe(run), flush=True)
+    line.clear()
+    document = {"context": {"command": f"scripts/stress {' '.join(sys.argv[1:])}", "machine": machine,
+                            "commit": commit}, "runs": runs}  # fmt: skip
+    text = json.dumps(document["context"])
+    lines = ",\n".join("  " + json.dumps(run) for run in runs)
+    output.write_whole(folder / "churn.json", f'{{\n "context": {text},\n "runs": [\n{lines}\n ]\n}}\n')
+    why = plot.cannot_draw()
+    if not why:
+        draw(document, folder / "churn.svg")
+    print(f"{command_line_path(folder)}/churn.json, {f'no chart: {why}' if why else 'churn.svg, churn.png'}")
+    return 0
+
+
+def command_line_path(folder: Path) -> Path:
+    """Returns the folder as a reader of the terminal knows it."""
+    return folder.relative_to(ROOT) if ROOT in folder.resolve().parents else folder
