@@ -118,6 +118,7 @@ def draw(document: dict, path: Path) -> None:
                     linewidth=1.7 if run["version"] == versions[-1] else 1.1,
                 )
             axis.set_yscale("log")
+            axis.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
             axis.grid(True, axis="y", color="#dddddd", linewidth=0.8)
             for side in ("top", "right"):
                 axis.spines[side].set_visible(False)
