@@ -437,7 +437,7 @@ struct EmptySegment : Stage {
         grace();
         const Guard collects(*handles[0]);
     }
-    void trim() { slots().trim(Guard(*handles[0])); }
+    void trim() { slots().trim(Guard(*handles[0]), 1); }
 };
 
 /// The segment is given back while a search goes through the slots.

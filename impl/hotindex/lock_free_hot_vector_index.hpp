@@ -416,7 +416,8 @@ class BasicLockFreeHotVectorIndex {
     /// snapshot.
     bool drain(const Handle& me) {
         domain_->drain(me);
-        slots_.trim(Guard(me));
+        for (std::uint32_t n = slots_.segment_count(); n != 0; --n)
+            slots_.trim(Guard(me), n - 1); // pinned anew for each
         const bool empty = domain_->drain(me);
         me.local().flush_blocks();
         pools_.trim();

@@ -50,7 +50,8 @@ struct Store {
     }
     void trim(const Domain::Handle& me) {
         domain.drain(me);
-        slots.trim(Domain::Guard(me));
+        for (std::uint32_t n = slots.segment_count(); n != 0; --n)
+            slots.trim(Domain::Guard(me), n - 1);
         domain.drain(me);
     }
 };

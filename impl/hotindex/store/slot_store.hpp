@@ -335,13 +335,16 @@ class SlotStore {
         local.until_look.set(16 * Traits::updates_per_look);
         return false;
     }
-    /// Gives back every segment that has fallen empty, but for what the slots in use would fill.
-    void trim(const Guard& guard) {
+    /// Gives back the segment of that number if it has fallen empty and lies above what the slots in use would fill;
+    /// and what this participant holds ready.
+    void trim(const Guard& guard, std::uint32_t n) {
         give_back_ready(guard.local());
-        const SlotId compact = compact_part(guard);
-        // relaxed: segments that are being made are not empty
-        for (std::uint32_t n = numbered_.load(B::relaxed()); n != 0 && geometry_.begin(n - 1) >= compact; --n)
-            release_segment(guard, n - 1);
+        if (geometry_.begin(n) >= compact_part(guard))
+            release_segment(guard, n);
+    }
+    /// Segments have numbers below this one.
+    [[nodiscard]] std::uint32_t segment_count() const {
+        return numbered_.load(B::relaxed()); // relaxed: segments that are being made are not empty
     }
     /// A participant leaves.
     void leave(SlotLocal<B, Traits, Local, Entry>& local) noexcept {
