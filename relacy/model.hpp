@@ -22,8 +22,8 @@ namespace hotindex::model {
 /// scenario without a bound too.
 struct Effort {
     unsigned bound = 1;             ///< of the quick search
-    std::uint64_t bounded = 40'000; ///< executions after which the quick bounded search stops
-    std::uint64_t random = 40'000;  ///< executions of the quick random search
+    std::uint64_t bounded = 6'000;  ///< executions after which the quick bounded search stops
+    std::uint64_t random = 6'000;   ///< executions of the quick random search
     unsigned deep_bound = 3;        ///< of the deep one, which is stopped after 100 times as many executions
     std::uint64_t full = 0;         ///< executions after which a search without any bound on preemptions stops
 };
