@@ -155,6 +155,17 @@ struct Grown : Stage<2> {
 };
 const Model<Grown> grown("set_grown", "numbers of a room that was just made are found, or not, and nothing else");
 
+/// As above, for whoever asks for the lowest number and takes none.
+struct LowestOfGrown : Grown {
+    void thread(int i) {
+        if (i == 1)
+            return Grown::thread(1);
+        if (const auto lowest = set.lowest())
+            expect(*lowest == far, "the number that was put");
+    }
+};
+const Model<LowestOfGrown> lowest_of_grown("set_lowest_of_grown", "the lowest number of a room that was just made");
+
 /// The same beside a number that was there before, so that the topmost summary says nothing of the new room.
 struct GrownBeside : Stage<3> {
     GrownBeside() {

@@ -38,9 +38,10 @@ struct WideTraits : RoomyTraits {
 
 /// A first segment of eight slots, which a search looks at together, and five vectors that nobody touches in it.
 struct EightTraits : RoomyTraits {
-    static constexpr std::size_t first_segment = 8;
+    static constexpr std::uint32_t first_segment = 8;
+    static constexpr std::size_t max_segment = 8;
     static constexpr int bystanders = 5;
-    static constexpr Effort effort{.bounded = 20'000, .random = 20'000};
+    static constexpr Effort effort{.bounded = 4'000, .random = 4'000};
 };
 
 // ---- scripts: what each thread calls, as data ----

@@ -327,6 +327,46 @@ struct VisitedAfterGrowth : SeenAfterGrowth {
 const Model<VisitedAfterGrowth>
     visited_after_growth("visited_after_growth", "for_each in a table that has just become the root", model::staged);
 
+/// A writer comes to a bucket that another thread has just marked as moved, with nothing but that mark to tell of the
+/// new words: the mover has not counted it yet.
+struct MovedMeanwhile {
+    using Map = LockFreeHashMap<int, int, Spread, std::equal_to<>, B, TinyTraits>;
+    static constexpr int threads = 2;
+    Map map;
+    std::array<std::optional<Map::Handle>, 2> handles;
+    bool marked = false;
+    bool done = false;
+    MovedMeanwhile() {
+        for (auto& h : handles)
+            h.emplace(map.join());
+        map.insert(*handles[0], 1, 10);
+        map.insert(*handles[0], 2, 20); // makes the next table
+        model::stage([this](const model::Site& site) {
+            if (model::current_thread() == 0 && site.named == edge::table_progress && !marked) {
+                marked = true;
+                hold_until([this] { return done; });
+            }
+        });
+    }
+    void thread(int i) {
+        if (i == 0) {
+            map.insert_or_assign(*handles[0], 1, 11);
+            return;
+        }
+        hold_until([this] { return marked; });
+        map.clear(*handles[1]);
+        done = true;
+    }
+    void after() {
+        expect(marked, "the window is where it was");
+        expect(!map.contains(*handles[0], 2), "what was moved is cleared");
+        handles[1].reset();
+        expect(map.drain(*handles[0]), "everything retired goes in the end");
+    }
+};
+const Model<MovedMeanwhile> moved_meanwhile("moved_meanwhile", "who sees a bucket as moved sees where to",
+                                            model::staged);
+
 /// A thread ends with blocks in its caches and limbo; another one takes over its record and goes on.
 struct HandOver {
     using Map = LockFreeHashMap<int, int, AllCollide, std::equal_to<>, B, RoomyTraits>;

@@ -21,11 +21,11 @@ namespace hotindex::model {
 /// How long a scenario is searched. Bounds are preemptions; 0 executions: not at all. The deep run searches each
 /// scenario without a bound too.
 struct Effort {
-    unsigned bound = 1;             ///< of the quick search
-    std::uint64_t bounded = 40'000; ///< executions after which the quick bounded search stops
-    std::uint64_t random = 40'000;  ///< executions of the quick random search
-    unsigned deep_bound = 3;        ///< of the deep one, which is stopped after 100 times as many executions
-    std::uint64_t full = 0;         ///< executions after which a search without any bound on preemptions stops
+    unsigned bound = 1;            ///< of the quick search
+    std::uint64_t bounded = 6'000; ///< executions after which the quick bounded search stops
+    std::uint64_t random = 6'000;  ///< executions of the quick random search
+    unsigned deep_bound = 3;       ///< of the deep one, which is stopped after 100 times as many executions
+    std::uint64_t full = 0;        ///< executions after which a search without any bound on preemptions stops
 };
 
 /// Of a scenario that holds threads up in one window: a few schedules are all there are.

@@ -485,6 +485,54 @@ struct MadeAgain : EmptySegment {
 const Model<MadeAgain> made_again("made_again",
                                   "a search sees a segment that was made again, or the one before, or none");
 
+/// A search has seen that a version is linked to its successor, and stops. When it looks for the successor, that one
+/// has died, and its segment has been given back.
+struct SuccessorReleased : Stage {
+    int births = 0; ///< steps of the first thread on them
+    bool looking = false;
+    bool released = false;
+    SuccessorReleased() {
+        {
+            const Guard guard(*handles[0]);
+            finish(open(guard));
+        }
+        model::stage([this](const model::Site& site) {
+            if (site.named != edge::slot_birth)
+                return;
+            if (current_thread() == 0 && within(site, "finish") && ++births == 2) {
+                hold_until([this] { return looking; });
+            } else if (current_thread() == 1 && within(site, "life_of") && !looking) {
+                looking = true;
+                hold_until([this] { return released; });
+            }
+        });
+    }
+    void thread(int i) {
+        if (i == 1) {
+            hold_until([this] { return births == 2; });
+            return search();
+        }
+        {
+            const Guard guard(*handles[0]);
+            Life& old = lives[0];
+            finish(open(guard, old.slot));
+            old.death = lives[1].birth;
+            slots().retire(guard, old.slot);
+            bury(guard);
+        }
+        grace();
+        slots().trim(Guard(*handles[0]));
+        released = true;
+    }
+    void after() {
+        expect(looking, "the window is where it was");
+        Stage::after();
+    }
+};
+const Model<SuccessorReleased> successor_released("successor_released",
+                                                  "a version whose successor is gone with its segment is still seen",
+                                                  model::staged);
+
 /// Two threads want a slot, and there is none.
 struct MadeByBoth : Stage {
     void thread(int i) {

@@ -447,7 +447,7 @@ class SlotStore {
     /// The segment with that number, or nullptr where it has not been made or was given back.
     [[nodiscard]] Segment* find_segment(std::uint32_t number) const {
         const auto* const cell = directory_.find(number);
-        // [segment] acquire-load; synchronizes-with the release-store in make_segment()
+        // [segment] acquire-load; synchronizes-with the release-store in fill_segment()
         return cell == nullptr ? nullptr : cell->load(B::acquire(edge::segment));
     }
     /// Of a slot whose segment may be gone; `segment` is nullptr then, and for no_slot.
@@ -457,10 +457,12 @@ class SlotStore {
         const std::uint32_t number = geometry_.segment_of(s);
         return {find_segment(number), s - geometry_.begin(number)};
     }
+    /// Of a slot that the caller holds, or that somebody else has published to it.
     Place place(SlotId s) const {
         const std::uint32_t number = geometry_.segment_of(s);
-        // [segment] acquire-load; synchronizes-with the release-store in make_segment()
-        return {directory_.at(number).load(B::acquire(edge::segment)), s - geometry_.begin(number)};
+        // relaxed: the slot's number came through the set of free slots, an entry or limbo, each with an edge from who
+        // had it before; the first of those had it from who made the segment (index_set)
+        return {directory_.at(number).load(B::relaxed()), s - geometry_.begin(number)};
     }
     Stamps& stamps(SlotId s) const {
         const Place p = place(s);
@@ -506,8 +508,7 @@ class SlotStore {
         const SlotId first = geometry_.begin(n);
         const SlotId size = geometry_.size(n);
         Segment* const fresh = B::template make<Segment>(first, size, stride_);
-        // [segment] release-store; synchronizes-with the acquire-loads in find_segment() and place(); publishes: the
-        // segment
+        // [segment] release-store; synchronizes-with the acquire-load in find_segment(); publishes: the segment
         directory_.at(n).store(fresh, B::release(edge::segment));
         present_.fetch_add(size, B::relaxed()); // relaxed: a statistic
         each_word(first, size, [this](typename Free::Batch b) {
@@ -767,9 +768,12 @@ class SlotStore {
             // relaxed: another life's death was read with acquire and publishes its VACANT
             return time < death && (B::planted(bug::any_life) || v.birth.load(B::relaxed()) == birth);
         }
-        Stamps& successor = stamps(version::successor_of(death));
         // If the successor's slot has gone on to another life, then the successor was born after `time`, and so is
-        // whatever comes after it.
+        // whatever comes after it. Its segment may be gone then, or be another one.
+        const Place after = find_place(version::successor_of(death));
+        if (after.segment == nullptr)
+            return true;
+        Stamps& successor = after.segment->stamps[after.offset];
         // relaxed: the link was read with acquire and publishes PENDING; what it became since is a value by itself
         version::Word next = successor.birth.load(B::relaxed());
         if (version::is_unstamped(next) && B::planted(bug::link_unstamped_visible))
