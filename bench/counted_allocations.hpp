@@ -1,7 +1,8 @@
-// Replaces operator new and delete of the binary that includes it (once), to count allocations and the bytes in use.
+// Replaces operator new and delete of the binary that includes it (once), to count allocations and the bytes in use;
+// and mmap and munmap, by which the library takes large pieces from the system.
 //
-// Bytes are those that were asked for, not what malloc makes of them: the figures do not depend on the C library. The
-// counters are plain: for programs of one thread.
+// Bytes are those that were asked for, not what malloc makes of them: the figures do not depend on the C library. Of a
+// mapping every page counts, touched or not, until it is unmapped. The counters are plain: for programs of one thread.
 #pragma once
 
 #include <algorithm>
@@ -9,6 +10,12 @@
 #include <cstdint>
 #include <cstdlib>
 #include <new>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 namespace hotindex::bench {
 
@@ -58,7 +65,57 @@ inline void release_counted(void* block) noexcept {
     std::free(header->memory);
 }
 
+#if defined(__linux__)
+/// The last piece that was mapped, as far as it still is. A mapping that must be aligned is made larger, and its ends
+/// are unmapped at once: these were not asked for.
+struct Mapping {
+    std::byte* begin = nullptr;
+    std::size_t bytes = 0;
+};
+
+inline constinit Mapping last_mapping;
+
+inline void count_mapped(void* memory, std::size_t bytes) noexcept {
+    ++allocations.made;
+    allocations.asked += bytes;
+    allocations.live += bytes;
+    last_mapping = {static_cast<std::byte*>(memory), bytes};
+}
+
+inline void count_unmapped(void* memory, std::size_t bytes) noexcept {
+    allocations.live -= bytes;
+    auto& [begin, left] = last_mapping;
+    const bool first_of_it = memory == begin;
+    const bool last_of_it = static_cast<std::byte*>(memory) + bytes == begin + left;
+    if (first_of_it && last_of_it) {
+        last_mapping = {};
+    } else if (first_of_it || last_of_it) {
+        allocations.asked -= bytes;
+        left -= bytes;
+        if (first_of_it)
+            begin += bytes;
+    }
+}
+#endif
+
 } // namespace hotindex::bench
+
+#if defined(__linux__)
+extern "C" void* mmap(void* at, std::size_t bytes, int protection, int flags, int file, off_t offset) noexcept {
+    const long mapped = syscall(SYS_mmap, at, bytes, protection, flags, file, offset);
+    if (mapped == -1)
+        return MAP_FAILED;
+    auto* const memory = reinterpret_cast<void*>(mapped); // NOLINT(performance-no-int-to-ptr): so the kernel says it
+    hotindex::bench::count_mapped(memory, bytes);
+    return memory;
+}
+extern "C" int munmap(void* memory, std::size_t bytes) noexcept {
+    const long answer = syscall(SYS_munmap, memory, bytes);
+    if (answer == 0)
+        hotindex::bench::count_unmapped(memory, bytes);
+    return static_cast<int>(answer);
+}
+#endif
 
 // The array forms and the forms with a size call these.
 void* operator new(std::size_t n) {
