@@ -110,22 +110,22 @@ void operator delete[](void* p, std::align_val_t, const std::nothrow_t&) noexcep
 // clang-format on
 
 #if defined(__linux__)
-extern "C" void* mmap(void* at, std::size_t bytes, int protection, int flags, int file, off_t offset) noexcept {
+extern "C" void* mmap(void* addr, std::size_t len, int prot, int flags, int fd, off_t offset) noexcept {
     if (fails_now()) {
         failed_mappings.fetch_add(1, std::memory_order_relaxed);
         errno = ENOMEM;
         return MAP_FAILED;
     }
-    const long mapped = syscall(SYS_mmap, at, bytes, protection, flags, file, offset);
+    const long mapped = syscall(SYS_mmap, addr, len, prot, flags, fd, offset);
     if (mapped == -1)
         return MAP_FAILED;
-    mapped_bytes.fetch_add(static_cast<std::int64_t>(bytes), std::memory_order_relaxed);
-    return reinterpret_cast<void*>(mapped); // NOLINT(performance-no-int-to-ptr): so the kernel says it
+    mapped_bytes.fetch_add(static_cast<std::int64_t>(len), std::memory_order_relaxed);
+    return reinterpret_cast<void*>(mapped);
 }
-extern "C" int munmap(void* memory, std::size_t bytes) noexcept {
-    const long answer = syscall(SYS_munmap, memory, bytes);
+extern "C" int munmap(void* addr, std::size_t len) noexcept {
+    const long answer = syscall(SYS_munmap, addr, len);
     if (answer == 0)
-        mapped_bytes.fetch_sub(static_cast<std::int64_t>(bytes), std::memory_order_relaxed);
+        mapped_bytes.fetch_sub(static_cast<std::int64_t>(len), std::memory_order_relaxed);
     return static_cast<int>(answer);
 }
 #endif
