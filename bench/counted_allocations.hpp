@@ -1,14 +1,10 @@
-// Replaces operator new and delete of the binary that includes it (once), to count allocations and the bytes in use.
+// Counts the allocations and the bytes in use of a binary that is linked with counted_allocations.cpp.
 //
-// Bytes are those that were asked for, not what malloc makes of them: the figures do not depend on the C library. The
-// counters are plain: for programs of one thread.
+// Bytes are those that were asked for, not what malloc makes of them: the figures do not depend on the C library. Of a
+// mapping every page counts, touched or not, until it is unmapped. The counters are plain: for programs of one thread.
 #pragma once
 
-#include <algorithm>
-#include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <new>
 
 namespace hotindex::bench {
 
@@ -20,68 +16,4 @@ struct Allocations {
 
 inline constinit Allocations allocations;
 
-/// What stands before every block: where its memory begins and how many bytes were asked for.
-struct BlockHeader {
-    void* memory;
-    std::size_t bytes;
-};
-
-inline void* allocate_counted(std::size_t bytes, std::size_t alignment) noexcept {
-    alignment = std::max(alignment, alignof(std::max_align_t));
-    const std::size_t before = (sizeof(BlockHeader) + alignment - 1) / alignment * alignment;
-    if (bytes > SIZE_MAX - before - alignment)
-        return nullptr;
-    void* const memory = std::aligned_alloc(alignment, (before + bytes + alignment - 1) / alignment * alignment);
-    if (memory == nullptr)
-        return nullptr;
-    std::byte* const block = static_cast<std::byte*>(memory) + before;
-    ::new (static_cast<void*>(block - sizeof(BlockHeader))) BlockHeader{memory, bytes};
-    ++allocations.made;
-    allocations.asked += bytes;
-    allocations.live += bytes;
-    return block;
-}
-
-inline void* allocate_counted_or_throw(std::size_t bytes, std::size_t alignment) {
-    void* const block = allocate_counted(bytes, alignment);
-    if (block == nullptr)
-        throw std::bad_alloc();
-    return block;
-}
-
-inline void release_counted(void* block) noexcept {
-    if (block == nullptr)
-        return;
-    const auto* const header =
-        reinterpret_cast<const BlockHeader*>(static_cast<std::byte*>(block) - sizeof(BlockHeader));
-    allocations.live -= header->bytes;
-    std::free(header->memory);
-}
-
 } // namespace hotindex::bench
-
-// The array forms and the forms with a size call these.
-void* operator new(std::size_t n) {
-    return hotindex::bench::allocate_counted_or_throw(n, 0);
-}
-void* operator new(std::size_t n, std::align_val_t a) {
-    return hotindex::bench::allocate_counted_or_throw(n, static_cast<std::size_t>(a));
-}
-void* operator new(std::size_t n, const std::nothrow_t& /*tag*/) noexcept {
-    return hotindex::bench::allocate_counted(n, 0);
-}
-void* operator new(std::size_t n, std::align_val_t a, const std::nothrow_t& /*tag*/) noexcept {
-    return hotindex::bench::allocate_counted(n, static_cast<std::size_t>(a));
-}
-void operator delete(void* block) noexcept {
-    hotindex::bench::release_counted(block);
-}
-void operator delete(void* block, std::size_t /*bytes*/) noexcept {
-    hotindex::bench::release_counted(block);
-}
-void operator delete(void* block, std::align_val_t /*alignment*/) noexcept {
-    hotindex::bench::release_counted(block);
-}
-void operator delete(void* block, std::size_t /*bytes*/, std::align_val_t /*alignment*/) noexcept {
-    hotindex::bench::release_counted(block);
-}

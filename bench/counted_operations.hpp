@@ -65,11 +65,13 @@ class CountedInputs {
     std::vector<std::vector<float>> vectors_;
 };
 
-/// Fills an index with what the operations find in it.
+/// Fills an index with what the operations find in it. What the filling retired is not theirs to reclaim.
 template <class Index>
 void fill_counted(Index& index, const CountedInputs& inputs) {
     for (int i = 0; i != counted_vectors; ++i)
         index.add_vector(inputs.id(i), inputs.vector(i));
+    if constexpr (requires { index.drain(); })
+        index.drain();
 }
 
 /// The i-th call of an operation; `who` is nothing or a thread's handle. Inserted ids are new ones, and removed again.

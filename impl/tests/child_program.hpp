@@ -29,7 +29,7 @@ struct Sandbox {
 inline bool close_sandbox(Sandbox sandbox) {
     if (sandbox.denies == Sandbox::nothing)
         return true;
-    const auto answer = static_cast<std::uint32_t>(SECCOMP_RET_ERRNO | sandbox.error);
+    const std::uint32_t answer = SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(sandbox.error);
     std::vector<sock_filter> filter{
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 3),

@@ -128,7 +128,7 @@ TEST_CASE("a thousand participants that have left cost an advance as much as non
         return tally.total().loads;
     };
     // Two looks at each word of 64 participants, and at the link to the next one.
-    CHECK(loads_of_an_advance(1000) <= loads_of_an_advance(1) + 2 * 2 * (1000 / 64 + 1));
+    CHECK(loads_of_an_advance(1000) <= loads_of_an_advance(1) + 2U * 2 * (1000 / 64 + 1));
 }
 
 TEST_CASE("readers alone empty what writers have left behind", "[reclaim]") {

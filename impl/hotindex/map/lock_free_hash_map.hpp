@@ -50,8 +50,7 @@ class LockFreeHashMap {
 
     /// Room for `expected` entries without growth. Throws std::bad_alloc.
     explicit LockFreeHashMap(std::size_t expected = 0, Hash hash = Hash(), Equal equal = Equal())
-        : hash_(std::move(hash)), domain_(std::in_place, *this),
-          table_(*domain_, pools_, expected, std::move(equal)) {}
+        : hash_(std::move(hash)), domain_(std::in_place, *this), table_(*domain_, pools_, expected, std::move(equal)) {}
     LockFreeHashMap(const LockFreeHashMap&) = delete;
     LockFreeHashMap& operator=(const LockFreeHashMap&) = delete;
     ~LockFreeHashMap() {

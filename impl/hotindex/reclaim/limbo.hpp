@@ -13,9 +13,8 @@
 //
 // Invariants
 //   L1  a cell's number is in one of the sets, or in the hands of one thread; only that thread touches the cell.
-//   L2  a bag in waiting[e % N] is of an epoch congruent to e. Which one, its cell says: what lies there may be N
-//   epochs
-//       older than what its neighbours are, or younger than the taker's epoch allows.
+//   L2  a bag in waiting[e % N] is of an epoch congruent to e. Which one, its cell says: what lies there may be older
+//       than its neighbours, by N epochs, or younger than the taker's epoch allows.
 // Progress: as IndexSet's; new_cell() may allocate and is lock-free.
 #pragma once
 
@@ -119,7 +118,8 @@ class Limbo {
         std::uint32_t turn = asked_.load(B::relaxed()); // relaxed, all: either set will do
         if (const auto there = refused_[turn % 2].take(1))
             return one(*there);
-        asked_.compare_exchange_strong(turn, turn + 1, B::relaxed(), B::relaxed());
+        if (refused_[(turn + 1) % 2].lowest()) // else there is nothing to ask: readers who look write nothing
+            asked_.compare_exchange_strong(turn, turn + 1, B::relaxed(), B::relaxed());
         return std::nullopt;
     }
 
