@@ -423,6 +423,44 @@ struct LifeOver : Stage {
 const Model<LifeOver> life_over("life_over", "a search is not misled by the death of the slot's next life",
                                 model::staged);
 
+/// A search sees that a version is linked to its successor, with nothing but the link to tell of the successor's second
+/// life. In its first one the slot was born before.
+struct LinkedToSecondLife : Stage {
+    int births = 0; ///< steps of the first thread on them
+    bool searched = false;
+    LinkedToSecondLife() {
+        {
+            const Guard guard(*handles[0]);
+            finish(open(guard));
+            finish(open(guard));
+            bury(guard);
+        }
+        grace();
+        model::stage([this](const model::Site& site) {
+            if (current_thread() == 0 && site.named == edge::slot_birth && within(site, "finish") && ++births == 2)
+                hold_until([this] { return searched; });
+        });
+    }
+    void thread(int i) {
+        if (i == 1) {
+            hold_until([this] { return births == 2; });
+            search();
+            searched = true;
+            return;
+        }
+        const Guard guard(*handles[0]);
+        finish(open(guard, lives[0].slot));
+        lives[0].death = lives[2].birth;
+        slots().retire(guard, lives[0].slot);
+    }
+    void after() {
+        expect(lives[2].slot == lives[1].slot && births >= 2, "the window is where it was");
+        Stage::after();
+    }
+};
+const Model<LinkedToSecondLife>
+    linked_to_second_life("linked_to_second_life", "a link publishes that its slot is in another life", model::staged);
+
 // ---- segments that come and go ----
 
 /// A version lives in the first segment, and the second one has fallen empty.
