@@ -197,6 +197,29 @@ TEST_CASE("a segment stays while a search of an earlier time may be looking into
     CHECK(store.slots.bytes() < 1000 * 64 * 3);
 }
 
+TEST_CASE("a segment that was made after a search's time does not stay for it", "[slots]") {
+    Store store(16);
+    const Domain::Handle me(store.domain), searcher(store.domain);
+    const SlotId first = store.add(me);
+    const auto announcement = store.slots.announce(searcher.local());
+    for (int round = 0; round != 3; ++round) {
+        std::vector<SlotId> slots;
+        while (slots.size() != 10'000)
+            slots.push_back(store.add(me));
+        for (const SlotId s : slots)
+            store.remove(me, s);
+        store.trim(me);
+        CHECK(store.domain.stats().limbo_objects == 0);
+    }
+    std::size_t seen = 0;
+    store.slots.scan(announcement, store.slots.slot_count(),
+                     [&](SlotId begin, const float*, const float*, SlotId, std::uint64_t mask) {
+                         CHECK((begin == 0 && mask == std::uint64_t{1} << first));
+                         ++seen;
+                     });
+    CHECK(seen == 1);
+}
+
 TEST_CASE("after mass removal a search looks at what is there, and the memory is given back", "[slots]") {
     BasicLockFreeHotVectorIndex<B> index({.dimension = 16, .metric = Metric::inner_product});
     const auto me = index.join();

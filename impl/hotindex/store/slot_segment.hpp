@@ -92,7 +92,7 @@ struct SlotSegment : Retirable<B, Local> {
 
     /// Throws std::bad_alloc.
     SlotSegment(SlotId first_slot, SlotId n, std::size_t stride)
-        : first(first_slot), count(n), released(0u), rows(n, stride), inverse_norms(n, 1),
+        : first(first_slot), count(n), made(0u), released(0u), rows(n, stride), inverse_norms(n, 1),
           stamps(B::template make_array<Stamps>(n, [](void* at) { B::template construct_at<Stamps>(at); })) {
         try {
             blocks = B::template make_array<Block>(
@@ -126,6 +126,7 @@ struct SlotSegment : Retirable<B, Local> {
 
     const SlotId first;
     const SlotId count;
+    typename B::template var<version::Word> made;     ///< the clock then: earlier searches do not look into it
     typename B::template var<version::Word> released; ///< when it was taken out of the store; later searches miss it
     typename B::template array<float> rows;
     typename B::template array<float> inverse_norms;

@@ -44,7 +44,8 @@
 //       in the idle word is set while it is free or in limbo, and its block's `died` is then no earlier than its death.
 //       The idle bit is cleared before the slot's next version can be stamped.
 //   V7  a segment is taken out by the thread that holds all of its slots, and freed after a grace period, when no
-//       announced time is earlier than the clock tick that followed. Whoever reads a later time sees that it is gone.
+//       announced time lies between the clock that its maker read and the tick that followed its removal. Whoever reads
+//       a later time sees that it is gone; whoever has an earlier one sees when it was made, and does not look into it.
 // Linearization: an update at the clock tick that stamped it, a snapshot at its load of the clock.
 // Progress: every function here is bounded by a constant number of steps, but for acquire(), which takes free slots or
 // makes a segment (lock-free, and the segment's size is bounded), for stray(), which may give one back, and for the
@@ -120,7 +121,8 @@ class SlotStore {
     SlotStore& operator=(const SlotStore&) = delete;
     ~SlotStore() {
         for (std::uint32_t n = 0; n != numbered_.load(B::relaxed()); ++n) // relaxed: destruction overlaps with nothing
-            if (Segment* const segment = directory_.at(n).load(B::relaxed()); segment != nullptr) // relaxed: as above
+            // relaxed: as above
+            if (Segment* const segment = directory_.at(n).segment.load(B::relaxed()); segment != nullptr)
                 B::destroy(segment);
     }
 
@@ -377,7 +379,7 @@ class SlotStore {
     [[nodiscard]] std::uint64_t bytes() const {
         std::uint64_t sum = 0;
         for (std::uint32_t n = 0; n != numbered_.load(B::relaxed()); ++n) // relaxed: a statistic
-            if (directory_.at(n).load(B::relaxed()) != nullptr)           // relaxed: a statistic
+            if (directory_.at(n).segment.load(B::relaxed()) != nullptr)   // relaxed: a statistic
                 sum += Segment::bytes_of(geometry_.size(n), stride_);
         return sum;
     }
@@ -391,7 +393,7 @@ class SlotStore {
         const version::Word time = announcement.time();
         std::uint32_t number = 0;
         for (SlotId first = 0; first < count; ++number, first = geometry_.begin(number)) {
-            const Segment* const segment = find_segment(number);
+            const Segment* const segment = find_segment(number, time);
             if (segment == nullptr)
                 continue; // V7: nothing in it lived at `time`
             const SlotId here = segment->count;
@@ -422,6 +424,12 @@ class SlotStore {
     using Block = typename Segment::Block;
     using Free = IndexSet<B, Traits>;
 
+    /// Where a segment is found.
+    struct Listed {
+        Listed() : segment(nullptr), made(0) {}
+        typename B::template atomic<Segment*> segment;
+        Cell made; ///< no version in the segment was born before; never falls
+    };
     struct Place {
         Segment* segment = nullptr;
         SlotId offset = 0;
@@ -446,9 +454,19 @@ class SlotStore {
 
     /// The segment with that number, or nullptr where it has not been made or was given back.
     [[nodiscard]] Segment* find_segment(std::uint32_t number) const {
-        const auto* const cell = directory_.find(number);
+        const Listed* const listed = directory_.find(number);
         // [segment] acquire-load; synchronizes-with the release-store in fill_segment()
-        return cell == nullptr ? nullptr : cell->load(B::acquire(edge::segment));
+        return listed == nullptr ? nullptr : listed->segment.load(B::acquire(edge::segment));
+    }
+    /// For a search: nullptr, too, where all that was ever born in the segment was born after `time`.
+    [[nodiscard]] Segment* find_segment(std::uint32_t number, version::Word time) const {
+        const Listed* const listed = directory_.find(number);
+        if (listed == nullptr)
+            return nullptr;
+        // [segment] acquire-load; synchronizes-with the release-store in fill_segment()
+        Segment* const segment = listed->segment.load(B::acquire(edge::segment));
+        // relaxed: the segment's pointer publishes when it was made. A later one says that it is gone
+        return segment == nullptr || listed->made.load(B::relaxed()) > time ? nullptr : segment;
     }
     /// Of a slot whose segment may be gone; `segment` is nullptr then, and for no_slot.
     Place find_place(SlotId s) const {
@@ -462,7 +480,7 @@ class SlotStore {
         const std::uint32_t number = geometry_.segment_of(s);
         // relaxed: the slot's number came through the set of free slots, an entry or limbo, each with an edge from who
         // had it before; the first of those had it from who made the segment (index_set)
-        return {directory_.at(number).load(B::relaxed()), s - geometry_.begin(number)};
+        return {directory_.at(number).segment.load(B::relaxed()), s - geometry_.begin(number)};
     }
     Stamps& stamps(SlotId s) const {
         const Place p = place(s);
@@ -508,8 +526,12 @@ class SlotStore {
         const SlotId first = geometry_.begin(n);
         const SlotId size = geometry_.size(n);
         Segment* const fresh = B::template make<Segment>(first, size, stride_);
-        // [segment] release-store; synchronizes-with the acquire-load in find_segment(); publishes: the segment
-        directory_.at(n).store(fresh, B::release(edge::segment));
+        fresh->made.set(clock_.now());
+        // relaxed: the next store publishes it
+        directory_.at(n).made.store(fresh->made.get(), B::relaxed());
+        // [segment] release-store; synchronizes-with the acquire-loads in find_segment(); publishes: the segment,
+        // and when it was made
+        directory_.at(n).segment.store(fresh, B::release(edge::segment));
         present_.fetch_add(size, B::relaxed()); // relaxed: a statistic
         each_word(first, size, [this](typename Free::Batch b) {
             free_.put(b);
@@ -540,7 +562,7 @@ class SlotStore {
             return;
         }
         // relaxed: the clock's tick publishes it to searches, and the grace period to others
-        directory_.at(n).store(nullptr, B::relaxed());
+        directory_.at(n).segment.store(nullptr, B::relaxed());
         segment->released.set(B::planted(bug::release_undated) ? 0 : clock_.tick()); // V7
         present_.fetch_add(~std::uint64_t{size} + 1, B::relaxed());                  // relaxed: a statistic
         absent_.put(n);
@@ -548,7 +570,7 @@ class SlotStore {
             segment,
             [](Retirable<B, Local>* r, Local& local) -> std::size_t {
                 auto* const gone = static_cast<Segment*>(r);
-                if (local.slots->watched(local, 0, gone->released.get()))
+                if (local.slots->watched(local, gone->made.get(), gone->released.get()))
                     return 0;
                 const std::size_t bytes = gone->bytes(local.slots->stride_);
                 B::destroy(gone);
@@ -770,10 +792,12 @@ class SlotStore {
         }
         // If the successor's slot has gone on to another life, then the successor was born after `time`, and so is
         // whatever comes after it. Its segment may be gone then, or be another one.
-        const Place after = find_place(version::successor_of(death));
-        if (after.segment == nullptr)
+        const SlotId s = version::successor_of(death);
+        const std::uint32_t number = geometry_.segment_of(s);
+        const Segment* const segment = find_segment(number, time);
+        if (segment == nullptr)
             return true;
-        Stamps& successor = after.segment->stamps[after.offset];
+        Stamps& successor = segment->stamps[s - geometry_.begin(number)];
         // relaxed: the link was read with acquire and publishes PENDING; what it became since is a value by itself
         version::Word next = successor.birth.load(B::relaxed());
         if (version::is_unstamped(next) && B::planted(bug::link_unstamped_visible))
@@ -792,7 +816,7 @@ class SlotStore {
     SnapshotTimes<B, Traits> times_;
     Free free_;
     IndexSet<B, Traits> absent_; ///< segments that have a number and are not there
-    SegmentedArray<B, Traits, typename B::template atomic<Segment*>, Traits::first_directory> directory_;
+    SegmentedArray<B, Traits, Listed, Traits::first_directory> directory_;
     alignas(isolation) typename B::template atomic<std::uint32_t> numbered_; ///< segments that have a number
     typename B::template atomic<std::uint64_t> present_;                     ///< slots of all segments that are there
     DepartedCounter<B> departed_; ///< used_slots of participants that have left
