@@ -559,7 +559,7 @@ struct SuccessorReleased : Stage {
             bury(guard);
         }
         grace();
-        slots().trim(Guard(*handles[0]));
+        slots().trim(Guard(*handles[0]), 1);
         released = true;
     }
     void after() {
