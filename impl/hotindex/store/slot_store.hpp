@@ -335,6 +335,7 @@ class SlotStore {
         if (s < local.compact.get())
             return true;
         local.until_look.set(16 * Traits::updates_per_look);
+        local.look_at.set(0); // and begins at the top again, where a segment may have fallen empty
         return false;
     }
     /// Gives back the segment of that number if it has fallen empty and lies above what the slots in use would fill;
