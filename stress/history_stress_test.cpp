@@ -152,6 +152,10 @@ TEST_CASE("the black-box check finds planted bugs on controlled schedules", "[hi
 
 TEST_CASE("the white-box check finds planted bugs", "[history]") {
     for (const bug b : {bug::dead_unstamped_visible, bug::time_per_slot, bug::birth_exclusive, bug::death_inclusive}) {
+#ifdef HOTINDEX_STRESS_ASAN
+        if (b != bug::birth_exclusive)
+            continue; // a search sees what it does not keep: AddressSanitizer ends the process before an answer is wrong
+#endif
         const Bugged bugged(b);
         bool found = false;
         for (std::uint64_t seed = 1; seed <= 400 && !found; ++seed) {
