@@ -154,7 +154,7 @@ TEST_CASE("the white-box check finds planted bugs", "[history]") {
     for (const bug b : {bug::dead_unstamped_visible, bug::time_per_slot, bug::birth_exclusive, bug::death_inclusive}) {
 #ifdef HOTINDEX_STRESS_ASAN
         if (b != bug::birth_exclusive)
-            continue; // a search sees what it does not keep: AddressSanitizer ends the process before an answer is wrong
+            continue; // a search looks at what it does not keep, and AddressSanitizer ends the process
 #endif
         const Bugged bugged(b);
         bool found = false;
