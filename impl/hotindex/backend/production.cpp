@@ -41,7 +41,10 @@ AsymmetricFence::Kind AsymmetricFence::settle() noexcept {
 namespace {
 [[noreturn]] void denied_late(int error) noexcept {
     static std::atomic_flag said = ATOMIC_FLAG_INIT;
-    if (!said.test_and_set()) {
+    if (said.test_and_set()) {
+        // Another thread is about to write the reason and to end the process.
+        std::this_thread::sleep_for(std::chrono::seconds(10));
+    } else {
         std::array<char, 512> text{};
         const auto end = fmt::format_to_n(
             text.data(), text.size(),
