@@ -94,10 +94,10 @@ class HotVectorIndex {
 
     AddOutcome add_vector(std::string_view id, std::span<const float> vector) {
         check::id(id);
-        check::vector(vector, options_, "vector");
+        const float inverse_norm = check::vector(vector, options_, "vector");
         Local& local = self();
         const ScratchBound bound(DefaultTraits::kept_scratch / 4, local.prepared);
-        local.prepared.assign(vector, options_.metric); // padded, with its inverse norm
+        local.prepared.assign(vector, options_.metric, PreparedQuery::any_number, inverse_norm); // padded
         const AddOutcome outcome = add_prepared(local, id);
         maintain(local);
         return outcome;
@@ -319,11 +319,11 @@ class HotVectorIndex {
     template <class Allowed>
     [[nodiscard]] std::vector<Match> search_with(std::span<const float> query, std::size_t k,
                                                  const Allowed& allowed) const {
-        check::vector(query, options_, "query");
+        const float inverse_norm = check::vector(query, options_, "query");
         Local& local = self();
         const Stats::Timer timer(options_.stats);
         const ScratchBound bound(DefaultTraits::kept_scratch / 4, local.prepared, local.top);
-        local.prepared.assign(query, options_.metric, local.rows_last_time);
+        local.prepared.assign(query, options_.metric, local.rows_last_time, inverse_norm);
         local.top.reset(k, options_.metric);
         std::vector<Match> matches;
         std::size_t scored = 0;

@@ -204,10 +204,10 @@ class BasicLockFreeHotVectorIndex {
 
     AddOutcome add_vector(const Handle& me, std::string_view id, std::span<const float> vector) {
         check::id(id);
-        check::vector(vector, options_, "vector");
+        const float inverse_norm = check::vector(vector, options_, "vector");
         const std::uint64_t hash = hash_of(id);
         NewSlot slot(slots_, me.local(), slots_.acquire(me.local())); // not pinned yet: it may have to make a segment
-        write_row(slot.id(), vector);
+        write_row(slot.id(), vector, inverse_norm);
         const Guard guard(me);
         [[maybe_unused]] SlotId superseded = no_slot; // by an earlier attempt
         for (;;) {
@@ -495,10 +495,10 @@ class BasicLockFreeHotVectorIndex {
     // relaxed: any spread of the numbers will do
     [[nodiscard]] std::uint32_t next_hint() { return hints_.fetch_add(1, B::relaxed()); }
 
-    void write_row(SlotId slot, std::span<const float> vector) {
+    void write_row(SlotId slot, std::span<const float> vector, float inverse_norm) {
         float* const row = slots_.row_of_new(slot);
         std::fill(std::copy(vector.begin(), vector.end(), row), row + slots_.stride(), 0.0F);
-        slots_.open(slot, options_.metric == Metric::cosine ? inverse_norm(row, slots_.stride()) : 1.0F);
+        slots_.open(slot, inverse_norm);
     }
 
     /// Now and then, replaces a vector that lies far out by itself, further in: see SlotStore. To everybody else it is
@@ -566,11 +566,11 @@ class BasicLockFreeHotVectorIndex {
     template <class Allowed>
     [[nodiscard]] std::vector<Match> search_at(const Snapshot& snapshot, std::span<const float> query, std::size_t k,
                                                const Allowed& allowed) const {
-        check::vector(query, options_, "query");
+        const float inverse_norm = check::vector(query, options_, "query");
         Local& local = *snapshot.local_;
         const typename Stats::Timer timer(options_.stats);
         const ScratchBound bound(Traits::kept_scratch / 4, local.query, local.top);
-        local.query.assign(query, options_.metric, local.rows_last_time);
+        local.query.assign(query, options_.metric, local.rows_last_time, inverse_norm);
         local.top.reset(k, options_.metric);
         const auto id_of = ids(snapshot);
         const std::size_t scored = scan_rows(local.query, blocks(snapshot), local.top, id_of, allowed);

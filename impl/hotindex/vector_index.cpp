@@ -59,7 +59,9 @@ void id(std::string_view id) {
 }
 
 namespace {
-void row(std::span<const float> vector, const IndexOptions& options, const std::string& where) {
+/// name(): what the vector is called in a message.
+template <class Name>
+float row(std::span<const float> vector, const IndexOptions& options, Name name) {
     // As the kernels add, so that what is accepted here has a norm there.
     const float squares = squared_norm(vector);
     // A number that is not finite makes the sum not finite; so may large ones.
@@ -67,23 +69,26 @@ void row(std::span<const float> vector, const IndexOptions& options, const std::
         for (std::size_t i = 0; i != vector.size(); ++i)
             if (!std::isfinite(vector[i]))
                 throw InvalidArgument(
-                    fmt::format("{} has {} at position {}; give finite numbers only", where, vector[i], i));
-    if (options.metric == Metric::cosine && !(squares >= smallest_squared_norm && squares <= largest_squared_norm))
+                    fmt::format("{} has {} at position {}; give finite numbers only", name(), vector[i], i));
+    if (options.metric != Metric::cosine)
+        return 1;
+    if (!(squares >= smallest_squared_norm && squares <= largest_squared_norm)) [[unlikely]]
         throw InvalidArgument(
             fmt::format("{} has squared norm {} in float arithmetic, so it has no cosine similarity; scale it "
                         "(the squared norm must be at least {:g} and at most {:g}), or use another metric",
-                        where, squares, smallest_squared_norm, largest_squared_norm));
+                        name(), squares, smallest_squared_norm, largest_squared_norm));
+    return inverse_norm(squares);
 }
 } // namespace
 
-void vector(std::span<const float> vector, const IndexOptions& options, std::string_view what) {
+float vector(std::span<const float> vector, const IndexOptions& options, std::string_view what) {
     if (vector.empty())
         throw InvalidArgument(
             fmt::format("the {} is empty; this index holds vectors of {} floats", what, options.dimension));
     if (vector.size() != options.dimension)
         throw InvalidArgument(fmt::format("the {} has {} floats; this index holds vectors of {}", what, vector.size(),
                                           options.dimension));
-    row(vector, options, fmt::format("the {}", what));
+    return row(vector, options, [&] { return fmt::format("the {}", what); });
 }
 
 void batch(std::span<const float> queries, const IndexOptions& options) {
@@ -93,7 +98,7 @@ void batch(std::span<const float> queries, const IndexOptions& options) {
                         queries.size(), options.dimension));
     for (std::size_t i = 0; i != queries.size() / options.dimension; ++i)
         row(queries.subspan(i * options.dimension, options.dimension), options,
-            fmt::format("query {} of the batch", i));
+            [&] { return fmt::format("query {} of the batch", i); });
 }
 
 } // namespace check

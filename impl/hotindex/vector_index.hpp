@@ -111,8 +111,9 @@ void options(const IndexOptions& options);
 /// not empty
 void id(std::string_view id);
 /// `what` is "vector" or "query". Refuses: empty, size != options.dimension, NaN or infinity (names the position), and,
-/// under cosine, a vector whose squared norm is not in [smallest_squared_norm, largest_squared_norm].
-void vector(std::span<const float> vector, const IndexOptions& options, std::string_view what);
+/// under cosine, a vector whose squared norm is not in [smallest_squared_norm, largest_squared_norm]. Returns
+/// 1 / |vector| under cosine, otherwise 1.
+float vector(std::span<const float> vector, const IndexOptions& options, std::string_view what);
 /// a batch: size must be a multiple of the dimension (an empty batch is fine); each row as `vector`, naming the row
 void batch(std::span<const float> queries, const IndexOptions& options);
 } // namespace check

@@ -59,7 +59,7 @@ class SegmentedArray {
     }
     /// The element; grow_to(i) was called before.
     [[nodiscard]] T& at(std::uint32_t i) const {
-        const std::uint32_t s = Place::segment_of(i);
+        const std::uint32_t s = i < First ? 0 : Place::segment_of(i); // few have more, so this is often all there is
         // [segment] acquire-load; synchronizes-with the release-CAS in grow_to()
         return segments_[s].load(B::acquire(edge::segment))[i - Place::begin(s)];
     }

@@ -374,19 +374,15 @@ float squared_norm(std::span<const float> vector) noexcept {
     return kernel::best().squared_norm(vector.data(), vector.size());
 }
 
-float inverse_norm(const float* row, std::size_t stride) noexcept {
-    const float squared = kernel::best().squared_norm(row, stride);
-    return squared > 0 && squared <= std::numeric_limits<float>::max() ? 1.0F / std::sqrt(squared) : 0.0F;
-}
-
-void PreparedQuery::assign(std::span<const float> query, Metric metric, std::size_t expected_rows) {
+void PreparedQuery::assign(std::span<const float> query, Metric metric, std::size_t expected_rows,
+                           std::optional<float> inverse_norm) {
     const std::size_t stride = row_stride(query.size());
     float* const to = floats_.reserve(stride);
     std::copy(query.begin(), query.end(), to);
     std::fill(to + query.size(), to + stride, 0.0F);
     stride_ = stride;
     metric_ = metric;
-    inverse_norm_ = metric == Metric::cosine ? hotindex::inverse_norm(to, stride) : 1.0F;
+    inverse_norm_ = metric != Metric::cosine ? 1.0F : inverse_norm ? *inverse_norm : hotindex::inverse_norm(to, stride);
     const bool cached = expected_rows <= kernel::cached_bytes / (std::max<std::size_t>(stride, 1) * sizeof(float));
     score_ = kernel::best().one[cached ? 1 : 0][static_cast<std::size_t>(metric)];
     select_ = kernel::best().select[static_cast<std::size_t>(metric)];

@@ -19,10 +19,13 @@
 
 #include <hotindex/vector_index.hpp>
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <new>
+#include <optional>
 #include <span>
 
 namespace hotindex {
@@ -107,9 +110,15 @@ class AlignedFloats {
 /// the vector and itself. Any size, any alignment. Thread-safe, wait-free.
 [[nodiscard]] float squared_norm(std::span<const float> vector) noexcept;
 
-/// 1 / |row|, or 0 where the squared norm is 0 or not finite. `row`: stride floats, padded as above.
-/// Thread-safe, wait-free.
-[[nodiscard]] float inverse_norm(const float* row, std::size_t stride) noexcept;
+/// 1 / |vector| of that squared norm, or 0 where that is 0 or not finite. Thread-safe, wait-free.
+[[nodiscard]] inline float inverse_norm(float squared_norm) noexcept {
+    return squared_norm > 0 && squared_norm <= std::numeric_limits<float>::max() ? 1.0F / std::sqrt(squared_norm)
+                                                                                 : 0.0F;
+}
+/// The same of a row: stride floats, padded as above. Thread-safe, wait-free.
+[[nodiscard]] inline float inverse_norm(const float* row, std::size_t stride) noexcept {
+    return inverse_norm(squared_norm({row, stride}));
+}
 
 /// A query in the form that kernels read. Reusable: assign() allocates only for a longer dimension than it has had
 /// since keep_at_most() last gave memory back.
@@ -126,8 +135,10 @@ class PreparedQuery {
     PreparedQuery(std::span<const float> query, Metric metric, std::size_t expected_rows = any_number) {
         assign(query, metric, expected_rows);
     }
-    /// As the constructor; on std::bad_alloc the earlier query stays.
-    void assign(std::span<const float> query, Metric metric, std::size_t expected_rows = any_number);
+    /// As the constructor; on std::bad_alloc the earlier query stays. `inverse_norm`: what check::vector() returned for
+    /// the query, if it is at hand.
+    void assign(std::span<const float> query, Metric metric, std::size_t expected_rows = any_number,
+                std::optional<float> inverse_norm = std::nullopt);
     /// Gives its memory back if that is more than so many bytes. Then assign() comes next.
     void keep_at_most(std::size_t bytes) noexcept {
         if (floats_.bytes() > bytes)

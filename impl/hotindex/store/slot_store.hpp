@@ -241,17 +241,20 @@ class SlotStore {
     /// looks at a time at which it lived.
     void retire(const Guard& guard, SlotId s) {
         guard.local().used_slots.add(~std::uint64_t{0});
-        mark_idle(s);
+        const Place p = place(s);
+        Rest& r = p.segment->rests[p.offset];
+        mark_idle(p);
         if (B::planted(bug::free_slot_at_once))
             return free_.put(s);
         if constexpr (B::verifies) {
-            B::verify(version::is_timestamp(B::newest(stamps(s).death)), "V3: a retired slot's death is a timestamp");
-            const Place old = find_place(rest(s).predecessor.get());
+            B::verify(version::is_timestamp(B::newest(p.segment->stamps[p.offset].death)),
+                      "V3: a retired slot's death is a timestamp");
+            const Place old = find_place(r.predecessor.get());
             B::verify(old.segment == nullptr || B::newest(old.segment->stamps[old.offset].death) != version::link(s),
                       "V5: no LINK names a retired slot");
         }
         guard.retire(
-            &rest(s),
+            &r,
             [](Retirable<B, Local>* r, Local& local) {
                 return local.slots->reclaim(local, static_cast<Rest*>(r)->self.get());
             },
@@ -473,15 +476,16 @@ class SlotStore {
     Place find_place(SlotId s) const {
         if (s == no_slot)
             return {};
-        const std::uint32_t number = geometry_.segment_of(s);
-        return {find_segment(number), s - geometry_.begin(number)};
+        Segment* const segment = find_segment(geometry_.segment_of(s));
+        return segment == nullptr ? Place{} : Place{segment, s - segment->first};
     }
     /// Of a slot that the caller holds, or that somebody else has published to it.
-    Place place(SlotId s) const {
-        const std::uint32_t number = geometry_.segment_of(s);
+    // Inlined by force: every step of an update asks once or twice.
+    [[gnu::always_inline]] Place place(SlotId s) const {
         // relaxed: the slot's number came through the set of free slots, an entry or limbo, each with an edge from who
         // had it before; the first of those had it from who made the segment (index_set)
-        return {directory_.at(number).segment.load(B::relaxed()), s - geometry_.begin(number)};
+        Segment* const segment = directory_.at(geometry_.segment_of(s)).segment.load(B::relaxed());
+        return {segment, s - segment->first};
     }
     Stamps& stamps(SlotId s) const {
         const Place p = place(s);
@@ -611,8 +615,7 @@ class SlotStore {
     }
 
     /// The slot's version is dead and on its way to limbo: no search of a later time needs to look at it.
-    void mark_idle(SlotId s) {
-        const Place p = place(s);
+    void mark_idle(const Place& p) {
         Block& b = p.segment->block_of(p.offset);
         const auto date = [&] {
             // relaxed: this thread has stamped the death or seen its stamp before
@@ -693,7 +696,8 @@ class SlotStore {
         version::Word birth;
         version::Word death;
     };
-    static Life life_of(const Stamps& v) {
+    // Inlined by force: left to itself, the compiler calls it once a slot in the scan.
+    [[gnu::always_inline]] static Life life_of(const Stamps& v) {
         if (B::planted(bug::birth_then_death)) {
             const version::Word birth = v.birth.load(B::acquire(edge::slot_birth)); // [slot_birth] as below
             return {birth, v.death.load(B::acquire(edge::slot_death))};             // [slot_death] as below
@@ -741,7 +745,7 @@ class SlotStore {
         const version::Word lift = (version::Word{1} << 62) - 1 - time;
         version::Word births = 0;              // bit 62: some birth is later than `time`; bit 63: some is special
         version::Word deaths = version::alive; // any bit clear: some death is not ALIVE
-        const auto look = [&](SlotId j) {
+        const auto look = [&](SlotId j) __attribute__((always_inline)) {
             const auto [birth, death] = life_of(eight[j]);
             deaths &= death;
             births |= birth + lift;
@@ -754,7 +758,7 @@ class SlotStore {
     std::uint32_t visible_of_eight(Stamps* eight, version::Word time) {
         std::uint32_t mask = 0;
         version::Word unfinished = 0; // bit 63: some birth is UNSTAMPED, or some death is a LINK or DEAD_UNSTAMPED
-        const auto look = [&](SlotId j) {
+        const auto look = [&](SlotId j) __attribute__((always_inline)) {
             const auto [birth, death] = life_of(eight[j]);
             mask |= static_cast<std::uint32_t>(static_cast<int>(is_born(birth, time)) &
                                                static_cast<int>(!is_dead(death, time)))
