@@ -144,7 +144,7 @@ TEST_CASE("readers alone empty what writers have left behind", "[reclaim]") {
     }
     CHECK(domain.stats().limbo_objects > objects / 2);
     // Two bags of 64 for each 256 pins (see the memory bound), and a few looks that advance.
-    constexpr int looks = objects / (2 * 64) + 16;
+    constexpr int looks = objects / (2 * 64) + 5 * DefaultTraits::looks_per_advance;
     for (std::uint32_t i = 0; i != looks * DefaultTraits::pins_per_look; ++i)
         const LazyDomain::Guard guard(reader);
     CHECK(domain.stats().limbo_objects == 0);

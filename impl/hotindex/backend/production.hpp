@@ -82,10 +82,11 @@ class ArrayMemory {
 };
 
 /// Memory that is zero, and of which what was never touched costs nothing: large pieces come from the system directly
-/// and go back to it.
+/// and go back to it. Small ones come from operator new, because small structures come and go, and each page that the
+/// system hands out anew costs them more than what they do with it.
 class PageMemory {
   public:
-    static constexpr std::size_t large = std::size_t{64} << 10;
+    static constexpr std::size_t large = std::size_t{512} << 10;
     /// Zeroed, `alignment` a power of two. `bytes`: at least `large`. Throws std::bad_alloc.
     [[nodiscard]] static void* allocate(std::size_t bytes, std::size_t alignment);
     /// As allocated.

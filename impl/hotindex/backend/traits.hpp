@@ -25,6 +25,9 @@ struct DefaultTraits {
     static constexpr std::uint64_t bags_per_pass = 16;
     /// In so many pins one looks for bags, so that readers empty what writers left behind.
     static constexpr std::uint32_t pins_per_look = 256;
+    /// After so many looks at one epoch by a thread that reads, it tries to advance: nobody else seems to. So a heavy
+    /// fence is a small part of what reading costs.
+    static constexpr std::uint32_t looks_per_advance = 32;
     /// Who has something in its bag and has not pinned for so many epochs rests: somebody else takes the bag.
     static constexpr std::uint64_t idle_epochs = 64;
     /// Epochs whose bags are kept apart.
@@ -111,6 +114,7 @@ struct TinyTraits {
     static constexpr std::uint64_t bag_bytes = 1 << 20;
     static constexpr std::uint64_t bags_per_pass = 2;
     static constexpr std::uint32_t pins_per_look = 64;
+    static constexpr std::uint32_t looks_per_advance = 1;
     static constexpr std::uint64_t idle_epochs = 3;
     static constexpr std::uint64_t limbo_epochs = 4;
     static constexpr std::uint32_t first_cells = 2;

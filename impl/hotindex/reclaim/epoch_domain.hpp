@@ -113,7 +113,7 @@ class EpochDomain {
         explicit Participant(Owner& owner)
             : pinned(0), open_since(0), taken(owners), depth(0u), epoch(0u), due(false), collecting(false), retires(0u),
               bytes(0u), retires_in(0u), tries(0u), yields_left(0u), until_look(Traits::pins_per_look), looked_at(0u),
-              cell(Bags::no_cell), spare(Bags::no_cell), local(owner) {}
+              looks(0u), cell(Bags::no_cell), spare(Bags::no_cell), local(owner) {}
 
         typename B::template atomic<std::uint64_t> pinned;     ///< 0, or epoch * 2 + 1; written by the owner only
         typename B::template atomic<std::uint64_t> open_since; ///< a hint: the open bag's epoch, 0 if it is empty
@@ -130,6 +130,7 @@ class EpochDomain {
         typename B::template var<std::uint32_t> yields_left; ///< in it
         typename B::template var<std::uint32_t> until_look;  ///< pins
         typename B::template var<std::uint64_t> looked_at;   ///< the epoch of the last look
+        typename B::template var<std::uint32_t> looks;       ///< in it
         typename B::template var<Bag> open;
         typename B::template var<Bag> aside; ///< open, while the other one is being taken
         typename B::template var<Cell> cell; ///< in hand, for leaving
@@ -260,11 +261,12 @@ class EpochDomain {
     }
 
     /// Looks for what can be reclaimed, wherever it comes from, and reclaims a few bags. Unpinned callers only.
-    void look(const Handle& handle) { look(handle.record_->local); }
-    /// The same as often as a pin would. For operations that do not pin.
+    void look(const Handle& handle) { look(handle.record_->local, Traits::looks_per_advance); }
+    /// The same in one of Traits::pins_per_look calls. For operations that do not pin, and are long beside a heavy
+    /// fence.
     void look_now_and_then(const Handle& handle) {
         if (handle.record_->local.depth.get() == 0)
-            count_to_look(handle.record_->local);
+            count_to_look(handle.record_->local, Traits::looks_per_advance);
     }
 
     /// Reclaims everything at once, whatever the epoch. No operation may be running; the owner may end afterwards,
@@ -467,7 +469,7 @@ class EpochDomain {
     void pin(Participant& me) {
         const std::uint32_t depth = me.depth.get();
         if (depth == 0)
-            count_to_look(me);
+            count_to_look(me, 1);
         me.depth.set(depth + 1);
         if (depth != 0)
             return;
@@ -586,24 +588,34 @@ class EpochDomain {
         me.yields_left.set(left);
     }
 
-    /// Before a pin: once in a while, looks for what nobody else takes care of.
-    void count_to_look(Participant& me) {
+    /// Before a pin: once in a while, looks for what nobody else takes care of. `looks`: as how many that counts.
+    void count_to_look(Participant& me, std::uint32_t looks) {
         const std::uint32_t left = me.until_look.get() - 1;
         me.until_look.set(left);
         if (left == 0) [[unlikely]]
-            look(me);
+            look(me, looks);
     }
-    void look(Participant& me) noexcept {
+    void look(Participant& me, std::uint32_t looks) noexcept {
         me.until_look.set(Traits::pins_per_look);
         if (me.collecting.get())
             return;
-        if (open_since(me) != 0)
-            me.due.set(true); // a rest of earlier updates
         // relaxed: only compared
         const std::uint64_t e = epoch_.load(B::relaxed());
-        if (e == me.looked_at.get() && limbo_.waits())
-            advance_and_take(me); // nobody else does
-        me.looked_at.set(e);
+        const std::uint64_t since = open_since(me);
+        bool rests = since != 0 && since + 3 <= e; // a bag of earlier updates
+        if (e != me.looked_at.get()) {
+            me.looked_at.set(e);
+            me.looks.set(0);
+        } else if (since != 0 || limbo_.waits()) {
+            me.looks.set(me.looks.get() + looks);
+            if (me.looks.get() >= Traits::looks_per_advance) {
+                me.looks.set(0);
+                advance_and_take(me); // nobody else does
+                rests = since != 0;
+            }
+        }
+        if (rests)
+            me.due.set(true);
         collect(me);
     }
 

@@ -255,8 +255,8 @@ class SlotStore {
         }
         guard.retire(
             &r,
-            [](Retirable<B, Local>* r, Local& local) {
-                return local.slots->reclaim(local, static_cast<Rest*>(r)->self.get());
+            [](Retirable<B, Local>* object, Local& local) {
+                return local.slots->reclaim(local, static_cast<Rest*>(object)->self.get());
             },
             stride_ * sizeof(float), Traits::slot_retire_weight);
     }
