@@ -490,14 +490,20 @@ class EpochDomain {
         me.depth.set(depth);
         if (depth != 0)
             return;
-        const bool due = me.due.get();
-        if (due) [[unlikely]]
-            hand_over(me);
+        if (me.due.get()) [[unlikely]]
+            return unpin_and_pass(me);
+        end_pin(me);
+    }
+    static void end_pin(Participant& me) {
         // [epoch_unpin] release-store; synchronizes-with the acquire-loads in advance() and take_open_bag();
         // publishes: my reads, and the open bag
         me.pinned.store(0, B::release(edge::epoch_unpin));
-        if (due) [[unlikely]]
-            pass(me);
+    }
+    // Not inlined: what is seldom needs registers that every operation would save.
+    [[gnu::noinline]] void unpin_and_pass(Participant& me) {
+        hand_over(me);
+        end_pin(me);
+        pass(me);
     }
 
     static void retire(Participant& me, Retired* object, typename Retired::Reclaim reclaim_it, std::size_t bytes,
@@ -595,7 +601,8 @@ class EpochDomain {
         if (left == 0) [[unlikely]]
             look(me, looks);
     }
-    void look(Participant& me, std::uint32_t looks) noexcept {
+    // Not inlined: as unpin_and_pass().
+    [[gnu::noinline]] void look(Participant& me, std::uint32_t looks) noexcept {
         me.until_look.set(Traits::pins_per_look);
         if (me.collecting.get())
             return;
