@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
@@ -165,6 +166,57 @@ void PageMemory::discard(void* memory, std::size_t bytes) noexcept {
         (void)madvise(static_cast<std::byte*>(memory) + (begin - address), end - begin, MADV_DONTNEED);
 }
 #endif
+
+constinit std::atomic<std::uint64_t> PageReserve::used_{0};
+
+#ifdef HOTINDEX_PAGES_FROM_NEW
+std::byte* PageReserve::region() noexcept {
+    return nullptr;
+}
+#else
+std::byte* PageReserve::region() noexcept {
+    // Made by the first who asks, for good; nullptr where the system has no memory then.
+    static std::byte* const begin = [] {
+        try {
+            return static_cast<std::byte*>(PageMemory::allocate(units * unit, units * unit));
+        } catch (const std::bad_alloc&) {
+            return static_cast<std::byte*>(nullptr);
+        }
+    }();
+    return begin;
+}
+#endif
+
+void* PageReserve::take(std::size_t bytes) noexcept {
+    const std::size_t n = bytes / unit;
+    if (!std::has_single_bit(bytes) || n == 0 || n > 16 || region() == nullptr)
+        return nullptr;
+    const std::uint64_t piece = (std::uint64_t{1} << n) - 1;
+    // relaxed: a first guess, the CAS decides
+    std::uint64_t used = used_.load(std::memory_order_relaxed);
+    for (std::size_t at = 0; at != units;) {
+        if ((used & piece << at) != 0) {
+            at += n;
+            continue;
+        }
+        // acquire-CAS; synchronizes-with the release-RMW in give(); publishes: all uses of the piece
+        // relaxed on failure: another guess, from the beginning
+        if (used_.compare_exchange_weak(used, used | piece << at, std::memory_order_acquire, std::memory_order_relaxed))
+            return region() + at * unit;
+        at = 0;
+    }
+    return nullptr;
+}
+
+bool PageReserve::give(void* memory, std::size_t bytes) noexcept {
+    const auto offset = reinterpret_cast<std::uintptr_t>(memory) - reinterpret_cast<std::uintptr_t>(region());
+    if (region() == nullptr || offset >= units * unit)
+        return false;
+    const std::uint64_t piece = (std::uint64_t{1} << bytes / unit) - 1;
+    // release-RMW; synchronizes-with the acquire-CAS in take()
+    used_.fetch_and(~(piece << offset / unit), std::memory_order_release);
+    return true;
+}
 
 void* ArrayMemory::map(std::size_t bytes) {
     if (bytes > ~std::size_t{0} - 2 * huge_page)

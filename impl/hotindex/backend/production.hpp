@@ -82,17 +82,35 @@ class ArrayMemory {
 };
 
 /// Memory that is zero, and of which what was never touched costs nothing: large pieces come from the system directly
-/// and go back to it. Small ones come from operator new, because small structures come and go, and each page that the
-/// system hands out anew costs them more than what they do with it.
+/// and go back to it.
 class PageMemory {
   public:
-    static constexpr std::size_t large = std::size_t{512} << 10;
+    static constexpr std::size_t large = std::size_t{64} << 10;
     /// Zeroed, `alignment` a power of two. `bytes`: at least `large`. Throws std::bad_alloc.
     [[nodiscard]] static void* allocate(std::size_t bytes, std::size_t alignment);
     /// As allocated.
     static void release(void* memory, std::size_t bytes, std::size_t alignment) noexcept;
     /// The whole pages in this range may go back to the system; their content is zero then, or what it was.
     static void discard(void* memory, std::size_t bytes) noexcept;
+};
+
+/// A megabyte of pages that structures hand to each other, so that small ones that come and go do not pay for new pages
+/// each time: the system takes longer to hand one out than a structure to fill it. Never given back. Lock-free.
+class PageReserve {
+  public:
+    /// What pieces consist of, and are aligned to at least.
+    static constexpr std::size_t unit = std::size_t{16} << 10;
+
+    /// A piece with any content, aligned to its size; or nullptr: there is none, or it is not a size for this. `bytes`:
+    /// of use are powers of two from `unit` to 16 of them.
+    [[nodiscard]] static void* take(std::size_t bytes) noexcept;
+    /// true if the memory was taken here, and is given back.
+    [[nodiscard]] static bool give(void* memory, std::size_t bytes) noexcept;
+
+  private:
+    static constexpr std::size_t units = 64; ///< bits of `used_`
+    [[nodiscard]] static std::byte* region() noexcept;
+    static std::atomic<std::uint64_t> used_; ///< bit i: unit i is in use
 };
 
 struct ProductionBackend {
@@ -195,6 +213,8 @@ struct ProductionBackend {
 
     template <class T>
     [[nodiscard]] static T* make_zeroed_array(std::size_t n) {
+        if (void* const memory = is_slab<T> ? PageReserve::take(n * sizeof(T)) : nullptr)
+            return ::new (memory) T();
         if (!is_paged<T>(n))
             return make_array<T>(n, [](void* at) { ::new (at) T(); });
         if (n > std::size_t(-1) / 2 / sizeof(T))
@@ -212,6 +232,8 @@ struct ProductionBackend {
     }
     template <class T>
     static void destroy_zeroed_array(T* objects, std::size_t n) noexcept {
+        if (is_slab<T> && PageReserve::give(objects, n * sizeof(T)))
+            return;
         if (!is_paged<T>(n))
             return destroy_array(objects, n);
         PageMemory::release(static_cast<void*>(objects), n * sizeof(T), alignof(T));
@@ -233,6 +255,9 @@ struct ProductionBackend {
     }
 
   private:
+    /// Objects of whole pages, which leave their content open.
+    template <class T>
+    static constexpr bool is_slab = alignof(T) >= PageReserve::unit && std::is_trivially_destructible_v<T>;
     /// Objects that need no destructor, enough of them.
     template <class T>
     [[nodiscard]] static constexpr bool is_paged(std::size_t n) noexcept {

@@ -80,7 +80,7 @@ struct DefaultTraits {
     /// Numbers that share a word of an IndexSet (a power of two, at most 64).
     static constexpr std::uint32_t set_width = 64;
     /// Words that an IndexSet begins with on each level (a power of two).
-    static constexpr std::uint32_t set_first_words = 2;
+    static constexpr std::uint32_t set_first_words = 8;
     /// Buckets of a new hash table (a power of two).
     static constexpr std::size_t first_buckets = 64;
     /// A table grows when it holds more than this many entries per 100 buckets.

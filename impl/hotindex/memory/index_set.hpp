@@ -143,7 +143,7 @@ class IndexSet {
         // relaxed: a first guess, the CAS decides
         for (Word seen = word.load(B::relaxed()); seen != 0;) {
             Word left = seen;
-            for (Index i = 0; i != wanted; ++i)
+            for (Index i = 0; i != wanted && left != 0; ++i)
                 left &= left - 1;
             // [index_set] acquire-CAS; synchronizes-with the release-RMW in put()
             // relaxed on failure: another guess
