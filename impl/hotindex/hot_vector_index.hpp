@@ -402,7 +402,7 @@ class HotVectorIndex {
 
     mutable Mutex mutex_;
     // Guarded by mutex_:
-    std::unordered_map<std::string, Row, DefaultHash<std::string>, std::equal_to<>> positions_;
+    std::unordered_map<std::string, Row, DefaultHash<std::string>, DefaultEqual<std::string>> positions_;
     std::vector<const std::string*> ids_; // the map's own keys, which stay where they are
     std::vector<RecordId> records_;
     Floats rows_; // capacity_ x stride_

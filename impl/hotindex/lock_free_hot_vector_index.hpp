@@ -70,7 +70,7 @@ class BasicLockFreeHotVectorIndex {
     struct Directed;
     using Key = std::string;
     using Entry = TableEntry<B, Local, Key, Directed>;
-    using Directory = BucketTable<B, Traits, Local, Key, Directed, std::equal_to<>>;
+    using Directory = BucketTable<B, Traits, Local, Key, Directed, DefaultEqual<Key>>;
     using Slots = SlotStore<B, Traits, Local, Entry>;
     using Tracker = LockFreeAccessTracker<B, Traits>;
     using Stats = LockFreeStats<B>;

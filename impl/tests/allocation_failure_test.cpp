@@ -654,6 +654,7 @@ TEMPLATE_TEST_CASE("a constructor that runs out of memory leaves nothing behind"
     constexpr bool maps = std::is_same_v<TestType, HotVectorIndex<std::mutex>> ||
                           std::is_same_v<TestType, HotVectorIndex<std::shared_mutex>>;
     constexpr std::size_t large = maps ? 200'000 : 1000;
+    on_a_thread([] { TestType(options_of(0)).add_vector("a", vector_of(1)); }); // makes the page reserve, for good
     const std::uint64_t failed_before = failed_mappings;
     for (const std::size_t expected : {std::size_t{0}, std::size_t{1000}, large}) {
         std::uint64_t failures = 0;

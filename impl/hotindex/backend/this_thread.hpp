@@ -213,7 +213,8 @@ class [[gnu::visibility("hidden")]] ThisThread {
         };
     };
 
-    static const Handle& find_or_join(const Anchored<Domain>& domain) {
+    // Not inlined: what is seldom needs registers that every call would save.
+    [[gnu::noinline]] static const Handle& find_or_join(const Anchored<Domain>& domain) {
         Memberships& mine = Memberships::mine();
         Membership* m = mine.find(domain.anchor());
         if (m == nullptr) {

@@ -32,7 +32,7 @@ namespace hotindex {
 /// Key: movable; copyable for update(). Value: movable; copyable for get() and exchange(). Hash: noexcept not required;
 /// `is_transparent` in Hash allows lookup by any type that Hash and Equal take, such as std::string_view.
 /// Thread-safety: all members but construction and destruction may run at the same time.
-template <class Key, class Value, class Hash = DefaultHash<Key>, class Equal = std::equal_to<>,
+template <class Key, class Value, class Hash = DefaultHash<Key>, class Equal = DefaultEqual<Key>,
           class B = ProductionBackend, class Traits = DefaultTraits>
 class LockFreeHashMap {
     static_assert(std::is_move_constructible_v<Value>,
@@ -259,9 +259,9 @@ class LockFreeHashMap {
               entry_(table.make_entry(guard, hash, std::forward<K>(key), Value(std::forward<V>(value)))) {}
         Unpublished(const Unpublished&) = delete;
         Unpublished& operator=(const Unpublished&) = delete;
-        ~Unpublished() {
-            if (entry_ != nullptr)
-                table_.destroy_unpublished(guard_, entry_);
+        [[gnu::always_inline]] ~Unpublished() {
+            if (entry_ != nullptr) [[unlikely]]
+                destroy();
         }
         /// nullptr when inserted, else the entry that has the key.
         [[nodiscard]] Entry* insert() {
@@ -280,6 +280,8 @@ class LockFreeHashMap {
         }
 
       private:
+        [[gnu::noinline]] void destroy() noexcept { table_.destroy_unpublished(guard_, entry_); }
+
         Table& table_;
         const Guard& guard_;
         Entry* entry_;

@@ -24,7 +24,6 @@
 #include <hotindex/backend/backend.hpp>
 #include <hotindex/memory/segmented_array.hpp>
 
-#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -131,18 +130,23 @@ class IndexSet {
 
   private:
     using Words = SegmentedArray<B, Traits, Cell, Traits::set_first_words>; // all empty at first
-    Words& words() { return levels_[0]; }
-    Words& summary() { return levels_[1]; }
-    Words& top() { return levels_[2]; }
-    const Words& words() const { return levels_[0]; }
-    const Words& summary() const { return levels_[1]; }
-    const Words& top() const { return levels_[2]; }
+    using Top = SegmentedArray<B, Traits, Cell, 1>;                         // take() looks at every word of it
+    Words& words() { return words_; }
+    Words& summary() { return summary_; }
+    Top& top() { return top_; }
+    const Words& words() const { return words_; }
+    const Words& summary() const { return summary_; }
+    const Top& top() const { return top_; }
+    /// 0: words, 1: their summary, 2: the top.
+    [[nodiscard]] Cell& cell(std::size_t level, Index i) {
+        return level == 0 ? words_.at(i) : level == 1 ? summary_.at(i) : top_.at(i);
+    }
 
     [[nodiscard]] Word take_some(Index at, Index wanted) {
         Cell& word = words().at(at);
         // relaxed: a first guess, the CAS decides
         for (Word seen = word.load(B::relaxed()); seen != 0;) {
-            Word left = seen;
+            Word left = wanted < width ? seen : 0;
             for (Index i = 0; i != wanted && left != 0; ++i)
                 left &= left - 1;
             // [index_set] acquire-CAS; synchronizes-with the release-RMW in put()
@@ -159,16 +163,16 @@ class IndexSet {
     /// The word `child` of the level below has a number. `surely`: it was empty before.
     void announce(std::size_t level, Index child, bool surely) {
         for (; level != levels; ++level) {
-            Cell& cell = levels_[level].at(child / width);
+            Cell& above = cell(level, child / width);
             const Word bit = Word{1} << child % width;
             // relaxed: a first guess, the CAS decides
-            Word seen = cell.load(B::relaxed());
+            Word seen = above.load(B::relaxed());
             if (surely || (seen & bit) == 0) {
                 // [index_set_summary] release-CAS; synchronizes-with the acquire-loads in take() and the acquire-CAS
                 // in retract(); publishes: the number in the word below
                 // relaxed on failure: another guess
                 while (
-                    !cell.compare_exchange_weak(seen, seen | bit, B::release(edge::index_set_summary), B::relaxed())) {
+                    !above.compare_exchange_weak(seen, seen | bit, B::release(edge::index_set_summary), B::relaxed())) {
                 }
                 surely = seen == 0;
             }
@@ -179,18 +183,19 @@ class IndexSet {
     /// The word `child` of the level below was found empty.
     void retract(std::size_t level, Index child) {
         for (; level != levels; ++level) {
-            Cell& cell = levels_[level].at(child / width);
+            Cell& above = cell(level, child / width);
             const Word bit = Word{1} << child % width;
             // relaxed: a first guess, the CAS decides
-            Word seen = cell.load(B::relaxed());
+            Word seen = above.load(B::relaxed());
             do {
                 if ((seen & bit) == 0)
                     return;
                 // [index_set_summary] acquire-CAS; synchronizes-with the release-CAS in announce()
                 // relaxed on failure: another guess
-            } while (!cell.compare_exchange_weak(seen, seen & ~bit, B::acquire(edge::index_set_summary), B::relaxed()));
+            } while (
+                !above.compare_exchange_weak(seen, seen & ~bit, B::acquire(edge::index_set_summary), B::relaxed()));
             // relaxed: what was announced before the bit was cleared happened-before this load (N2)
-            if (!B::planted(bug::clear_blindly) && levels_[level - 1].at(child).load(B::relaxed()) != 0)
+            if (!B::planted(bug::clear_blindly) && cell(level - 1, child).load(B::relaxed()) != 0)
                 return announce(level, child, true);
             if (seen != bit)
                 return;
@@ -198,7 +203,9 @@ class IndexSet {
         }
     }
 
-    std::array<Words, levels> levels_;
+    Words words_;
+    Words summary_;
+    Top top_;
 };
 
 } // namespace hotindex

@@ -356,7 +356,8 @@ class MemoryPool {
         return true;
     }
 
-    void refill(Cache& cache) {
+    // Not inlined: it is seldom needed.
+    [[gnu::noinline]] void refill(Cache& cache) {
         if (const auto batch = free_.take(Cache::capacity / 2)) {
             Slab& slab = slab_of(batch->first / stride);
             for_each_number(*batch, [&](Number i) { cache.push(slab.block(i % stride)); });

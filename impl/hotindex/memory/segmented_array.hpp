@@ -52,14 +52,14 @@ class SegmentedArray {
 
     /// The element, or nullptr where the array has not grown to.
     [[nodiscard]] T* find(std::uint32_t i) const {
-        const std::uint32_t s = Place::segment_of(i);
+        const std::uint32_t s = segment_of(i);
         // [segment] acquire-load; synchronizes-with the release-CAS in grow_to()
         T* const segment = segments_[s].load(B::acquire(edge::segment));
         return segment == nullptr ? nullptr : segment + (i - Place::begin(s));
     }
     /// The element; grow_to(i) was called before.
     [[nodiscard]] T& at(std::uint32_t i) const {
-        const std::uint32_t s = i < First ? 0 : Place::segment_of(i); // few have more, so this is often all there is
+        const std::uint32_t s = segment_of(i);
         // [segment] acquire-load; synchronizes-with the release-CAS in grow_to()
         return segments_[s].load(B::acquire(edge::segment))[i - Place::begin(s)];
     }
@@ -86,6 +86,11 @@ class SegmentedArray {
     }
 
   private:
+    /// Few have more than one, so this is often all there is.
+    [[nodiscard]] static constexpr std::uint32_t segment_of(std::uint32_t i) noexcept {
+        return i < First ? 0 : Place::segment_of(i);
+    }
+
     std::array<typename B::template atomic<T*>, Place::segment_of(max_size - 1) + 1> segments_;
 };
 
