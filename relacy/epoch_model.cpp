@@ -32,9 +32,9 @@ struct StaysOpen : OneByOne {
 };
 
 /// A domain, a handle for each thread, and a shared pointer to a node.
-template <class Traits, int Threads, int Joined = Threads, int Handles = Threads>
+template <class Traits, int Threads, int Joined = Threads, int Handles = Threads, class Local = NoLocal>
 struct Stage {
-    using Domain = EpochDomain<B, Traits, NoLocal>;
+    using Domain = EpochDomain<B, Traits, Local>;
     using Guard = typename Domain::Guard;
     using Handle = typename Domain::Handle;
     /// What readers look at: plain data behind a pointer that a writer swings.
@@ -42,8 +42,11 @@ struct Stage {
         explicit Node(int v) : value(v), busy(0) {}
         B::var<int> value;
         B::atomic<int> busy; ///< refuses to be reclaimed
-        static std::size_t reclaim(typename Domain::Retired* node, NoLocal&) {
+        static std::size_t reclaim(typename Domain::Retired* node, [[maybe_unused]] Local& local) {
             auto* const n = static_cast<Node*>(node);
+            if constexpr (requires { local.refuses(); })
+                if (local.refuses())
+                    return 0;
             if (n->busy.load(B::acquire(edge::unnamed)) != 0) // the model's own edge
                 return 0;
             B::destroy(n);
@@ -52,7 +55,7 @@ struct Stage {
     };
 
     static constexpr int threads = Threads;
-    NoLocal::Owner owner;
+    typename Local::Owner owner;
     Domain domain{owner};
     std::array<std::optional<Handle>, static_cast<std::size_t>(Handles)> handles;
     B::atomic<Node*> head{B::make<Node>(1)};
@@ -349,6 +352,53 @@ struct Refused : Stage<OneByOne, 2> {
     void after() { everything_goes(1); }
 };
 const Model<Refused> m12("refused", "what refused is asked again, by anybody", few);
+
+/// As a search does it: who reads without a pin says so, and a pass looks at that once, when it begins.
+struct Watching {
+    struct Owner {
+        Owner() : watching(0) {}
+        B::atomic<int> watching;
+    };
+    explicit Watching(Owner& o) : owner(&o) {}
+    void before_reclaim_pass() { seen = owner->watching.load(B::acquire(edge::unnamed)); } // the model's own edge
+    [[nodiscard]] bool refuses() const {
+        return seen != 0 && owner->watching.load(B::acquire(edge::unnamed)) != 0; // as above
+    }
+    Owner* owner;
+    int seen = 1;
+};
+
+/// One pass is slow: it has looked before the reader came, and then meets what another pass has refused for the reader.
+struct SlowPass : Stage<TinyTraits, 2, 2, 2, Watching> {
+    Node* first = nullptr;
+    SlowPass() {
+        first = head.load(B::acquire(edge::unnamed));
+        first->busy.store(1, B::relaxed()); // relaxed: nothing runs yet
+        replace(0, 2);
+        domain.drain(handle(0));
+    }
+    void thread(int i) {
+        if (i == 0) {
+            domain.look(handle(0));
+            domain.look(handle(0));
+        } else {
+            owner.watching.store(1, B::relaxed()); // relaxed: the fence orders it
+            B::light_fence(edge::epoch_fence);
+            const Node* const seen = head.load(B::acquire(edge::unnamed)); // the model's own edge
+            replace(1, 3);
+            advance(3);
+            domain.look(handle(1));
+            domain.look(handle(1));
+            expect(seen->value.get() == 2, "what the reader looks at is whole");
+            owner.watching.store(0, B::release(edge::unnamed)); // the model's own edge
+        }
+    }
+    void after() {
+        first->busy.store(0, B::relaxed()); // relaxed: everything is over
+        everything_goes(1);
+    }
+};
+const Model<SlowPass> slow_pass("slow_pass", "a pass that looked too early does not ask what was refused since", few);
 
 /// Two threads collect what a third one left behind.
 struct TwoCollectors : Stage<OneByOne, 2, 3, 3> {

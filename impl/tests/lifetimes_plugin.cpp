@@ -3,6 +3,7 @@
 #include <hotindex/lock_free_hot_vector_index.hpp>
 #include <hotindex/map/lock_free_hash_map.hpp>
 
+#include <string>
 #include <vector>
 
 namespace {
@@ -33,4 +34,11 @@ extern "C" int hotindex_test_plugin_own() {
 extern "C" int hotindex_test_plugin_hosts(LockFreeHotVectorIndex* index) {
     index->add_vector("from the plugin", std::vector<float>{1, 2});
     return static_cast<int>(index->search(std::vector<float>{1, 2}, 100).size());
+}
+
+/// How many vectors the host's index holds, after n adds.
+extern "C" int hotindex_test_plugin_fills(LockFreeHotVectorIndex* index, int n) {
+    for (int i = 0; i != n; ++i)
+        index->add_vector(std::to_string(i), std::vector<float>{1, 2});
+    return static_cast<int>(index->size());
 }

@@ -147,7 +147,8 @@ struct Module {
         require(handle != nullptr, fmt::format("dlopen: {}", path));
         own = reinterpret_cast<int (*)()>(dlsym(handle, "hotindex_test_plugin_own"));
         hosts = reinterpret_cast<int (*)(LockFreeHotVectorIndex*)>(dlsym(handle, "hotindex_test_plugin_hosts"));
-        require(own != nullptr && hosts != nullptr, "dlsym");
+        fills = reinterpret_cast<int (*)(LockFreeHotVectorIndex*, int)>(dlsym(handle, "hotindex_test_plugin_fills"));
+        require(own != nullptr && hosts != nullptr && fills != nullptr, "dlsym");
     }
     void close() const { require(dlclose(handle) == 0, "dlclose"); }
     static bool is_loaded(const char* path) {
@@ -159,6 +160,7 @@ struct Module {
     void* handle;
     int (*own)();
     int (*hosts)(LockFreeHotVectorIndex*);
+    int (*fills)(LockFreeHotVectorIndex*, int);
 };
 
 void modules(const char* path) {
@@ -172,6 +174,19 @@ void modules(const char* path) {
         require(!Module::is_loaded(path), "unloaded when its threads have ended");
     }
     say("unloaded after its threads");
+
+    {
+        const Module module(path);
+        // Everything in it was allocated in the module, and is freed here; more than fits into one slab.
+        auto filled = std::make_unique<LockFreeHotVectorIndex>(IndexOptions{.dimension = 2});
+        for (int n : {1, 3000})
+            std::thread([&] {
+                require(module.fills(filled.get(), n) == n, "the module fills the host's index");
+            }).join();
+        filled.reset();
+        module.close();
+    }
+    say("ended what the module had filled");
 
     std::atomic<int> step{0};
     const Module module(path);

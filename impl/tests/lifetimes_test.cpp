@@ -153,6 +153,7 @@ TEST_CASE("structures may be used from everything that runs at the end of a thre
 TEST_CASE("a module that used indexes is unloaded when its threads have ended, and not before", "[lifetimes]") {
     const std::string output = output_of({"plugin", HOTINDEX_LIFETIMES_PLUGIN});
     CHECK(output.find("unloaded after its threads\n") != std::string::npos);
+    CHECK(output.find("ended what the module had filled\n") != std::string::npos);
     CHECK(output.find("closed before its thread ended\n") != std::string::npos);
 }
 

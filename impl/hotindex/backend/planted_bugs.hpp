@@ -18,6 +18,7 @@ namespace hotindex {
     X(free_one_early,         "limbo is freed two epochs after it was retired, not three")                               \
     X(advance_blindly,        "the epoch advances without a look at who is pinned")                                      \
     X(trust_place,            "a bag is collected for the set that it lies in, whatever its own epoch")                  \
+    X(trust_old_look,         "a pass asks what was refused after its look at who is searching")                         \
     X(take_pinned,            "the open bag of another participant is taken although that one is pinned")                \
     X(fill_taken,             "a participant fills its open bag although another thread is taking it")                   \
     X(clear_blindly,          "who finds a word of an index set empty clears its bit without another look")              \

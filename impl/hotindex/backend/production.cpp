@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <span>
 #include <thread>
 #include <unistd.h>
 #include <utility>
@@ -167,55 +168,52 @@ void PageMemory::discard(void* memory, std::size_t bytes) noexcept {
 }
 #endif
 
-constinit std::atomic<std::uint64_t> PageReserve::used_{0};
+constinit std::array<PageReserve::Row, PageReserve::sizes> PageReserve::kept_{};
+constinit std::atomic<bool> PageReserve::closed_{false};
+const PageReserve::AtEnd PageReserve::at_end_;
 
-#ifdef HOTINDEX_PAGES_FROM_NEW
-std::byte* PageReserve::region() noexcept {
-    return nullptr;
-}
-#else
-std::byte* PageReserve::region() noexcept {
-    // Made by the first who asks, for good; nullptr where the system has no memory then.
-    static std::byte* const begin = [] {
-        try {
-            return static_cast<std::byte*>(PageMemory::allocate(units * unit, units * unit));
-        } catch (const std::bad_alloc&) {
-            return static_cast<std::byte*>(nullptr);
-        }
-    }();
-    return begin;
-}
+std::span<std::atomic<void*>> PageReserve::places([[maybe_unused]] std::size_t bytes) noexcept {
+#ifndef HOTINDEX_PAGES_FROM_NEW // AddressSanitizer watches what operator new gives
+    const std::size_t units = bytes / unit;
+    if (std::has_single_bit(bytes) && units >= 1 && units <= std::size_t{1} << (sizes - 1))
+        return std::span(kept_[static_cast<std::size_t>(std::countr_zero(units))])
+            .first(std::min(at_most, 2 * at_most / units));
 #endif
+    return {};
+}
 
 void* PageReserve::take(std::size_t bytes) noexcept {
-    const std::size_t n = bytes / unit;
-    if (!std::has_single_bit(bytes) || n == 0 || n > 16 || region() == nullptr)
-        return nullptr;
-    const std::uint64_t piece = (std::uint64_t{1} << n) - 1;
-    // relaxed: a first guess, the CAS decides
-    std::uint64_t used = used_.load(std::memory_order_relaxed);
-    for (std::size_t at = 0; at != units;) {
-        if ((used & piece << at) != 0) {
-            at += n;
-            continue;
-        }
-        // acquire-CAS; synchronizes-with the release-RMW in give(); publishes: all uses of the piece
-        // relaxed on failure: another guess, from the beginning
-        if (used_.compare_exchange_weak(used, used | piece << at, std::memory_order_acquire, std::memory_order_relaxed))
-            return region() + at * unit;
-        at = 0;
-    }
+    for (std::atomic<void*>& place : places(bytes))
+        // relaxed: only a hint where something is
+        if (place.load(std::memory_order_relaxed) != nullptr)
+            // acquire-exchange; synchronizes-with the release-CAS in give(): all uses of the memory
+            if (void* const memory = place.exchange(nullptr, std::memory_order_acquire))
+                return memory;
     return nullptr;
 }
 
 bool PageReserve::give(void* memory, std::size_t bytes) noexcept {
-    const auto offset = reinterpret_cast<std::uintptr_t>(memory) - reinterpret_cast<std::uintptr_t>(region());
-    if (region() == nullptr || offset >= units * unit)
+    if (closed_.load(std::memory_order_relaxed)) // relaxed: nobody gives beside the end of the module
         return false;
-    const std::uint64_t piece = (std::uint64_t{1} << bytes / unit) - 1;
-    // release-RMW; synchronizes-with the acquire-CAS in take()
-    used_.fetch_and(~(piece << offset / unit), std::memory_order_release);
-    return true;
+    for (std::atomic<void*>& place : places(bytes)) {
+        void* none = nullptr;
+        // release-CAS; synchronizes-with the acquire-exchange in take(); publishes: all uses of the memory
+        if (place.compare_exchange_strong(none, memory, std::memory_order_release, std::memory_order_relaxed))
+            return true;
+    }
+    return false;
+}
+
+PageReserve::AtEnd::~AtEnd() {
+    closed_.store(true, std::memory_order_relaxed); // relaxed: as in give()
+    for (std::size_t bytes = unit; bytes <= unit << (sizes - 1); bytes *= 2)
+        while (void* const memory = take(bytes)) {
+            // As ProductionBackend::destroy_zeroed_array() does.
+            if (bytes >= PageMemory::large)
+                PageMemory::release(memory, bytes, unit);
+            else
+                ::operator delete(memory, std::align_val_t{unit});
+        }
 }
 
 void* ArrayMemory::map(std::size_t bytes) {

@@ -5,12 +5,15 @@
 #include <hotindex/backend/backend.hpp>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <new>
+#include <span>
+#include <type_traits>
 #include <utility>
 
 #if defined(__x86_64__) || defined(__i386__)
@@ -94,23 +97,30 @@ class PageMemory {
     static void discard(void* memory, std::size_t bytes) noexcept;
 };
 
-/// A megabyte of pages that structures hand to each other, so that small ones that come and go do not pay for new pages
-/// each time: the system takes longer to hand one out than a structure to fill it. Never given back. Lock-free.
+/// Slabs that structures hand to each other, a megabyte at most, so that small ones that come and go do not pay for new
+/// pages each time: the system takes longer to hand a page out than a structure to fill it. What is here was allocated
+/// in the usual way and may be freed so, by any module with a copy of this library. Lock-free.
 class PageReserve {
   public:
-    /// What pieces consist of, and are aligned to at least.
     static constexpr std::size_t unit = std::size_t{16} << 10;
 
-    /// A piece with any content, aligned to its size; or nullptr: there is none, or it is not a size for this. `bytes`:
-    /// of use are powers of two from `unit` to 16 of them.
+    /// Memory of that size with any content, aligned to `unit`; or nullptr: there is none.
     [[nodiscard]] static void* take(std::size_t bytes) noexcept;
-    /// true if the memory was taken here, and is given back.
+    /// true if the memory is here from now on; false: the caller frees it.
     [[nodiscard]] static bool give(void* memory, std::size_t bytes) noexcept;
 
   private:
-    static constexpr std::size_t units = 64; ///< bits of `used_`
-    [[nodiscard]] static std::byte* region() noexcept;
-    static std::atomic<std::uint64_t> used_; ///< bit i: unit i is in use
+    static constexpr std::size_t sizes = 5;   ///< unit, 2 * unit, ... 16 * unit
+    static constexpr std::size_t at_most = 8; ///< of a size; fewer of the larger ones
+    using Row = std::array<std::atomic<void*>, at_most>;
+    static std::array<Row, sizes> kept_;
+    static std::atomic<bool> closed_; ///< the module ends
+    /// Those that may hold memory of that size; none for others.
+    [[nodiscard]] static std::span<std::atomic<void*>> places(std::size_t bytes) noexcept;
+    struct AtEnd {
+        ~AtEnd();
+    };
+    static const AtEnd at_end_;
 };
 
 struct ProductionBackend {
@@ -255,9 +265,10 @@ struct ProductionBackend {
     }
 
   private:
-    /// Objects of whole pages, which leave their content open.
+    /// Objects of whole pages that say that they leave their content open.
     template <class T>
-    static constexpr bool is_slab = alignof(T) >= PageReserve::unit && std::is_trivially_destructible_v<T>;
+    static constexpr bool is_slab = requires { typename T::content_is_open; } && alignof(T) == PageReserve::unit &&
+                                    std::is_trivially_destructible_v<T>;
     /// Objects that need no destructor, enough of them.
     template <class T>
     [[nodiscard]] static constexpr bool is_paged(std::size_t n) noexcept {

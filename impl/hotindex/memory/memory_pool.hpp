@@ -294,6 +294,7 @@ class MemoryPool {
 
   private:
     struct alignas(slab_bytes) Slab {
+        using content_is_open = void; // for the backend: it may be any memory
         // Leaves the storage as it is: every block is constructed when it is handed out.
         Slab() {}                                // NOLINT(modernize-use-equals-default): that would zero it
         typename B::template var<Number> number; // written by who opens the slab, read by who has a block of it

@@ -42,11 +42,14 @@
 // advances the epoch unless somebody is pinned at an earlier one.) What was retired while one stood still goes when it
 // has gone on, faster than it came: each bag handed over empties two others or more (bags_per_pass, but not those whose
 // set is that of a young epoch at the moment: L2). What refuses to be reclaimed is counted apart (kept_objects).
-// Records of those that have left count for nothing.
+// Records of those that have left count for nothing. Where nobody updates any more, those who read empty limbo: one
+// reader within about 3 * looks_per_advance * pins_per_look reads and what it then takes, searches sooner.
 //
 // An object may be in use in ways that the domain knows nothing of: then `reclaim` refuses, and is asked again: as
-// many objects as a bag holds for each bag handed over. Whoever asks is behind a heavy fence that came after the
-// retirement: the one of the advance to e + 3, whose thread had read e + 2 before it. Linearization: advance at its
+// many objects as a bag holds for each bag handed over. A pass looks once at who uses what, and asks only what had been
+// retired before that look. The look is behind a heavy fence that came after the retirement: the one of the advance to
+// e + 3, whose thread had read e + 2 before it. So a pass asks for nothing younger than the epoch that it began with,
+// what others have refused meanwhile included. Linearization: advance at its
 // CAS; pin at its second read. Progress: pin, unpin and retire are wait-free but for what they do when a bag is full,
 // or once in pins_per_look pins: that is lock-free, and bounded by 2 * bags_per_pass bags and a look at those that are
 // there. A thread that stays pinned keeps what was retired after it in limbo, for all threads; it never stops anyone.
@@ -265,8 +268,13 @@ class EpochDomain {
     /// The same in one of Traits::pins_per_look calls. For operations that do not pin, and are long beside a heavy
     /// fence.
     void look_now_and_then(const Handle& handle) {
-        if (handle.record_->local.depth.get() == 0)
-            count_to_look(handle.record_->local, Traits::looks_per_advance);
+        Participant& me = handle.record_->local;
+        if (me.depth.get() != 0)
+            return;
+        count_to_look(me, Traits::looks_per_advance);
+        if (me.due.get()) [[unlikely]] {
+            const Guard hands_over(handle); // a bag of earlier updates
+        }
     }
 
     /// Reclaims everything at once, whatever the epoch. No operation may be running; the owner may end afterwards,
@@ -647,15 +655,19 @@ class EpochDomain {
             }
     }
 
-    void collect_waiting(Participant& me, std::uint64_t most) {
+    /// What was retired at this epoch or before is old enough for a pass that begins now.
+    [[nodiscard]] std::uint64_t old_enough() const {
         // [epoch_advance] acquire-load; synchronizes-with the release-CAS in advance(): what others read of what is old
         // enough is over
-        const std::uint64_t last =
-            epoch_.load(B::acquire(edge::epoch_advance)) - (B::planted(bug::free_one_early) ? 2 : 3);
+        return epoch_.load(B::acquire(edge::epoch_advance)) - (B::planted(bug::free_one_early) ? 2 : 3);
+    }
+    void collect_waiting(Participant& me, std::uint64_t most) {
+        const std::uint64_t last = old_enough();
         collect(me, most, no_limit, false, [this, last] { return limbo_.take_waiting(last); });
     }
     void collect_refused(Participant& me, std::uint64_t most, std::uint64_t objects) {
-        collect(me, most, objects, true, [this] { return limbo_.take_refused(); });
+        const std::uint64_t last = old_enough();
+        collect(me, most, objects, true, [this, last] { return limbo_.take_refused(last); });
     }
 
     /// Asks the objects of `most` bags at most, and goes on to the next one until so many objects have been asked:
@@ -714,6 +726,8 @@ class EpochDomain {
                 ++kept;
             }
         }
+        if (kept != 0)
+            refused.epoch = std::max(refused.epoch, bag.epoch);
         me.kept_objects.add(kept - (again ? bag.objects : 0));
         me.limbo_objects.add(std::uint64_t{0} - objects);
         me.limbo_bytes.add(std::uint64_t{0} - bytes);

@@ -15,6 +15,8 @@
 //   L1  a cell's number is in one of the sets, or in the hands of one thread; only that thread touches the cell.
 //   L2  a bag in waiting[e % N] is of an epoch congruent to e. Which one, its cell says: what lies there may be older
 //       than its neighbours, by N epochs, or younger than the taker's epoch allows.
+//   L3  a bag that is refused keeps the epoch of its youngest object. Whoever takes it asks it only in a pass that
+//       began when that was old enough.
 // Progress: as IndexSet's; new_cell() may allocate and is lock-free.
 #pragma once
 
@@ -110,14 +112,18 @@ class Limbo {
         return std::any_of(waiting_.begin(), waiting_.end(), [](const auto& set) { return set.lowest().has_value(); });
     }
 
-    /// A cell with a bag that refused, of those that are asked now, for the caller. nullopt: these have all been asked;
-    /// from now on the others are.
-    [[nodiscard]] std::optional<Cell> take_refused() {
+    /// A cell with a bag of epoch `last` or older that refused, of those that are asked now, for the caller. nullopt:
+    /// these have all been asked, and from now on the others are; or one is younger, and waits for a later pass.
+    [[nodiscard]] std::optional<Cell> take_refused(std::uint64_t last) {
         if (B::planted(bug::keep_for_ever))
             return std::nullopt;
         std::uint32_t turn = asked_.load(B::relaxed()); // relaxed, all: either set will do
-        if (const auto there = refused_[turn % 2].take(1))
-            return one(*there);
+        if (const auto there = refused_[turn % 2].take(1)) {
+            if (bag(one(*there)).epoch <= last || B::planted(bug::trust_old_look))
+                return one(*there);
+            refused_[turn % 2].put(*there);
+            return std::nullopt;
+        }
         if (refused_[(turn + 1) % 2].lowest()) // else there is nothing to ask: readers who look write nothing
             asked_.compare_exchange_strong(turn, turn + 1, B::relaxed(), B::relaxed());
         return std::nullopt;
