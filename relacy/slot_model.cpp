@@ -523,6 +523,36 @@ struct MadeAgain : EmptySegment {
 const Model<MadeAgain> made_again("made_again",
                                   "a search sees a segment that was made again, or the one before, or none");
 
+/// Two threads give the segment back. The second one stops before it takes the slots, and meanwhile the segment is made
+/// again.
+struct ReleasedTwice : EmptySegment {
+    bool stopped = false;
+    bool made_again = false;
+    ReleasedTwice() {
+        model::stage([this](const model::Site& site) {
+            if (current_thread() != 1 || !within(site, "take_all") || stopped)
+                return;
+            stopped = true;
+            hold_until([this] { return made_again; });
+        });
+    }
+    void thread(int i) {
+        if (i == 1)
+            return slots().trim(Guard(*handles[1]), 1);
+        hold_until([this] { return stopped; });
+        trim();
+        slots().discard(handles[0]->local(), slots().acquire(handles[0]->local()));
+        made_again = true;
+    }
+    void after() {
+        expect(stopped, "the window is where it was");
+        expect(domain.drain(*handles[0]), "everything retired is recycled in the end");
+        expect(domain.stats().limbo_objects == 0, "and once");
+    }
+};
+const Model<ReleasedTwice> released_twice("released_twice", "the segment that is there is given back, and no other",
+                                          model::staged);
+
 /// A search has seen that a version is linked to its successor, and stops. When it looks for the successor, that one
 /// has died, and its segment has been given back.
 struct SuccessorReleased : Stage {

@@ -56,6 +56,7 @@ namespace hotindex {
     X(count_before_time,      "HW_BEFORE_T: search counts the slots before it reads the clock")                          \
     X(free_slot_at_once,      "NOEBR_SLOT: a slot is used again without a grace period")                                 \
     X(release_in_use,         "a segment of slots is given back although not all of them are free")                     \
+    X(release_stale,          "a segment is retired that was there before its slots were taken")                        \
     X(release_undated,        "a segment of slots is given back although a search may be looking into it")              \
     X(get_unfinished,         "GET_NOHELP: get returns a version that has no stamp yet")                                 \
     X(miss_unburied,          "GET_REMOVED_NOHELP: get misses a vector whose removal has no stamp yet")                  \

@@ -547,7 +547,7 @@ class SlotStore {
     /// Takes the segment out of the store if all of its slots are free, and frees it when nobody can be looking into
     /// it.
     void release_segment(const Guard& guard, std::uint32_t n) {
-        Segment* const segment = find_segment(n);
+        Segment* segment = find_segment(n);
         if (segment == nullptr)
             return;
         const SlotId first = geometry_.begin(n);
@@ -566,6 +566,10 @@ class SlotStore {
             });
             return;
         }
+        // It may have been given back and made again since the look above; who holds its slots has it now.
+        // relaxed: the slots came through the set of free slots, as in place()
+        if (!B::planted(bug::release_stale))
+            segment = directory_.at(n).segment.load(B::relaxed());
         // relaxed: the clock's tick publishes it to searches, and the grace period to others
         directory_.at(n).segment.store(nullptr, B::relaxed());
         segment->released.set(B::planted(bug::release_undated) ? 0 : clock_.tick()); // V7
