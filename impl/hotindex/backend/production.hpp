@@ -61,18 +61,41 @@ class AsymmetricFence {
 /// Alignment of every B::array: a cache line and a full AVX-512 register.
 inline constexpr std::size_t array_alignment = 64;
 
+/// Memory that is zero, and of which what was never touched costs nothing: large pieces come from the system directly
+/// and go back to it.
+class PageMemory {
+  public:
+    static constexpr std::size_t large = std::size_t{64} << 10;
+    /// Arrays of so many bytes come from here although they need no zeroes: so they go back to the system when they are
+    /// released. The C library keeps what it has once mapped and freed for later, up to 32 MiB a thread.
+    static constexpr std::size_t mapped = std::size_t{256} << 10;
+    /// Zeroed, `alignment` a power of two. `bytes`: at least `large`. Throws std::bad_alloc.
+    [[nodiscard]] static void* allocate(std::size_t bytes, std::size_t alignment);
+    /// As allocated.
+    static void release(void* memory, std::size_t bytes, std::size_t alignment) noexcept;
+    /// The whole pages in this range may go back to the system; their content is zero then, or what it was.
+    static void discard(void* memory, std::size_t bytes) noexcept;
+};
+
 /// Memory for arrays that are read from one end to the other. Large ones are whole huge pages of the system's, if it
 /// has some: hardware prefetchers stop at the end of a page, and a scan of 200,000 rows of 128 floats takes a third
-/// less time without those stops. They go back to the system when they are released.
+/// less time without those stops. They go back to the system when they are released, and so do middling ones.
 class ArrayMemory {
   public:
     /// Uninitialised, aligned to array_alignment at least. Throws std::bad_alloc.
     [[nodiscard]] static void* allocate(std::size_t bytes) {
-        return bytes >= huge_page ? map(bytes) : ::operator new(bytes, std::align_val_t{array_alignment});
+        return bytes >= huge_page            ? map(bytes)
+               : bytes >= PageMemory::mapped ? PageMemory::allocate(bytes, array_alignment)
+                                             : ::operator new(bytes, std::align_val_t{array_alignment});
     }
     /// `bytes`: as allocated.
     static void release(void* memory, std::size_t bytes) noexcept {
-        bytes >= huge_page ? unmap(memory, bytes) : ::operator delete(memory, std::align_val_t{array_alignment});
+        if (bytes >= huge_page)
+            unmap(memory, bytes);
+        else if (bytes >= PageMemory::mapped)
+            PageMemory::release(memory, bytes, array_alignment);
+        else
+            ::operator delete(memory, std::align_val_t{array_alignment});
     }
 
   private:
@@ -82,19 +105,6 @@ class ArrayMemory {
     }
     [[nodiscard]] static void* map(std::size_t bytes);
     static void unmap(void* memory, std::size_t bytes) noexcept;
-};
-
-/// Memory that is zero, and of which what was never touched costs nothing: large pieces come from the system directly
-/// and go back to it.
-class PageMemory {
-  public:
-    static constexpr std::size_t large = std::size_t{64} << 10;
-    /// Zeroed, `alignment` a power of two. `bytes`: at least `large`. Throws std::bad_alloc.
-    [[nodiscard]] static void* allocate(std::size_t bytes, std::size_t alignment);
-    /// As allocated.
-    static void release(void* memory, std::size_t bytes, std::size_t alignment) noexcept;
-    /// The whole pages in this range may go back to the system; their content is zero then, or what it was.
-    static void discard(void* memory, std::size_t bytes) noexcept;
 };
 
 /// Slabs that structures hand to each other, a megabyte at most, so that small ones that come and go do not pay for new
@@ -206,19 +216,24 @@ struct ProductionBackend {
     }
     template <class T, class Init>
     [[nodiscard]] static T* make_array(std::size_t n, Init init) {
-        constexpr auto alignment = std::align_val_t{alignof(T) > array_alignment ? alignof(T) : array_alignment};
+        constexpr std::size_t alignment = std::max(alignof(T), array_alignment);
         if (n > std::size_t(-1) / 2 / sizeof(T))
             throw std::bad_array_new_length();
-        void* const memory = ::operator new(n * sizeof(T), alignment);
+        const std::size_t bytes = n * sizeof(T);
+        void* const memory = bytes >= PageMemory::mapped ? PageMemory::allocate(bytes, alignment)
+                                                         : ::operator new(bytes, std::align_val_t{alignment});
         for (std::size_t i = 0; i != n; ++i)
             init(static_cast<void*>(static_cast<std::byte*>(memory) + i * sizeof(T)));
         return static_cast<T*>(memory);
     }
     template <class T>
     static void destroy_array(T* objects, std::size_t n) noexcept {
-        constexpr auto alignment = std::align_val_t{alignof(T) > array_alignment ? alignof(T) : array_alignment};
+        constexpr std::size_t alignment = std::max(alignof(T), array_alignment);
         std::destroy_n(objects, n);
-        ::operator delete(static_cast<void*>(objects), alignment);
+        if (n * sizeof(T) >= PageMemory::mapped)
+            PageMemory::release(static_cast<void*>(objects), n * sizeof(T), alignment);
+        else
+            ::operator delete(static_cast<void*>(objects), std::align_val_t{alignment});
     }
 
     template <class T>

@@ -241,8 +241,8 @@ class EpochDomain {
     /// bag that there is.
     bool drain(const Handle& handle) {
         Participant& me = handle.record_->local;
-        need_spare_cell(me);
-        if (open_since(me) != 0) {
+        for (int bag = 0; bag != 2 && (open_since(me) != 0 || me.aside.get().head != nullptr); ++bag) {
+            need_spare_cell(me);
             const Guard hands_over(handle);
             me.due.set(true);
         }
@@ -260,6 +260,7 @@ class EpochDomain {
         }
         for (int set = 0; set != 2; ++set)
             collect_refused(me, most, no_limit);
+        need_spare_cell(me);
         return stats().limbo_objects == 0;
     }
 
@@ -576,6 +577,8 @@ class EpochDomain {
             give_way(me, retired);
         }
         collect(me);
+        if (me.aside.get().head != nullptr)
+            me.due.set(true); // there was no cell for it
     }
 
     /// Who has retired its share of an epoch that does not end lets others run, in case one of them was put aside while

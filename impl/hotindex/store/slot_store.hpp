@@ -383,7 +383,7 @@ class SlotStore {
     [[nodiscard]] std::uint64_t bytes() const {
         std::uint64_t sum = 0;
         for (std::uint32_t n = 0; n != numbered_.load(B::relaxed()); ++n) // relaxed: a statistic
-            if (directory_.at(n).segment.load(B::relaxed()) != nullptr)   // relaxed: a statistic
+            if (find_segment(n) != nullptr)
                 sum += Segment::bytes_of(geometry_.size(n), stride_);
         return sum;
     }
