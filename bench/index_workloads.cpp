@@ -29,8 +29,7 @@
 namespace hotindex::bench {
 namespace {
 
-// ---- vectors
-// ---------------------------------------------------------------------------------------------------------
+// ---- vectors ----
 
 /// Vectors to index, vectors to ask for, and ids. Immutable: shared by all threads.
 struct Corpus {
@@ -86,8 +85,7 @@ class LazyCorpus {
     std::string name_;
 };
 
-// ---- are the answers right?
-// ------------------------------------------------------------------------------------------
+// ---- are the answers right? ----
 
 double exact_score(Metric metric, std::span<const float> a, std::span<const float> b) {
     double dot = 0;
@@ -155,8 +153,7 @@ std::optional<std::string> answer_fault(const Index& index, const Corpus& corpus
     return std::nullopt;
 }
 
-// ---- insert
-// ----------------------------------------------------------------------------------------------------------
+// ---- insert ----
 
 constexpr std::size_t adds_per_thread = 10'000;
 
@@ -212,8 +209,7 @@ class InsertWorkload {
     std::optional<Index> index_; // optional, not a pointer: an index need not be movable for that
 };
 
-// ---- search
-// ----------------------------------------------------------------------------------------------------------
+// ---- search ----
 
 /// An index that holds a corpus, ready to be searched.
 template <class Index>
@@ -397,8 +393,7 @@ class BesideWriterWorkload {
     std::thread writer_;
 };
 
-// ---- keys
-// ------------------------------------------------------------------------------------------------------------
+// ---- keys ----
 
 enum class Read : std::uint8_t { get, search };
 
@@ -441,8 +436,7 @@ class KeyedIndex {
     Index index_;
 };
 
-// ---- the list
-// --------------------------------------------------------------------------------------------------------
+// ---- the list ----
 
 constexpr std::size_t keyed_size = 20'000;  ///< vectors in the index when it is read by key
 constexpr std::size_t scanned_size = 1'000; ///< and when it is read by search, or for the gate

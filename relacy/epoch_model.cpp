@@ -99,8 +99,7 @@ struct Stage {
     }
 };
 
-// ---- grace periods
-// -------------------------------------------------------------------------------------------------------
+// ---- grace periods ----
 
 struct ReadAgainstReplace : Stage<TinyTraits, 2> {
     void thread(int i) {
@@ -305,8 +304,7 @@ struct StalledReader : Stage<TinyTraits, 2> {
 const Model<StalledReader> m10("stalled_reader", "a stalled reader keeps what it may see, and stops nobody",
                                {.bounded = 5'000, .random = 5'000, .full = 1000});
 
-// ---- bags
-// -------------------------------------------------------------------------------------------------------
+// ---- bags ----
 
 /// A bag in the set of an epoch that is four epochs older: who has not heard of the advances in between finds it there.
 struct YoungBag : Stage<OneByOne, 3> {
@@ -428,8 +426,7 @@ struct TwoCollectors : Stage<OneByOne, 2, 3, 3> {
 };
 const Model<TwoCollectors> m13("two_collectors", "every bag is emptied once, whosever it was", few);
 
-// ---- bags of threads that rest
-// ---------------------------------------------------------------------------------------
+// ---- bags of threads that rest ----
 
 /// A participant rests, with something in its bag; another one takes that while the first goes on.
 struct Resting : Stage<StaysOpen, 2> {
@@ -560,8 +557,7 @@ struct LeftMeanwhile : Stage<StaysOpen, 2> {
 };
 const Model<LeftMeanwhile> m28("left_meanwhile", "the taker finishes a leave, with all that the owner has left", few);
 
-// ---- joining and leaving
-// ---------------------------------------------------------------------------------------------
+// ---- joining and leaving ----
 
 /// A thread that ends leaves its limbo to others.
 struct EndedThread : Stage<TinyTraits, 2> {

@@ -6,8 +6,7 @@
 //   torn vectors      all floats of a row are equal, so a row made of two versions gives itself away in its score
 //   one writer an id  the writer adds versions 1, 2, 3, ... of its id; a reader never sees an older one than before
 //   a token           exactly one of two ids is present at any time but for one instant between add and remove: a
-//   search
-//                     sees the first, both, or the second, never none
+//                     search sees the first, both, or the second, never none
 #include "catch.hpp"
 
 #include <hotindex/hot_vector_index.hpp>

@@ -3,8 +3,7 @@
 //
 // The index's version clock gives every update a time of its own. Before and after each call the clock is read, and
 //   add, remove that did   took place at the stamp they report, after the clock was read first and not after it was
-//   read
-//                          last; the answer is the oracle's there, and no two stamps are equal;
+//                          read last; the answer is the oracle's there, and no two stamps are equal;
 //   search                 took place at the time it reports; the answer is the exact top-k of the state at that time;
 //   get, contains, remove  took place at any time within the call at which their answer is right; there must be one.
 //   that did not

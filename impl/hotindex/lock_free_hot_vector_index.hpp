@@ -199,8 +199,7 @@ class BasicLockFreeHotVectorIndex {
     /// A handle for the explicit variants. Used by one thread at a time; ends before the index.
     [[nodiscard]] Handle join() const { return Handle(*domain_); }
 
-    // ---- updates
-    // -------------------------------------------------------------------------------------------------------
+    // ---- updates ----
 
     AddOutcome add_vector(const Handle& me, std::string_view id, std::span<const float> vector) {
         check::id(id);
@@ -285,8 +284,7 @@ class BasicLockFreeHotVectorIndex {
         return true;
     }
 
-    // ---- reads
-    // ---------------------------------------------------------------------------------------------------------
+    // ---- reads ----
 
     [[nodiscard]] bool contains(const Handle& me, std::string_view id) const {
         const Guard guard(me);
@@ -318,8 +316,7 @@ class BasicLockFreeHotVectorIndex {
         return Snapshot(*this, me).search_batch(queries, k);
     }
 
-    // ---- accesses and tiers
-    // --------------------------------------------------------------------------------------------
+    // ---- accesses and tiers ----
 
     bool access(const Handle& me, std::string_view id) const {
         const Guard guard(me);
@@ -360,8 +357,7 @@ class BasicLockFreeHotVectorIndex {
         return static_cast<std::size_t>(moves.promotions + moves.demotions);
     }
 
-    // ---- the same for the calling thread, which joins at its first call (that may throw std::bad_alloc)
-    // ------------------
+    // ---- the same for the calling thread, which joins at its first call (that may throw std::bad_alloc) ----
 
     AddOutcome add_vector(std::string_view id, std::span<const float> vector) { return add_vector(self(), id, vector); }
     bool remove_vector(std::string_view id) { return remove_vector(self(), id); }
@@ -394,8 +390,7 @@ class BasicLockFreeHotVectorIndex {
     }
     void reset_stats() { stats_.reset(stats_shards()); }
 
-    // ---- the whole
-    // -----------------------------------------------------------------------------------------------------
+    // ---- the whole ----
 
     /// Exact when no operation is running, otherwise off by at most the operations that are running. O(threads).
     [[nodiscard]] std::size_t size() const {

@@ -136,8 +136,7 @@ using namespace std::chrono_literals;
 using Vector = std::vector<float>;
 using Model = std::map<std::string, Vector, std::less<>>;
 
-// ---- the experiment
-// ----------------------------------------------------------------------------------------------------
+// ---- the experiment ----
 
 /// What went wrong, from any thread.
 class Complaints {
@@ -254,8 +253,7 @@ std::uint64_t fail_each_allocation(Complaints& complaints, const std::string& na
     return failures;
 }
 
-// ---- indexes
-// -----------------------------------------------------------------------------------------------------------
+// ---- indexes ----
 
 IndexOptions options_of(std::size_t expected = 0) {
     IndexOptions options;
@@ -472,8 +470,7 @@ void fail_all_along(Complaints& complaints, int n) {
 
 using TinyLockFreeIndex = BasicLockFreeHotVectorIndex<ProductionBackend, TinyTraits>;
 
-// ---- maps
-// --------------------------------------------------------------------------------------------------------------
+// ---- maps ----
 
 struct OneBucketHash { // everything collides, tags included
     using is_transparent = void;

@@ -1,7 +1,6 @@
 // What ends when: a program of its own for what a test binary cannot do to itself. lifetimes_test.cpp runs it.
 //
-// usage: lifetimes_program statics             structures used from everything that runs at a thread's and at main's
-// end
+// usage: lifetimes_program statics             structures used from what runs at a thread's and at main's end
 //        lifetimes_program exit-elsewhere      the same, where another thread than main calls exit()
 //        lifetimes_program plugin MODULE       a module that is unloaded, before and after the threads that used it
 //        lifetimes_program fences              which fences, and do they work?
@@ -46,7 +45,7 @@ void require(bool holds, std::string_view what) {
     std::_Exit(1);
 }
 
-// ---- the end of threads and of main
+// ---- the end of threads and of main ----
 
 struct Service {
     LockFreeHotVectorIndex lock_free{IndexOptions{.dimension = 2}};
@@ -140,7 +139,7 @@ void ends_of_threads() {
     service().lock_free.add_vector("a", std::vector<float>{2, 1});
 }
 
-// ---- modules
+// ---- modules ----
 
 struct Module {
     explicit Module(const char* path) : handle(dlopen(path, RTLD_NOW | RTLD_LOCAL)) {
@@ -208,7 +207,7 @@ void modules(const char* path) {
     require(stays.own() == 3, "used by main, open at its end");
 }
 
-// ---- fences
+// ---- fences ----
 
 void churn(LockFreeHotVectorIndex& index) {
     std::vector<std::thread> threads;
@@ -243,7 +242,7 @@ void late(bool falls_back) {
     say("survived");
 }
 
-// ---- fork
+// ---- fork ----
 
 /// The child's exit status, or 128 + signal; it is ended after a minute.
 template <class Work>

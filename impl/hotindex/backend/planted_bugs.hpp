@@ -2,7 +2,7 @@
 //
 // The production backend answers false at compile time, so they cost nothing and are not in the program. The checker
 // switches one on at a time, and a model must fail: a check that has never failed proves nothing. Names in capitals are
-// those of the protocol's first model (design.md, section 6).
+// those of the protocol's first model.
 #pragma once
 
 #include <array>

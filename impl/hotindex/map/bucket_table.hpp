@@ -18,8 +18,7 @@
 //   I1  blocks and the words in them never change after the CAS that published them.
 //   I2  untouched -> filled -> frozen -> moved; no word ever goes back. Only filled words change content.
 //   I3  a key is in at most one entry of the authoritative word of its bucket: the old word until it is frozen, then
-//   the
-//       new one as soon as it is filled, with the frozen content in between.
+//       the new one as soon as it is filled, with the frozen content in between.
 //   I4  all words of the root are filled (or frozen, or moved).
 //   I5  an entry pointer, once out of the table, never comes back; so equal words mean equal content (no ABA).
 // Linearization: insert, replace, unlink at their successful CAS; find at the load of the word that it reads, or, where
@@ -230,7 +229,8 @@ class BucketTable {
             }
             Word expected = place.word;
             // [bucket] release-CAS; synchronizes-with the acquire-loads of bucket words; publishes: the entry and the
-            // block relaxed on failure: the word is read again
+            // block
+            // relaxed on failure: the word is read again
             if (place.cell->compare_exchange_strong(expected, next, B::release(edge::bucket), B::relaxed())) {
                 if (replaced != nullptr)
                     retire_block(guard, replaced);
@@ -304,8 +304,7 @@ class BucketTable {
         Word word;
     };
 
-    // ---- words
-    // -------------------------------------------------------------------------------------------------------
+    // ---- words ----
 
     static Entry* entry_of(Word w) noexcept {
         return reinterpret_cast<Entry*>(static_cast<std::uintptr_t>(w & bucket::address_bits));
@@ -350,8 +349,7 @@ class BucketTable {
         return found;
     }
 
-    // ---- finding the word that counts
-    // --------------------------------------------------------------------------------
+    // ---- finding the word that counts ----
 
     /// A word with the content that counted at some instant during the call.
     Word readable(std::uint64_t hash) const {
@@ -395,8 +393,7 @@ class BucketTable {
         }
     }
 
-    // ---- changing a bucket
-    // -------------------------------------------------------------------------------------------
+    // ---- changing a bucket ----
 
     static std::size_t reclaim_entry(Entry* retired, Local& local) {
         if constexpr (requires { local.release(*retired); })
@@ -498,8 +495,7 @@ class BucketTable {
         }
     }
 
-    // ---- growth
-    // ------------------------------------------------------------------------------------------------------
+    // ---- growth ----
 
     void count_insert(const Guard& guard) {
         Local& local = guard.local();
@@ -640,7 +636,8 @@ class BucketTable {
     void promote(const Guard& guard, Table& t, Table& next) {
         Table* expected = &t;
         // [table_root] release-CAS; synchronizes-with the acquire-loads of root_; publishes: all words of next are
-        // filled relaxed on failure: done by another thread
+        // filled
+        // relaxed on failure: done by another thread
         if (root_.compare_exchange_strong(expected, &next, B::release(edge::table_root), B::relaxed()) &&
             !B::planted(bug::forget_table))
             guard.retire(

@@ -17,8 +17,7 @@
 // Invariants
 //   A1  count and last of a record change by CAS on a word that carries the generation they belong to.
 //   A2  a cell is written by its participant only; key first emptied, so that at quiescence a cell is either the
-//   record's
-//       uncounted rest or nothing.
+//       record's uncounted rest or nothing.
 //   A3  a record is forgotten only when no operation can reach its vector any more (the index's grace period).
 // Linearization: promote, demote, and each reassignment at their CAS of the tier; counts only at quiescence.
 // Progress: access is lock-free (a write-back repeats only when another one succeeded), tick is bounded as said above,
@@ -246,7 +245,7 @@ class LockFreeAccessTracker {
         Word last;
     };
 
-    // ---- tiles: the records `group + row * tracked_cells + cell + i` for all rows and all i < width
+    // ---- tiles: the records `group + row * tracked_cells + cell + i` for all rows and all i < width ----
 
     static_assert(std::has_single_bit(Traits::tier_sweep));
     static constexpr Word full_width = std::min<Word>(Traits::tracked_cells, Traits::tier_sweep);

@@ -396,8 +396,7 @@ class EpochDomain {
         return (pinned & 1) == 0 || pinned >> 1 == e || B::planted(bug::advance_blindly);
     }
 
-    // ---- joining and leaving
-    // -------------------------------------------------------------------------------------------
+    // ---- joining and leaving ----
 
     Record& join() {
         Record& r = participants_.claim(owner_);
@@ -472,8 +471,7 @@ class EpochDomain {
         participants_.release(r);
     }
 
-    // ---- operations
-    // -----------------------------------------------------------------------------------------------------
+    // ---- operations ----
 
     void pin(Participant& me) {
         const std::uint32_t depth = me.depth.get();
@@ -540,8 +538,7 @@ class EpochDomain {
         return me.retires.get() >= Traits::retires_per_advance || me.bytes.get() >= Traits::bytes_per_advance;
     }
 
-    // ---- limbo
-    // -------------------------------------------------------------------------------------------------------
+    // ---- limbo ----
 
     [[nodiscard]] static std::uint64_t open_since(const Participant& p) {
         return p.open_since.load(B::relaxed()); // relaxed: a hint

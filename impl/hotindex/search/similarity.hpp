@@ -7,9 +7,8 @@
 // every vector width: a row has 16 partial sums, number l adds the products of the elements l, l + 16, l + 32, ... in
 // ascending order, and the 16 are folded in halves: l with l + 8, then with l + 4, l + 2, l + 1. Hence
 //   I1  the score of a (query, row) pair is the same to the last bit whichever call computed it; equal contents give
-//   equal
-//       answers and ties stay ties. Targets with fused multiply-add agree with each other as well; those without round
-//       each product once more.
+//       equal answers and ties stay ties. Targets with fused multiply-add agree with each other as well; those without
+//       round each product once more.
 //   I2  rows and norms that the mask does not select are never read (another thread may be writing them).
 // The instruction set is chosen once, when a query is prepared; scoring then costs one indirect call a block.
 //

@@ -16,7 +16,7 @@
 // not pinned. It meets slots that go from life to life under its eyes, and must tell the one version that was there at
 // its time from all others:
 //   - a version that lived at its time keeps its slot, so what a search reads of it does not change but by being
-//   finished;
+//     finished;
 //   - a birth no later than that time happened before the search read the time, so V4 shows it the death word of that
 //     life or a later one; and later lives are born after that time;
 //   - a stamp names the life that it is for, and a death that comes back from stamping is that life's only if the birth

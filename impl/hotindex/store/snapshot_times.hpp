@@ -88,7 +88,7 @@ class SnapshotTimes {
             Cell& cell = cell_->local;
             const std::uint64_t n = cell.openings.get() + (B::planted(bug::open_again) ? 0 : 1);
             cell.openings.set(n);
-            // [snapshot_end] release-store; synchronizes-with the acquire-loads in look() and is_watched(): a call that
+            // [snapshot_end] release-store; synchronizes-with the acquire-loads in look() and watched(): a call that
             // sees this instead of the end before it must see the reads before that end, too
             cell.time.store(open(n), B::release(edge::snapshot_end));
             // [epoch_fence] light; pairs-with heavy in EpochDomain::advance()
@@ -111,7 +111,7 @@ class SnapshotTimes {
         ~Announcement() {
             if (cell_ == nullptr)
                 return;
-            // [snapshot_end] release-store; synchronizes-with the acquire-loads in look() and is_watched(); publishes:
+            // [snapshot_end] release-store; synchronizes-with the acquire-loads in look() and watched(); publishes:
             // all reads of what lived at that time
             cell_->local.time.store(none, B::release(edge::snapshot_end));
             if (cell_ == place_->own_)
