@@ -6,8 +6,8 @@
 //   - remembers where the thread's last operation says that it took place (B::took_place);
 //   - looks at the invariants that the algorithms state (B::verify) and remembers one that was broken;
 //   - has one of the planted bugs switched on, or the orders of one named edge weakened to relaxed;
-//   - poisons destroyed objects for AddressSanitizer: memory in pools is reused and never freed, so it would not
-//   notice.
+//   - poisons destroyed objects for AddressSanitizer: memory in pools is reused and never freed, so it would
+//     not notice.
 #pragma once
 
 #include <hotindex/backend/production.hpp>

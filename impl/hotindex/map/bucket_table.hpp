@@ -549,8 +549,8 @@ class BucketTable {
         Word w = cell.load(B::acquire(edge::bucket_moved));
         while ((w & bucket::frozen) == 0 && !B::planted(bug::move_unfrozen))
             // [bucket_freeze] release-CAS; synchronizes-with the acquire-loads of bucket words; publishes: that there
-            // is a next table. It continues the release sequence of the content [bucket] acquire on failure: the word
-            // found is looked into
+            // is a next table. It continues the release sequence of the content
+            // [bucket] acquire on failure: the word found is looked into
             if (cell.compare_exchange_weak(w, w | bucket::frozen, B::release(edge::bucket_freeze),
                                            B::acquire(edge::bucket)))
                 w |= bucket::frozen;
