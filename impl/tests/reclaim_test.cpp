@@ -287,6 +287,38 @@ TEST_CASE("4 to 64 threads on a few cores keep no more than the memory bound say
         }
 }
 
+TEST_CASE("what refuses costs an update the same, however much of it there is", "[reclaim]") {
+    Freed::Owner owner;
+    LazyDomain domain(owner);
+    const LazyDomain::Handle handle(domain);
+    static std::uint64_t asked;
+    static bool busy;
+    asked = 0;
+    busy = true;
+    struct Busy : LazyDomain::Retired {
+        static std::size_t reclaim(LazyDomain::Retired* r, Freed&) {
+            ++asked;
+            if (busy)
+                return 0;
+            delete static_cast<Busy*>(r);
+            return sizeof(Busy);
+        }
+    };
+    const auto asked_by = [&](std::uint64_t updates) {
+        const std::uint64_t before = asked;
+        for (std::uint64_t i = 0; i != updates; ++i) {
+            const LazyDomain::Guard guard(handle);
+            guard.retire(new Busy, Busy::reclaim, sizeof(Busy), 8); // as a slot
+        }
+        return asked - before;
+    };
+    for (int i = 0; i != 5; ++i)
+        CHECK(asked_by(20'000) <= 20'000 * 8);
+    CHECK(domain.stats().kept_objects > 90'000);
+    busy = false;
+    CHECK(domain.drain(handle));
+}
+
 TEST_CASE("the destruction of a domain reclaims all limbo", "[reclaim]") {
     Freed::Owner owner;
     {

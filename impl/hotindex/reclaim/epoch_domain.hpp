@@ -688,6 +688,9 @@ class EpochDomain {
                 if constexpr (requires { me.local.before_reclaim_pass(); })
                     me.local.before_reclaim_pass();
             const Bag bag = limbo_.bag(*cell);
+            // Small ones share a bag, and no bag grows beyond what one pass is to ask.
+            if (refused.head != nullptr && refused.objects + bag.objects > Traits::bag_objects)
+                limbo_.refuse(*std::exchange(held, std::nullopt), std::exchange(refused, Bag{}));
             asked += bag.objects;
             ask(me, bag, refused, again);
             if (refused.full())
