@@ -84,15 +84,15 @@ class ArrayMemory {
   public:
     /// Uninitialised, aligned to array_alignment at least. Throws std::bad_alloc.
     [[nodiscard]] static void* allocate(std::size_t bytes) {
-        return bytes >= huge_page            ? map(bytes)
-               : bytes >= PageMemory::mapped ? PageMemory::allocate(bytes, array_alignment)
-                                             : ::operator new(bytes, std::align_val_t{array_alignment});
+        return bytes >= huge_page  ? map(bytes)
+               : bytes >= middling ? PageMemory::allocate(bytes, array_alignment)
+                                   : ::operator new(bytes, std::align_val_t{array_alignment});
     }
     /// `bytes`: as allocated.
     static void release(void* memory, std::size_t bytes) noexcept {
         if (bytes >= huge_page)
             unmap(memory, bytes);
-        else if (bytes >= PageMemory::mapped)
+        else if (bytes >= middling)
             PageMemory::release(memory, bytes, array_alignment);
         else
             ::operator delete(memory, std::align_val_t{array_alignment});
@@ -100,6 +100,8 @@ class ArrayMemory {
 
   private:
     static constexpr std::size_t huge_page = std::size_t{2} << 20;
+    /// An index that grows to a thousand rows and ends should not pay for new pages each time.
+    static constexpr std::size_t middling = 2 * PageMemory::mapped;
     static constexpr std::size_t whole_huge_pages(std::size_t bytes) noexcept {
         return (bytes + huge_page - 1) / huge_page * huge_page;
     }
