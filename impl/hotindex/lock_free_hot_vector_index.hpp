@@ -29,7 +29,9 @@
 //   X5  an entry lives from before the birth of its first version to the death of its last; its Life says so.
 // Linearization: add and remove at the clock tick that stamped their slot; search at its load of the clock; get and
 // contains at their read of `current`, or at the stamp of what they found there, whichever is later.
-// Progress: search is wait-free (bounded by the slots at its start), all others are lock-free.
+// Progress: search is wait-free (bounded by the slots at its start), all others are lock-free. One search in
+// Traits::pins_per_look also empties some of what others left in limbo, and hands over what its thread did: bounded, and
+// lock-free (see EpochDomain).
 // Strong guarantee: every allocation comes before the step that makes an operation visible; where cleaning up after a
 // removal runs out of memory, the entry stays, marked, for the next operation on that id.
 #pragma once
