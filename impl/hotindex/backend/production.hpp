@@ -67,7 +67,8 @@ class PageMemory {
   public:
     static constexpr std::size_t large = std::size_t{64} << 10;
     /// Arrays of so many bytes come from here although they need no zeroes: so they go back to the system when they are
-    /// released. The C library keeps what it has once mapped and freed for later, up to 32 MiB a thread.
+    /// released. Of arrays that were freed once, the C library takes the next ones of up to their size (32 MiB at most)
+    /// from its heaps, which keep them.
     static constexpr std::size_t mapped = std::size_t{256} << 10;
     /// Zeroed, `alignment` a power of two. `bytes`: at least `large`. Throws std::bad_alloc.
     [[nodiscard]] static void* allocate(std::size_t bytes, std::size_t alignment);

@@ -25,8 +25,8 @@ struct DefaultTraits {
     static constexpr std::uint64_t bags_per_pass = 16;
     /// In so many pins one looks for bags, so that readers empty what writers left behind.
     static constexpr std::uint32_t pins_per_look = 256;
-    /// After so many looks at one epoch by a thread that reads, it tries to advance: nobody else seems to. So a heavy
-    /// fence is a small part of what reading costs.
+    /// After so many looks of one thread at one epoch, it tries to advance: nobody else seems to. So a heavy fence is a
+    /// small part of what reading costs. The look of a search, which takes longer than a fence, counts as all of them.
     static constexpr std::uint32_t looks_per_advance = 32;
     /// Who has something in its bag and has not pinned for so many epochs rests: somebody else takes the bag.
     static constexpr std::uint64_t idle_epochs = 64;
