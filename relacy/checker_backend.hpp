@@ -52,13 +52,6 @@ struct FenceClocks {
 };
 extern FenceClocks fence_clocks;
 
-/// The planted bug that is switched on, and how often each one's place was reached.
-struct Bugs {
-    bug active = bug::none;
-    std::array<std::uint64_t, bug_count> reached{};
-};
-extern constinit Bugs bugs;
-
 /// What the scenario of the running execution has staged; cleared at its start.
 struct Staging {
     edge stop_before = edge::unnamed;             ///< where the operation that play_until() plays stops
@@ -392,10 +385,6 @@ struct CheckerBackend {
     }
     static void verify(bool holds, const char* what, const Location at = Location::current()) {
         expect(holds, what, at);
-    }
-    [[nodiscard]] static bool planted(bug b) noexcept {
-        ++bugs.reached[static_cast<std::size_t>(b)];
-        return b == bugs.active;
     }
 
     static void took_place(std::uint64_t) noexcept {}

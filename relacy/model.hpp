@@ -18,6 +18,12 @@
 
 namespace hotindex::model {
 
+/// Is this a model of the sources with planted bugs? Only those have mutants.
+inline constinit bool sources_are_planted = false;
+#ifdef HOTINDEX_PLANTED
+inline const bool told_of_planted_sources = sources_are_planted = true;
+#endif
+
 /// How long a scenario is searched. Bounds are preemptions; 0 executions: not at all. The deep run searches each
 /// scenario without a bound too.
 struct Effort {

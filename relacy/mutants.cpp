@@ -1,5 +1,7 @@
 #include "mutants.hpp"
 
+#include <hotindex/planted_bugs.hpp>
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -29,7 +31,7 @@ struct Mutant {
     void apply() const {
         if (site != nullptr)
             site->now = to;
-        bugs.active = planted;
+        planted_bugs.turn_on(planted);
     }
     [[nodiscard]] std::string name() const {
         return site != nullptr ? fmt::format("{}={}", id_of(*site), model::name_of(to))
@@ -82,7 +84,7 @@ struct Met {
     for (const Scenario& s : all) {
         std::vector<std::uint64_t> before;
         sites.for_each([&](const Site& site) { before.push_back(site.executions); });
-        bugs.reached = {};
+        planted_bugs.clear_reached();
         if (!search(s, {Search::Kind::random, 0, window_executions, 1}).passed) {
             fmt::print("{} fails without any mutant: run the models first\n", s.name);
             std::exit(1);
@@ -93,8 +95,8 @@ struct Met {
             if (site.executions != before[i++])
                 mine.sites.push_back(&site);
         });
-        for (std::size_t b = 0; b != bug_count; ++b)
-            if (bugs.reached[b] != 0)
+        for (std::size_t b = 1; b != bug_count; ++b)
+            if (planted_bugs.was_reached(static_cast<bug>(b)))
                 mine.bugs.push_back(static_cast<bug>(b));
     }
     return met;

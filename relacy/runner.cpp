@@ -184,6 +184,8 @@ Options parse(int argc, char** argv) {
             usage_error(fmt::format("{}: unknown flag {}{}", argv[0], flag, near));
         }
     }
+    if (!sources_are_planted && (o.mutate || !mutants.empty()))
+        usage_error(fmt::format("{0}: the shipped sources have no mutants; {0}_planted has", argv[0]));
     if (o.mutate) {
         if (!o.only.empty() || !o.replay.empty() || o.list)
             usage_error(

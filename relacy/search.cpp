@@ -12,7 +12,6 @@
 namespace hotindex::model {
 
 FenceClocks fence_clocks;
-constinit Bugs bugs;
 Arena arena;
 Staging staging;
 

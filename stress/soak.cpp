@@ -1,5 +1,6 @@
 // The soak: rounds of random calls on the lock-free index, every answer checked, for as long as one likes; with a bug
-// planted or an order weakened, the measure of what each check finds. scripts/stress runs it.
+// planted or an order weakened, the measure of what each check finds. scripts/stress runs it. stress_soak plays the
+// shipped sources, stress_soak_planted those with planted bugs.
 //
 // A round is a kind and a seed, and `--replay=KIND:SEED` plays it again. Rounds on controlled schedules are the same
 // every time; the others are repeated up to 2,000 times.
@@ -19,6 +20,7 @@
 
 #include <hotindex/backend/traits.hpp>
 #include <hotindex/memory/memory_pool.hpp>
+#include <hotindex/planted_bugs.hpp>
 
 #include <fmt/format.h>
 
@@ -367,8 +369,8 @@ class Soak {
             ++violations_;
             std::string file = "-";
             std::string again = fmt::format("scripts/stress --replay {}:{}", kind.name, seed);
-            if (planted_bug != bug::none)
-                again += fmt::format(" --bug {} ({})", name_of(planted_bug), what_is(planted_bug));
+            if (const bug b = planted_bugs.on(); b != bug::none)
+                again += fmt::format(" --bug {} ({})", name_of(b), what_is(b));
             if (!settings_.out.empty() && !outcome.failure->page.empty()) {
                 std::string& page = outcome.failure->page;
                 page.insert(page.find("<p>"), fmt::format("<p>Again: {}</p>\n", again));
@@ -390,6 +392,12 @@ class Soak {
     std::atomic<std::uint64_t> violations_{0};
     std::atomic<std::uint64_t> limbo_{0};
 };
+
+#ifdef HOTINDEX_PLANTED
+constexpr bool sources_are_planted = true;
+#else
+constexpr bool sources_are_planted = false;
+#endif
 
 constexpr std::string_view flags[] = {"--seconds=",  "--seed=",   "--kinds=",         "--bug=",
                                       "--weaken=",   "--replay=", "--out=",           "--stop-at-first",
@@ -432,7 +440,10 @@ int run(std::span<const char* const> arguments) {
                 begin = end + 1;
             }
         } else if (flag == "--bug=") {
-            planted_bug = enumerator<bug>(flag, value, bug_count);
+            if (!sources_are_planted)
+                throw BadFlag(fmt::format("{}{}: there are no bugs in the shipped sources; use stress_soak_planted",
+                                          flag, value));
+            planted_bugs.turn_on(enumerator<bug>(flag, value, bug_count));
         } else if (flag == "--weaken=") {
             weakened_edge = enumerator<edge>(flag, value, edge_count - 1);
         } else if (flag == "--replay=") {

@@ -5,7 +5,7 @@
 //     steps, disturb the schedule, decide it, or park the thread for ever;
 //   - remembers where the thread's last operation says that it took place (B::took_place);
 //   - looks at the invariants that the algorithms state (B::verify) and remembers one that was broken;
-//   - has one of the planted bugs switched on, or the orders of one named edge weakened to relaxed;
+//   - has the orders of one named edge weakened to relaxed;
 //   - poisons destroyed objects for AddressSanitizer: memory in pools is reused and never freed, so it would
 //     not notice.
 #pragma once
@@ -65,7 +65,6 @@ inline constinit thread_local StepListener* step_listener = nullptr;
 inline constinit thread_local std::uint64_t last_stamp = 0;
 
 /// Set while no other thread runs.
-inline constinit bug planted_bug = bug::none;
 inline constinit edge weakened_edge = edge::unnamed;
 
 /// An invariant that did not hold, in words; nullptr: none.
@@ -81,7 +80,6 @@ struct StressBackend : ProductionBackend {
     static order release(edge e) noexcept { return ordered(std::memory_order_release, e); }
     static order acq_rel(edge e) noexcept { return ordered(std::memory_order_acq_rel, e); }
 
-    [[nodiscard]] static bool planted(bug b) noexcept { return b == planted_bug; }
     static void took_place(std::uint64_t time) noexcept { last_stamp = time; }
 
     static void hear(Step::Kind kind, edge e) {

@@ -116,7 +116,7 @@ class BasicLockFreeHotVectorIndex {
         /// Asked by the directory when no guard protects the entry any more.
         bool release(Entry& e) {
             const Life& life = owner->lives_.at(e.value.record.get());
-            if (this->slots->watched(*this, life.born.get(), life.died.get()) && !B::planted(bug::entry_unwatched))
+            if (this->slots->watched(*this, life.born.get(), life.died.get()))
                 return false;
             owner->tracker_.forget(tracker, e.value.record.get());
             return true;
@@ -168,12 +168,10 @@ class BasicLockFreeHotVectorIndex {
 
       private:
         friend class BasicLockFreeHotVectorIndex;
-        Snapshot(const BasicLockFreeHotVectorIndex& index, const Handle& me)
-            : Snapshot(index, looked(index, me), B::planted(bug::count_before_time) ? index.slots_.slot_count() : 0) {}
         // In this order: the time is announced before the slots are counted.
-        Snapshot(const BasicLockFreeHotVectorIndex& index, Local& local, SlotId few)
-            : index_(&index), local_(&local), announcement_(index.slots_.announce(local)),
-              count_(B::planted(bug::count_before_time) ? few : index.slots_.slot_count()) {
+        Snapshot(const BasicLockFreeHotVectorIndex& index, const Handle& me)
+            : index_(&index), local_(&looked(index, me)), announcement_(index.slots_.announce(*local_)),
+              count_(index.slots_.slot_count()) {
             B::took_place(time());
         }
         /// Searches do not pin: so that they, too, empty what others left behind.
@@ -210,12 +208,11 @@ class BasicLockFreeHotVectorIndex {
         NewSlot slot(slots_, me.local(), slots_.acquire(me.local())); // not pinned yet: it may have to make a segment
         write_row(slot.id(), vector, inverse_norm);
         const Guard guard(me);
-        [[maybe_unused]] SlotId superseded = no_slot; // by an earlier attempt
         for (;;) {
             Entry* e = directory_.find(guard, hash, id);
             if (e == nullptr) {
                 NewEntry fresh(*this, guard, hash, id, slot.id());
-                slots_.aim(slot.id(), fresh.get(), B::planted(bug::stale_predecessor) ? superseded : no_slot);
+                slots_.aim(slot.id(), fresh.get(), no_slot);
                 e = fresh.insert();
                 if (e == nullptr) {
                     B::took_place(slots_.finish(slot.publish(), true));
@@ -228,24 +225,18 @@ class BasicLockFreeHotVectorIndex {
             // [entry_current] acquire-load; synchronizes-with the release-CASes of current
             SlotId old = e->value.current.load(B::acquire(edge::entry_current));
             if ((old & removed_mark) != 0) {
-                if (!B::planted(bug::wait_for_remover))
-                    finish_remove(guard, *e, old & ~removed_mark, !B::planted(bug::add_over_unburied));
+                finish_remove(guard, *e, old & ~removed_mark);
                 continue;
             }
-            if (!B::planted(bug::supersede_unfinished))
-                slots_.finish(old, !B::planted(bug::supersede_unsettled)); // X4
-            superseded = old;
+            slots_.finish(old, true); // X4
             slots_.aim(slot.id(), e, old);
             // [entry_current] release-CAS; synchronizes-with the acquire-loads of current; publishes: the slot
             // relaxed on failure: read again above
             if (!e->value.current.compare_exchange_strong(old, slot.id(), B::release(edge::entry_current),
                                                           B::relaxed()))
                 continue;
-            if (B::planted(bug::retire_before_stamp))
-                slots_.retire(guard, old);
             B::took_place(slots_.finish(slot.publish(), true));
-            if (!B::planted(bug::retire_before_stamp))
-                slots_.retire(guard, old);
+            slots_.retire(guard, old);
             move_stray(guard, false);
             maintain(guard.local());
             return AddOutcome::replaced;
@@ -261,12 +252,10 @@ class BasicLockFreeHotVectorIndex {
         SlotId old = e->value.current.load(B::acquire(edge::entry_current));
         for (;;) {
             if ((old & removed_mark) != 0) {
-                if (!B::planted(bug::remove_false_unburied))
-                    slots_.bury(old & ~removed_mark); // "not there" is true once the removal has its time
+                slots_.bury(old & ~removed_mark); // "not there" is true once the removal has its time
                 return false;
             }
-            if (!B::planted(bug::remove_unfinished))
-                slots_.finish(old, !B::planted(bug::supersede_unsettled)); // X4
+            slots_.finish(old, true); // X4
             // [entry_current] release-CAS; synchronizes-with the acquire-loads of current; publishes: that the slot is
             // stamped and its predecessor settled. Who buries it for this thread uses its slot again, and a search that
             // still found the predecessor linked to it would ask the next life there
@@ -277,7 +266,7 @@ class BasicLockFreeHotVectorIndex {
         }
         guard.local().net_vectors.add(~std::uint64_t{0});
         try {
-            finish_remove(guard, *e, old, true);
+            finish_remove(guard, *e, old);
         } catch (const std::bad_alloc&) {
             // The removal is done; the marked entry is left to the next add_vector of this id.
         }
@@ -532,31 +521,20 @@ class BasicLockFreeHotVectorIndex {
         // [entry_current] acquire-load; synchronizes-with the release-CASes of current
         const SlotId slot = e->value.current.load(B::acquire(edge::entry_current));
         if ((slot & removed_mark) != 0) {
-            if (!B::planted(bug::miss_unburied))
-                slots_.bury(slot & ~removed_mark);
+            slots_.bury(slot & ~removed_mark);
             return std::nullopt;
         }
-        if (!B::planted(bug::get_unfinished))
-            slots_.finish(slot, false); // X4
+        slots_.finish(slot, false); // X4
         return Present{e, slot};
     }
 
     /// Completes a removal, whoever began it. Throws std::bad_alloc only before the entry is out of the directory.
-    void finish_remove(const Guard& guard, Entry& e, SlotId victim, bool buries) {
-        if (buries && !B::planted(bug::unlink_before_stamp))
-            B::took_place(slots_.bury(victim));
-        if (B::planted(bug::retire_before_unlink))
+    void finish_remove(const Guard& guard, Entry& e, SlotId victim) {
+        B::took_place(slots_.bury(victim));
+        if (directory_.unlink(guard, &e)) { // X3
+            lives_.at(e.value.record.get()).died.set(slots_.died(guard, victim));
+            directory_.retire(guard, &e);
             slots_.retire(guard, victim);
-        Entry* unlinked = &e;
-        if (B::planted(bug::unlink_by_key))
-            unlinked = directory_.find(guard, e.hash.get(), e.key.get());
-        if (unlinked != nullptr && directory_.unlink(guard, unlinked)) { // X3
-            if (B::planted(bug::unlink_before_stamp))
-                B::took_place(slots_.bury(victim));
-            lives_.at(unlinked->value.record.get()).died.set(slots_.died(guard, victim));
-            directory_.retire(guard, unlinked);
-            if (!B::planted(bug::retire_before_unlink))
-                slots_.retire(guard, victim);
         }
     }
 

@@ -35,14 +35,12 @@
 //   B::anchored<T>(in_place, args...)   a structure's domain, ->, * and close(): the structure's end begins
 //   B::verifies                  does this backend look at invariants? If so: B::newest(atomic), its value without an
 //                                operation, and B::verify(holds, "what"), which fails if it does not hold
-//   B::planted(bug)              is this bug switched on? false at compile time but in the checker
 //   B::took_place(time)          an operation says at which tick of the version clock it took place (the last one that
 //                                it says counts); does nothing but in instrumented runs
 //   B::read_clock_ms()           wall clock in milliseconds since 1970 (system_clock)
 #pragma once
 
 #include <hotindex/backend/edges.hpp>
-#include <hotindex/backend/planted_bugs.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -70,7 +68,6 @@ concept Backend = requires(typename B::template atomic<std::uint64_t>& a, typena
     { B::pause() };
     { B::yield() };
     { B::verifies } -> std::convertible_to<bool>;
-    { B::planted(bug::none) } -> std::same_as<bool>;
     { B::took_place(std::uint64_t{}) };
 };
 

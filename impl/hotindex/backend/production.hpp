@@ -186,7 +186,6 @@ struct ProductionBackend {
     static void heavy_fence(edge) noexcept { AsymmetricFence::heavy(); }
 
     static constexpr bool verifies = false;
-    static constexpr bool planted(bug) noexcept { return false; }
     static constexpr void took_place(std::uint64_t) noexcept {}
 
     static void prefetch(const void* address) noexcept { __builtin_prefetch(address); }

@@ -199,8 +199,6 @@ class BucketTable {
     }
     /// After a successful unlink or replace, by whoever did it: frees the entry after the grace period.
     void retire(const Guard& guard, Entry* entry) {
-        if (B::planted(bug::free_entry_at_once) && reclaim_entry(entry, guard.local()) != 0)
-            return;
         guard.retire(
             entry, [](Retirable<B, Local>* r, Local& local) { return reclaim_entry(static_cast<Entry*>(r), local); },
             sizeof(Entry));
@@ -363,7 +361,7 @@ class BucketTable {
             t = t->next.load(B::relaxed());
             // [bucket] acquire-load; synchronizes-with the release-CASes of insert(), rebuild(), fill()
             const Word newer = t->bucket(hash & t->mask()).load(B::acquire(edge::bucket));
-            if (newer == bucket::untouched && !B::planted(bug::trust_untouched))
+            if (newer == bucket::untouched)
                 return w; // I3: the frozen content counts until the new word is filled
             w = newer;
         }
@@ -406,8 +404,6 @@ class BucketTable {
     Block* make_block(const Guard& guard) { return pools_.blocks.make(guard.local().block_cache); }
 
     void retire_block(const Guard& guard, Block* block) {
-        if (B::planted(bug::free_block_at_once))
-            return pools_.blocks.destroy(guard.local().block_cache, block);
         guard.retire(
             block,
             [](Retirable<B, Local>* r, Local& local) {
@@ -547,7 +543,7 @@ class BucketTable {
         // [bucket_moved] acquire-load; synchronizes-with the release-CAS below
         // [bucket] acquire-load; synchronizes-with the release-CASes of insert(), rebuild(), fill()
         Word w = cell.load(B::acquire(edge::bucket_moved));
-        while ((w & bucket::frozen) == 0 && !B::planted(bug::move_unfrozen))
+        while ((w & bucket::frozen) == 0)
             // [bucket_freeze] release-CAS; synchronizes-with the acquire-loads of bucket words; publishes: that there
             // is a next table. It continues the release sequence of the content
             // [bucket] acquire on failure: the word found is looked into
@@ -563,7 +559,7 @@ class BucketTable {
             Cell& into = next.bucket(target);
             // relaxed: who learns from this thread that the old word is moved cannot see the new one untouched any
             // more, because this thread did not (read-read coherence), and looks into it with an order of its own
-            if (into.load(B::relaxed()) != bucket::untouched && !B::planted(bug::fill_over))
+            if (into.load(B::relaxed()) != bucket::untouched)
                 continue;
             if ((w & bucket::chained) == 0)
                 fill(guard, into, target == single ? w & ~(bucket::frozen | bucket::moved) : bucket::filled);
@@ -583,8 +579,6 @@ class BucketTable {
 
     void fill(const Guard& guard, Cell& cell, Word content) {
         Word expected = bucket::untouched;
-        if (B::planted(bug::fill_over))
-            expected = cell.load(B::relaxed()); // relaxed: a bug by design
         // [bucket] release-CAS; synchronizes-with the acquire-loads of bucket words; publishes: the content
         // relaxed on failure: another helper filled it; see move_bucket()
         if (!cell.compare_exchange_strong(expected, content, B::release(edge::bucket), B::relaxed()))
@@ -627,8 +621,7 @@ class BucketTable {
         if (marked == 0)
             return;
         // [table_progress] acq_rel-RMW; synchronizes-with the other calls; publishes: the words that this thread filled
-        if (t.moved.fetch_add(marked, B::acq_rel(edge::table_progress)) + marked == t.size() ||
-            B::planted(bug::promote_early))
+        if (t.moved.fetch_add(marked, B::acq_rel(edge::table_progress)) + marked == t.size())
             promote(guard, t, next);
     }
 
@@ -638,8 +631,7 @@ class BucketTable {
         // [table_root] release-CAS; synchronizes-with the acquire-loads of root_; publishes: all words of next are
         // filled
         // relaxed on failure: done by another thread
-        if (root_.compare_exchange_strong(expected, &next, B::release(edge::table_root), B::relaxed()) &&
-            !B::planted(bug::forget_table))
+        if (root_.compare_exchange_strong(expected, &next, B::release(edge::table_root), B::relaxed()))
             guard.retire(
                 &t, [](Retirable<B, Local>* r, Local&) { return destroy_table(static_cast<Table*>(r)); }, bytes_of(t));
     }

@@ -195,7 +195,7 @@ class IndexSet {
             } while (
                 !above.compare_exchange_weak(seen, seen & ~bit, B::acquire(edge::index_set_summary), B::relaxed()));
             // relaxed: what was announced before the bit was cleared happened-before this load (N2)
-            if (!B::planted(bug::clear_blindly) && cell(level - 1, child).load(B::relaxed()) != 0)
+            if (cell(level - 1, child).load(B::relaxed()) != 0)
                 return announce(level, child, true);
             if (seen != bit)
                 return;

@@ -333,7 +333,7 @@ class LockFreeAccessTracker {
     static void combine(Cell64& cell, Word generation, Compute compute) {
         Word w = cell.load(B::relaxed()); // relaxed: see write_back()
         while (
-            (generation_of(w) == generation || B::planted(bug::late_write_back)) &&
+            generation_of(w) == generation &&
             !cell.compare_exchange_weak(w, (w & ~value_mask) | compute(w & value_mask), B::relaxed(), B::relaxed())) {
         }
     }

@@ -393,7 +393,7 @@ class EpochDomain {
     }
 
     [[nodiscard]] static bool is_not_behind(std::uint64_t pinned, std::uint64_t e) noexcept {
-        return (pinned & 1) == 0 || pinned >> 1 == e || B::planted(bug::advance_blindly);
+        return (pinned & 1) == 0 || pinned >> 1 == e;
     }
 
     // ---- joining and leaving ----
@@ -489,7 +489,7 @@ class EpochDomain {
         B::light_fence(edge::epoch_fence);
         // [epoch_advance] acquire-load; synchronizes-with the release-CAS in advance(): what was unlinked two epochs
         // ago is out of sight
-        me.epoch.set(B::planted(bug::pin_once) ? guess : epoch_.load(B::acquire(edge::epoch_advance)));
+        me.epoch.set(epoch_.load(B::acquire(edge::epoch_advance)));
     }
 
     void unpin(Participant& me) {
@@ -518,7 +518,7 @@ class EpochDomain {
         const std::uint64_t e = me.epoch.get();
         object->reclaim.set(reclaim_it);
         // [limbo_taken] acquire-load; synchronizes-with the release-CAS in take_open_bag(): the bag is empty then
-        const bool taken = me.taken.load(B::acquire(edge::limbo_taken)) != owners && !B::planted(bug::fill_taken);
+        const bool taken = me.taken.load(B::acquire(edge::limbo_taken)) != owners;
         auto& slot = taken ? me.aside : me.open;
         Bag bag = slot.get();
         if (!taken && (bag.head == nullptr || bag.epoch != e))
@@ -659,7 +659,7 @@ class EpochDomain {
     [[nodiscard]] std::uint64_t old_enough() const {
         // [epoch_advance] acquire-load; synchronizes-with the release-CAS in advance(): what others read of what is old
         // enough is over
-        return epoch_.load(B::acquire(edge::epoch_advance)) - (B::planted(bug::free_one_early) ? 2 : 3);
+        return epoch_.load(B::acquire(edge::epoch_advance)) - 3;
     }
     void collect_waiting(Participant& me, std::uint64_t most) {
         const std::uint64_t last = old_enough();
@@ -751,7 +751,7 @@ class EpochDomain {
         B::heavy_fence(edge::epoch_fence);
         // [epoch_unpin] acquire-load; synchronizes-with the release-store in unpin(): the bag
         // [epoch_pin] acquire-load; synchronizes-with the release-store in pin()
-        if ((it.pinned.load(B::acquire(edge::epoch_unpin)) & 1) == 0 || B::planted(bug::take_pinned)) {
+        if ((it.pinned.load(B::acquire(edge::epoch_unpin)) & 1) == 0) {
             const Bag bag = it.open.get();
             it.open.set(Bag{});
             close_open_bag(it);

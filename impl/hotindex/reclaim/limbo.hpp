@@ -101,7 +101,7 @@ class Limbo {
             const auto there = set.take(1);
             if (!there)
                 continue;
-            if (bag(one(*there)).epoch <= last || B::planted(bug::trust_place))
+            if (bag(one(*there)).epoch <= last)
                 return one(*there);
             set.put(*there);
         }
@@ -115,11 +115,9 @@ class Limbo {
     /// A cell with a bag of epoch `last` or older that refused, of those that are asked now, for the caller. nullopt:
     /// these have all been asked, and from now on the others are; or one is younger, and waits for a later pass.
     [[nodiscard]] std::optional<Cell> take_refused(std::uint64_t last) {
-        if (B::planted(bug::keep_for_ever))
-            return std::nullopt;
         std::uint32_t turn = asked_.load(B::relaxed()); // relaxed, all: either set will do
         if (const auto there = refused_[turn % 2].take(1)) {
-            if (bag(one(*there)).epoch <= last || B::planted(bug::trust_old_look))
+            if (bag(one(*there)).epoch <= last)
                 return one(*there);
             refused_[turn % 2].put(*there);
             return std::nullopt;

@@ -181,26 +181,17 @@ class SlotStore {
         const version::Word unstamped = version::unstamped(life_at(p));
         // [slot_birth] acquire-load; synchronizes-with the release-CASes below and in VersionClock::stamp()
         version::Word birth = v.birth.load(B::acquire(edge::slot_birth));
-        const bool links_late = B::planted(bug::link_after_unstamped) || B::planted(bug::stamp_before_link);
-        if (birth == pending || B::planted(bug::link_always)) {
-            if (!links_late)
-                link(predecessor, s);
-            birth = pending;
+        if (birth == pending) {
+            link(predecessor, s);
             // [slot_birth] release-CAS; synchronizes-with the acquire-loads of birth; publishes: the link, entry,
             // predecessor
             // [slot_birth] acquire on failure: the stamp found is used
-            if (B::planted(bug::stamp_pending))
-                birth = clock_.stamp(v.birth, pending, edge::slot_birth);
-            else if (v.birth.compare_exchange_strong(birth, unstamped, B::release(edge::slot_birth),
-                                                     B::acquire(edge::slot_birth)))
+            if (v.birth.compare_exchange_strong(birth, unstamped, B::release(edge::slot_birth),
+                                                B::acquire(edge::slot_birth)))
                 birth = unstamped;
-            if (B::planted(bug::link_after_unstamped))
-                link(predecessor, s);
         }
         if (birth == unstamped)
             birth = clock_.stamp(v.birth, unstamped, edge::slot_birth);
-        if (B::planted(bug::stamp_before_link))
-            link(predecessor, s);
         // Where the predecessor's segment is gone, the predecessor was retired, hence settled.
         if (const Place old = settle ? find_place(predecessor) : Place{}; old.segment != nullptr) {
             Cell& death = old.segment->stamps[old.offset].death;
@@ -221,8 +212,6 @@ class SlotStore {
         Stamps& v = p.segment->stamps[p.offset];
         const version::Word unstamped = version::dead_unstamped(life_at(p));
         version::Word death = version::alive;
-        if (B::planted(bug::stamp_alive))
-            return clock_.stamp(v.death, version::alive, edge::slot_death);
         // [slot_death] release-CAS; synchronizes-with the acquire-load of death in life_of(); publishes: the removal
         // [slot_death] acquire on failure: the stamp found is relied upon
         if (v.death.compare_exchange_strong(death, unstamped, B::release(edge::slot_death),
@@ -244,8 +233,6 @@ class SlotStore {
         const Place p = place(s);
         Rest& r = p.segment->rests[p.offset];
         mark_idle(p);
-        if (B::planted(bug::free_slot_at_once))
-            return free_.put(s);
         if constexpr (B::verifies) {
             B::verify(version::is_timestamp(B::newest(p.segment->stamps[p.offset].death)),
                       "V3: a retired slot's death is a timestamp");
@@ -449,8 +436,6 @@ class SlotStore {
         Stamps& v = p.segment->stamps[p.offset];
         auto& life = p.segment->rests[p.offset].life;
         life.set(life.get() + 1);
-        if (B::planted(bug::alive_before_vacant))
-            v.death.store(version::alive, B::relaxed()); // relaxed: a bug by design
         // relaxed: published by the store of ALIVE in open()
         v.birth.store(version::vacant, B::relaxed());
         return s;
@@ -496,9 +481,7 @@ class SlotStore {
         return p.segment->rests[p.offset];
     }
     /// Of a slot that a guard keeps, or that is this thread's.
-    [[nodiscard]] static std::uint64_t life_at(const Place& p) {
-        return B::planted(bug::same_life) ? 0 : p.segment->rests[p.offset].life.get();
-    }
+    [[nodiscard]] static std::uint64_t life_at(const Place& p) { return p.segment->rests[p.offset].life.get(); }
 
     /// Makes one more segment, with all of its slots free. Throws std::bad_alloc.
     void make_segment() {
@@ -554,7 +537,7 @@ class SlotStore {
         const SlotId size = geometry_.size(n);
         SlotId taken = first;
         const bool all = each_word(first, size, [this, &taken](typename Free::Batch b) {
-            if (!B::planted(bug::release_in_use) && !free_.take_all(b))
+            if (!free_.take_all(b))
                 return false;
             taken = std::max(taken, b.first) + static_cast<SlotId>(std::popcount(b.mask));
             return true;
@@ -568,12 +551,11 @@ class SlotStore {
         }
         // It may have been given back and made again since the look above; who holds its slots has it now.
         // relaxed: the slots came through the set of free slots, as in place()
-        if (!B::planted(bug::release_stale))
-            segment = directory_.at(n).segment.load(B::relaxed());
+        segment = directory_.at(n).segment.load(B::relaxed());
         // relaxed: the clock's tick publishes it to searches, and the grace period to others
         directory_.at(n).segment.store(nullptr, B::relaxed());
-        segment->released.set(B::planted(bug::release_undated) ? 0 : clock_.tick()); // V7
-        present_.fetch_add(~std::uint64_t{size} + 1, B::relaxed());                  // relaxed: a statistic
+        segment->released.set(clock_.tick());                       // V7
+        present_.fetch_add(~std::uint64_t{size} + 1, B::relaxed()); // relaxed: a statistic
         absent_.put(n);
         guard.retire(
             segment,
@@ -603,7 +585,7 @@ class SlotStore {
 
     /// The predecessor's death becomes the link to s, unless that is done.
     void link(SlotId predecessor, SlotId s) {
-        const Place old = find_place(predecessor); // gone only if a planted bug links what is long retired
+        const Place old = find_place(predecessor); // no_slot has none
         if (old.segment == nullptr)
             return;
         Cell& word = old.segment->stamps[old.offset].death;
@@ -621,20 +603,14 @@ class SlotStore {
     /// The slot's version is dead and on its way to limbo: no search of a later time needs to look at it.
     void mark_idle(const Place& p) {
         Block& b = p.segment->block_of(p.offset);
-        const auto date = [&] {
-            // relaxed: this thread has stamped the death or seen its stamp before
-            const version::Word death = p.segment->stamps[p.offset].death.load(B::relaxed());
-            version::Word latest = b.died.load(B::relaxed()); // relaxed, all: published by the idle bit
-            while (latest < death && !b.died.compare_exchange_weak(latest, death, B::relaxed(), B::relaxed())) {
-            }
-        };
-        if (!B::planted(bug::date_late) && !B::planted(bug::undated))
-            date();
+        // relaxed: this thread has stamped the death or seen its stamp before
+        const version::Word death = p.segment->stamps[p.offset].death.load(B::relaxed());
+        version::Word latest = b.died.load(B::relaxed()); // relaxed, all: published by the idle bit
+        while (latest < death && !b.died.compare_exchange_weak(latest, death, B::relaxed(), B::relaxed())) {
+        }
         // [slot_idle] release-RMW; synchronizes-with the acquire-load in scan(), also through others of the word, which
         // continue its release sequence; publishes: died. The bit was clear, so adding sets it
         b.idle.fetch_add(bit_of(p.offset), B::release(edge::slot_idle));
-        if (B::planted(bug::date_late))
-            date();
     }
 
     /// The grace period is over: frees the slot, or says 0 if a search looks at a time at which it lived.
@@ -702,10 +678,6 @@ class SlotStore {
     };
     // Inlined by force: left to itself, the compiler calls it once a slot in the scan.
     [[gnu::always_inline]] static Life life_of(const Stamps& v) {
-        if (B::planted(bug::birth_then_death)) {
-            const version::Word birth = v.birth.load(B::acquire(edge::slot_birth)); // [slot_birth] as below
-            return {birth, v.death.load(B::acquire(edge::slot_death))};             // [slot_death] as below
-        }
         // V4: death before birth.
         // [slot_death] acquire-load; synchronizes-with the release-store in open() and the CASes on death
         const version::Word death = v.death.load(B::acquire(edge::slot_death));
@@ -714,23 +686,14 @@ class SlotStore {
         return {birth, death};
     }
     /// VACANT, PENDING and UNSTAMPED are later than any time.
-    static bool is_born(version::Word birth, version::Word time) noexcept {
-        return B::planted(bug::birth_exclusive) ? birth < time : birth <= time;
-    }
+    static bool is_born(version::Word birth, version::Word time) noexcept { return birth <= time; }
     /// ALIVE, links and DEAD_UNSTAMPED are later than any time.
-    static bool is_dead(version::Word death, version::Word time) noexcept {
-        return B::planted(bug::death_inclusive) ? death < time : death <= time;
-    }
+    static bool is_dead(version::Word death, version::Word time) noexcept { return death <= time; }
 
     /// Bit i: slot i of the run is visible at `time`.
     std::uint64_t visible_mask(Stamps* run, SlotId n, version::Word time) {
         // Eight slots at a time without branches on what a single slot says: nothing for the branch predictor to learn.
         std::uint64_t mask = 0;
-        if (B::planted(bug::time_per_slot)) {
-            for (SlotId i = 0; i != n; ++i)
-                mask |= static_cast<std::uint64_t>(visible(run[i], clock_.now())) << i;
-            return mask;
-        }
         for (SlotId i = 0; i < n; i += 8) {
             if (n - i < 8) {
                 for (SlotId j = i; j != n; ++j)
@@ -755,7 +718,7 @@ class SlotStore {
             births |= birth + lift;
         };
         look(0), look(1), look(2), look(3), look(4), look(5), look(6), look(7);
-        return deaths == version::alive && (births >> 62 == 0 || B::planted(bug::plain_unborn));
+        return deaths == version::alive && births >> 62 == 0;
     }
 
     /// Bit i: slot i of the eight is visible at `time`.
@@ -770,7 +733,7 @@ class SlotStore {
             unfinished |= (birth & birth << 2) | (death & (death + 1));
         };
         look(0), look(1), look(2), look(3), look(4), look(5), look(6), look(7); // shifts by constants
-        if (unfinished >= version::first_special && !B::planted(bug::eight_unhelped)) [[unlikely]] {
+        if (unfinished >= version::first_special) [[unlikely]] {
             mask = 0;
             for (SlotId j = 0; j != 8; ++j)
                 mask |= std::uint32_t{visible(eight[j], time)} << j;
@@ -781,7 +744,7 @@ class SlotStore {
     /// Any case; helps what is unfinished.
     bool visible(Stamps& v, version::Word time) {
         auto [birth, death] = life_of(v);
-        if (version::is_unstamped(birth) && !B::planted(bug::skip_unstamped))
+        if (version::is_unstamped(birth))
             // If the slot has gone on to another life, then what comes back is no time, or a later one.
             birth = clock_.stamp(v.birth, birth, edge::slot_birth);
         if (!is_born(birth, time))
@@ -792,12 +755,10 @@ class SlotStore {
         if (version::is_timestamp(death))
             return !is_dead(death, time);
         if (version::is_dead_unstamped(death)) {
-            if (B::planted(bug::dead_unstamped_visible))
-                return true;
             death = clock_.stamp(v.death, death, edge::slot_death);
             // It may be the death of another life: then this one was over at `time`, or its slot would have been kept.
             // relaxed: another life's death was read with acquire and publishes its VACANT
-            return time < death && (B::planted(bug::any_life) || v.birth.load(B::relaxed()) == birth);
+            return time < death && v.birth.load(B::relaxed()) == birth;
         }
         // If the successor's slot has gone on to another life, then the successor was born after `time`, and so is
         // whatever comes after it. Its segment may be gone then, or be another one.
@@ -809,10 +770,6 @@ class SlotStore {
         Stamps& successor = segment->stamps[s - geometry_.begin(number)];
         // relaxed: the link was read with acquire and publishes PENDING; what it became since is a value by itself
         version::Word next = successor.birth.load(B::relaxed());
-        if (version::is_unstamped(next) && B::planted(bug::link_unstamped_visible))
-            return true;
-        if (version::is_pending(next) && B::planted(bug::link_pending_dead))
-            return false;
         if (version::is_unstamped(next))
             next = clock_.stamp(successor.birth, next, edge::slot_birth);
         return time < next; // PENDING is larger than any time: the successor will be stamped after `time`

@@ -84,21 +84,18 @@ class SnapshotTimes {
             : place_(&place), cell_(place.busy_.get() ? &place.times_->cells_.claim() : place.own_), time_(0) {
             place.busy_.set(true);
             const VersionClock<B>& clock = place.times_->clock_;
-            const Word early = B::planted(bug::time_before_open) ? clock.now() : 0;
             Cell& cell = cell_->local;
-            const std::uint64_t n = cell.openings.get() + (B::planted(bug::open_again) ? 0 : 1);
+            const std::uint64_t n = cell.openings.get() + 1;
             cell.openings.set(n);
             // [snapshot_end] release-store; synchronizes-with the acquire-loads in look() and watched(): a call that
             // sees this instead of the end before it must see the reads before that end, too
             cell.time.store(open(n), B::release(edge::snapshot_end));
             // [epoch_fence] light; pairs-with heavy in EpochDomain::advance()
             B::light_fence(edge::epoch_fence);
-            time_ = B::planted(bug::time_before_open) ? early : clock.now();
+            time_ = clock.now();
             Word found = open(n);
-            if (B::planted(bug::decide_by_store))
-                cell.time.store(time_, B::relaxed()); // relaxed: a bug by design
             // relaxed, both: it continues the release sequence of the store above; on failure the time is read below
-            else if (!cell.time.compare_exchange_strong(found, time_, B::relaxed(), B::relaxed()))
+            if (!cell.time.compare_exchange_strong(found, time_, B::relaxed(), B::relaxed()))
                 // [snapshot_decided] acquire-load; synchronizes-with the release-CAS in look(): the time that another
                 // thread has read
                 time_ = cell.time.load(B::acquire(edge::snapshot_decided));
@@ -144,7 +141,7 @@ class SnapshotTimes {
             typename VersionClock<B>::Cell& cell = r.local.time;
             // [snapshot_end] acquire-load; synchronizes-with the release-stores of Announcement
             Word seen = cell.load(B::acquire(edge::snapshot_end));
-            if (is_open(seen) && !B::planted(bug::leave_open)) {
+            if (is_open(seen)) {
                 const Word time = clock_.now();
                 // [snapshot_decided] release-CAS; synchronizes-with the acquire-load of Announcement; publishes: the
                 // clock, with every version stamped up to that time
@@ -164,7 +161,7 @@ class SnapshotTimes {
     /// Does a search look at a time in [birth, death), or may it do so later? `range`: from a look() that came after a
     /// heavy fence after the death was stamped.
     [[nodiscard]] bool watched(const Range& range, Word birth, Word death) const {
-        if (B::planted(bug::watch_nothing) || range.oldest >= death || range.newest < birth)
+        if (range.oldest >= death || range.newest < birth)
             return false;
         return !cells_.all_of([&](const typename Cells::Record& r) {
             // [snapshot_end] acquire-load; synchronizes-with the release-stores of Announcement. One that is open now

@@ -83,10 +83,6 @@ class VersionClock {
     version::Word stamp(Cell& word, version::Word from, edge e) {
         // [version_clock] acq_rel-RMW; synchronizes-with now(); publishes: every version stamped so far
         const version::Word t = now_.fetch_add(1, B::acq_rel(edge::version_clock)) + 1;
-        if (B::planted(bug::stamp_by_store)) {
-            word.store(t, B::release(e));
-            return t;
-        }
         // [slot_birth] [slot_death] release-CAS; synchronizes-with the acquire-loads of the word; publishes: the stamp
         // [slot_birth] [slot_death] acquire on failure: the other thread's stamp is used
         return word.compare_exchange_strong(from, t, B::release(e), B::acquire(e)) ? t : from;
