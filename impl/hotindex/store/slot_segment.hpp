@@ -67,14 +67,8 @@ class SlotGeometry {
 /// `Local`: the domain's, see EpochDomain.
 template <class B, class Local, class Entry>
 struct SlotSegment : Retirable<B, Local> {
-    using Word = typename VersionClock<B>::Cell;
+    using Words = VersionWords<B>;
 
-    /// A slot's version words: see VersionClock.
-    struct Stamps {
-        Stamps() : birth(version::vacant), death(version::alive) {}
-        Word birth;
-        Word death;
-    };
     /// What a scan does not need.
     struct Rest : Retirable<B, Local> {
         explicit Rest(SlotId s) : entry(nullptr), life(0u), predecessor(no_slot), self(s) {}
@@ -87,13 +81,13 @@ struct SlotSegment : Retirable<B, Local> {
     struct Block {
         explicit Block(std::uint64_t all) : idle(all), died(0) {}
         typename B::template atomic<std::uint64_t> idle; ///< free, or in limbo
-        Word died;                                       ///< no earlier than the death of any slot in limbo
+        typename VersionClock<B>::Cell died;             ///< no earlier than the death of any slot in limbo
     };
 
     /// Throws std::bad_alloc.
     SlotSegment(SlotId first_slot, SlotId n, std::size_t stride)
         : first(first_slot), count(n), made(0u), released(0u), rows(n, stride), inverse_norms(n, 1),
-          stamps(B::template make_array<Stamps>(n, [](void* at) { B::template construct_at<Stamps>(at); })) {
+          words(B::template make_array<Words>(n, [](void* at) { B::template construct_at<Words>(at); })) {
         try {
             blocks = B::template make_array<Block>(
                 block_count(n), [n](void* at) { B::template construct_at<Block>(at, first_slots(n)); });
@@ -102,14 +96,14 @@ struct SlotSegment : Retirable<B, Local> {
         } catch (...) {
             if (blocks != nullptr)
                 B::destroy_array(blocks, block_count(n));
-            B::destroy_array(stamps, n);
+            B::destroy_array(words, n);
             throw;
         }
     }
     SlotSegment(const SlotSegment&) = delete;
     SlotSegment& operator=(const SlotSegment&) = delete;
     ~SlotSegment() {
-        B::destroy_array(stamps, count);
+        B::destroy_array(words, count);
         B::destroy_array(blocks, block_count(count));
         B::destroy_array(rests, count);
     }
@@ -119,7 +113,7 @@ struct SlotSegment : Retirable<B, Local> {
     [[nodiscard]] Block& block_of(SlotId offset) const noexcept { return blocks[offset / slots_per_block]; }
     /// Of a segment of n slots.
     [[nodiscard]] static constexpr std::size_t bytes_of(SlotId n, std::size_t stride) noexcept {
-        return n * (stride * sizeof(float) + sizeof(float) + sizeof(Stamps) + sizeof(Rest)) +
+        return n * (stride * sizeof(float) + sizeof(float) + sizeof(Words) + sizeof(Rest)) +
                block_count(n) * sizeof(Block);
     }
     [[nodiscard]] std::size_t bytes(std::size_t stride) const noexcept { return bytes_of(count, stride); }
@@ -130,7 +124,7 @@ struct SlotSegment : Retirable<B, Local> {
     typename B::template var<version::Word> released; ///< when it was taken out of the store; later searches miss it
     typename B::template array<float> rows;
     typename B::template array<float> inverse_norms;
-    Stamps* stamps;
+    Words* words;
     Block* blocks = nullptr;
     Rest* rests = nullptr;
 };

@@ -24,7 +24,7 @@ namespace version {
 using Word = std::uint64_t;
 inline constexpr Word first_special = Word{1} << 63;
 inline constexpr Word lives = Word{1} << 60; ///< numbers of lives, before they repeat
-// birth: all below first_special + 2^62, and UNSTAMPED alone has bit 61: see SlotStore::visible_mask()
+// birth: all below first_special + 2^62, and UNSTAMPED alone has bit 61: see Visibility::mask()
 [[nodiscard]] constexpr Word pending(std::uint64_t life) noexcept {
     return first_special | life % lives;
 }
@@ -90,6 +90,14 @@ class VersionClock {
 
   private:
     alignas(isolation) Cell now_;
+};
+
+/// The two version words of a slot.
+template <class B>
+struct VersionWords {
+    VersionWords() : birth(version::vacant), death(version::alive) {}
+    typename VersionClock<B>::Cell birth;
+    typename VersionClock<B>::Cell death;
 };
 
 } // namespace hotindex

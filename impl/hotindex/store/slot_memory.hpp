@@ -1,0 +1,320 @@
+// SlotMemory: which slots there are, and who has them.
+//
+// Slots lie in segments (see SlotSegment). Which of them are free says an IndexSet, which gives the lowest ones first; a
+// thread takes a few at once, and holds them ready. So the slots in use lie close together. For each block of 64 slots a
+// word says which are idle: free, or dead and in limbo. Another word says when the last of those died.
+//
+// A segment's number is a free number, too, so only one thread makes it. A segment in which all slots are free is taken
+// out, and given back when no search of an earlier time can be looking into it.
+//
+// Invariants (numbered with those of slot_store.hpp)
+//   V6  a slot of a segment that is there is free, or one thread holds it ready, or it is in use, or in limbo. Its bit
+//       in the idle word is set while it is free or in limbo, and its block's `died` is then no earlier than its death.
+//       The idle bit is cleared before the slot's next version can be stamped.
+//   V7  a segment is taken out by the thread that holds all of its slots, and freed after a grace period, when no
+//       announced time lies between the clock that its maker read and the tick that followed its removal. Whoever reads
+//       a later time sees that it is gone; whoever has an earlier one sees when it was made, and does not look into it.
+// Progress: constant numbers of steps, but for making and giving back a segment: lock-free, and bounded by its size.
+#pragma once
+
+#include <hotindex/backend/backend.hpp>
+#include <hotindex/memory/index_set.hpp>
+#include <hotindex/memory/segmented_array.hpp>
+#include <hotindex/reclaim/epoch_domain.hpp>
+#include <hotindex/store/slot_segment.hpp>
+#include <hotindex/store/version_clock.hpp>
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+
+namespace hotindex {
+
+template <class B, class Traits, class Local, class Entry>
+class SlotMemory {
+  public:
+    using Guard = typename EpochDomain<B, Traits, Local>::Guard;
+    using Segment = SlotSegment<B, Local, Entry>;
+    using Words = VersionWords<B>;
+    using Rest = typename Segment::Rest;
+    using Block = typename Segment::Block;
+    using Free = IndexSet<B, Traits>;
+
+    /// Where a slot lies; no segment: nowhere.
+    struct SlotRef {
+        Segment* segment = nullptr;
+        SlotId offset = 0;
+    };
+
+    /// `stride`: floats from row to row.
+    SlotMemory(std::size_t stride, VersionClock<B>& clock)
+        : stride_(stride), geometry_(stride * sizeof(float)),
+          slots_at_once_(static_cast<SlotId>(
+              std::clamp<std::size_t>(Traits::ready_bytes / (stride * sizeof(float)), 1, Traits::fresh_indices))),
+          clock_(clock), numbered_(0u), present_(0) {}
+    SlotMemory(const SlotMemory&) = delete;
+    SlotMemory& operator=(const SlotMemory&) = delete;
+    ~SlotMemory() {
+        for (std::uint32_t n = 0; n != segment_count(); ++n)
+            // relaxed: destruction overlaps with nothing
+            if (Segment* const segment = directory_.at(n).segment.load(B::relaxed()); segment != nullptr)
+                B::destroy(segment);
+    }
+
+    [[nodiscard]] std::size_t stride() const noexcept { return stride_; }
+    [[nodiscard]] const SlotGeometry<Traits>& geometry() const noexcept { return geometry_; }
+    /// Segments have numbers below this one.
+    [[nodiscard]] std::uint32_t segment_count() const {
+        return numbered_.load(B::relaxed()); // relaxed: segments that are being made are not empty
+    }
+    /// Every slot that is visible at a time taken before this call is below.
+    [[nodiscard]] SlotId slot_count() const {
+        // relaxed: who stamped a version at that time knew its segment, so the clock passes it on
+        return geometry_.begin(numbered_.load(B::relaxed()));
+    }
+    /// Slots of all segments that are there: a hint.
+    [[nodiscard]] std::uint64_t present() const { return present_.load(B::relaxed()); } // relaxed: a statistic
+    /// Bytes of all segments that are there.
+    [[nodiscard]] std::uint64_t bytes() const {
+        std::uint64_t sum = 0;
+        for (std::uint32_t n = 0; n != segment_count(); ++n)
+            if (find_segment(n) != nullptr)
+                sum += Segment::bytes_of(geometry_.size(n), stride_);
+        return sum;
+    }
+
+    /// A slot whose grace period is over is free again.
+    void put(SlotId s) { free_.put(s); }
+
+    /// The lowest of the slots that this participant holds ready, which has some; VACANT to every scan.
+    [[nodiscard]] SlotId take_ready(Local& local) {
+        const std::uint64_t free = local.free_slots.get();
+        local.free_slots.set(free & (free - 1));
+        local.used_slots.add(1);
+        const SlotId s = local.free_block.get() + static_cast<SlotId>(std::countr_zero(free));
+        const SlotRef p = place(s);
+        Words& v = p.segment->words[p.offset];
+        auto& life = p.segment->rests[p.offset].life;
+        life.set(life.get() + 1);
+        // relaxed: published by the store of ALIVE in open()
+        v.birth.store(version::vacant, B::relaxed());
+        return s;
+    }
+
+    /// The segment with that number, or nullptr where it has not been made or was given back.
+    [[nodiscard]] Segment* find_segment(std::uint32_t number) const {
+        const Listed* const listed = directory_.find(number);
+        // [segment] acquire-load; synchronizes-with the release-store in fill_segment()
+        return listed == nullptr ? nullptr : listed->segment.load(B::acquire(edge::segment));
+    }
+    /// For a search: nullptr, too, where all that was ever born in the segment was born after `time`.
+    [[nodiscard]] Segment* find_segment(std::uint32_t number, version::Word time) const {
+        const Listed* const listed = directory_.find(number);
+        if (listed == nullptr)
+            return nullptr;
+        // [segment] acquire-load; synchronizes-with the release-store in fill_segment()
+        Segment* const segment = listed->segment.load(B::acquire(edge::segment));
+        // relaxed: the segment's pointer publishes when it was made. A later one says that it is gone
+        return segment == nullptr || listed->made.load(B::relaxed()) > time ? nullptr : segment;
+    }
+    /// Of a slot whose segment may be gone; `segment` is nullptr then, and for no_slot.
+    [[nodiscard]] SlotRef find_place(SlotId s) const {
+        if (s == no_slot)
+            return {};
+        Segment* const segment = find_segment(geometry_.segment_of(s));
+        return segment == nullptr ? SlotRef{} : SlotRef{segment, s - segment->first};
+    }
+    /// Of a slot that the caller holds, or that somebody else has published to it.
+    // Inlined by force: every step of an update asks once or twice.
+    [[nodiscard, gnu::always_inline]] SlotRef place(SlotId s) const {
+        // relaxed: the slot's number came through the set of free slots, an entry or limbo, each with an edge from who
+        // had it before; the first of those had it from who made the segment (index_set)
+        Segment* const segment = directory_.at(geometry_.segment_of(s)).segment.load(B::relaxed());
+        return {segment, s - segment->first};
+    }
+    [[nodiscard]] Words& words(SlotId s) const {
+        const SlotRef p = place(s);
+        return p.segment->words[p.offset];
+    }
+    [[nodiscard]] Rest& rest(SlotId s) const {
+        const SlotRef p = place(s);
+        return p.segment->rests[p.offset];
+    }
+    /// Of a slot that a guard keeps, or that is this thread's.
+    [[nodiscard]] static std::uint64_t life_at(const SlotRef& p) { return p.segment->rests[p.offset].life.get(); }
+
+    /// Makes one more segment, with all of its slots free. Throws std::bad_alloc.
+    void make_segment() {
+        for (;;) {
+            if (const auto absent = absent_.take(1)) {
+                const std::uint32_t n = absent->first + static_cast<std::uint32_t>(std::countr_zero(absent->mask));
+                try {
+                    return fill_segment(n);
+                } catch (...) {
+                    absent_.put(n);
+                    throw;
+                }
+            }
+            // relaxed: a first guess, the CAS decides
+            std::uint32_t n = numbered_.load(B::relaxed());
+            if (n == geometry_.count())
+                throw std::bad_alloc();
+            const SlotId end = geometry_.begin(n) + geometry_.size(n);
+            for (SlotId s = geometry_.begin(n); s < end; s += std::min(Free::width, end - s))
+                free_.grow_to(s);
+            directory_.grow_to(n);
+            absent_.grow_to(n);
+            // relaxed, both: the number is handed on by absent_, and a slot of that segment by what publishes it
+            if (numbered_.compare_exchange_strong(n, n + 1, B::relaxed(), B::relaxed()))
+                absent_.put(n);
+        }
+    }
+    /// Takes the segment out of the store if all of its slots are free, and frees it when nobody can be looking into
+    /// it.
+    void release_segment(const Guard& guard, std::uint32_t n) {
+        Segment* segment = find_segment(n);
+        if (segment == nullptr)
+            return;
+        const SlotId first = geometry_.begin(n);
+        const SlotId size = geometry_.size(n);
+        SlotId taken = first;
+        const bool all = each_word(first, size, [this, &taken](typename Free::Batch b) {
+            if (!free_.take_all(b))
+                return false;
+            taken = std::max(taken, b.first) + static_cast<SlotId>(std::popcount(b.mask));
+            return true;
+        });
+        if (!all) {
+            each_word(first, taken - first, [this](typename Free::Batch b) {
+                free_.put(b);
+                return true;
+            });
+            return;
+        }
+        // It may have been given back and made again since the look above; who holds its slots has it now.
+        // relaxed: the slots came through the set of free slots, as in place()
+        segment = directory_.at(n).segment.load(B::relaxed());
+        // relaxed: the clock's tick publishes it to searches, and the grace period to others
+        directory_.at(n).segment.store(nullptr, B::relaxed());
+        segment->released.set(clock_.tick());                       // V7
+        present_.fetch_add(~std::uint64_t{size} + 1, B::relaxed()); // relaxed: a statistic
+        absent_.put(n);
+        guard.retire(
+            segment,
+            [](Retirable<B, Local>* r, Local& local) -> std::size_t {
+                auto* const gone = static_cast<Segment*>(r);
+                if (local.slots->watched(local, gone->made.get(), gone->released.get()))
+                    return 0;
+                const std::size_t bytes = gone->bytes(local.slots->stride());
+                B::destroy(gone);
+                return bytes;
+            },
+            segment->bytes(stride_));
+    }
+
+    /// The slot's version is dead and on its way to limbo: no search of a later time needs to look at it.
+    void mark_idle(const SlotRef& p) {
+        Block& b = p.segment->block_of(p.offset);
+        // relaxed: this thread has stamped the death or seen its stamp before
+        const version::Word death = p.segment->words[p.offset].death.load(B::relaxed());
+        version::Word latest = b.died.load(B::relaxed()); // relaxed, all: published by the idle bit
+        while (latest < death && !b.died.compare_exchange_weak(latest, death, B::relaxed(), B::relaxed())) {
+        }
+        // [slot_idle] release-RMW; synchronizes-with the acquire-load in scan(), also through others of the word, which
+        // continue its release sequence; publishes: died. The bit was clear, so adding sets it
+        b.idle.fetch_add(bit_of(p.offset), B::release(edge::slot_idle));
+    }
+
+    /// A few free slots for this participant, which has none; false if there are none.
+    [[nodiscard]] bool take(Local& local) {
+        const auto batch = free_.take(slots_at_once_);
+        if (!batch)
+            return false;
+        // relaxed: the stamp of a new version passes it on (V6). The bits were set, so subtracting clears them
+        each_block(*batch, [](Block& b, std::uint64_t mask) { b.idle.fetch_add(~mask + 1, B::relaxed()); });
+        local.free_block.set(batch->first);
+        local.free_slots.set(batch->mask);
+        return true;
+    }
+    /// What a participant holds ready is free again.
+    template <class Participant>
+    void give_back_ready(Participant& local) {
+        if (const std::uint64_t ready = local.free_slots.get(); ready != 0) {
+            local.free_slots.set(0);
+            give_back({local.free_block.get(), ready});
+        }
+    }
+    /// Slots that were taken and never published are free again.
+    void give_back(typename Free::Batch batch) {
+        // relaxed: there is no death to tell of. The bits were clear, so adding sets them
+        each_block(batch, [](Block& b, std::uint64_t mask) { b.idle.fetch_add(mask, B::relaxed()); });
+        free_.put(batch);
+    }
+
+  private:
+    /// Where a segment is found.
+    struct Listed {
+        Listed() : segment(nullptr), made(0) {}
+        typename B::template atomic<Segment*> segment;
+        typename VersionClock<B>::Cell made; ///< no version in the segment was born before; never falls
+    };
+    /// By the one thread that has the absent segment's number.
+    void fill_segment(std::uint32_t n) {
+        const SlotId first = geometry_.begin(n);
+        const SlotId size = geometry_.size(n);
+        Segment* const fresh = B::template make<Segment>(first, size, stride_);
+        fresh->made.set(clock_.now());
+        // relaxed: the next store publishes it
+        directory_.at(n).made.store(fresh->made.get(), B::relaxed());
+        // [segment] release-store; synchronizes-with the acquire-loads in find_segment(); publishes: the segment,
+        // and when it was made
+        directory_.at(n).segment.store(fresh, B::release(edge::segment));
+        present_.fetch_add(size, B::relaxed()); // relaxed: a statistic
+        each_word(first, size, [this](typename Free::Batch b) {
+            free_.put(b);
+            return true;
+        });
+    }
+
+    /// Calls use(batch) for the free numbers' words that these slots make up, until it says false; false then.
+    template <class Use>
+    static bool each_word(SlotId first, SlotId size, Use use) {
+        for (const SlotId end = first + size; first != end;) {
+            const SlotId word = first / Free::width * Free::width;
+            const SlotId n = std::min(word + Free::width, end) - first;
+            if (!use(typename Free::Batch{word, first_slots(n) << (first - word)}))
+                return false;
+            first += n;
+        }
+        return true;
+    }
+
+    /// Calls use(block, mask) for each block that the batch has slots of.
+    template <class Use>
+    void each_block(typename Free::Batch batch, Use use) {
+        while (batch.mask != 0) {
+            const SlotId s = batch.first + static_cast<SlotId>(std::countr_zero(batch.mask));
+            const SlotRef p = place(s);
+            // The segment may be smaller than the word, and the word smaller than the block.
+            const SlotId at = s - batch.first;
+            const SlotId n = std::min<SlotId>(p.segment->count - p.offset, Free::width - at);
+            const std::uint64_t here = batch.mask & first_slots(n) << at;
+            use(p.segment->block_of(p.offset), here >> at << p.offset % slots_per_block);
+            batch.mask &= ~here;
+        }
+    }
+
+    const std::size_t stride_;
+    const SlotGeometry<Traits> geometry_;
+    const SlotId slots_at_once_; ///< that a participant takes
+    VersionClock<B>& clock_;
+    Free free_;
+    Free absent_; ///< segments that have a number and are not there
+    SegmentedArray<B, Traits, Listed, Traits::first_directory> directory_;
+    alignas(isolation) typename B::template atomic<std::uint32_t> numbered_; ///< segments that have a number
+    typename B::template atomic<std::uint64_t> present_;                     ///< slots of all segments that are there
+};
+
+} // namespace hotindex
