@@ -7,10 +7,10 @@
 //
 // Output: `progress` lines of seconds, histories, calls and violations, one `violation` line for the first, and a
 // `done` line for each of one thread and several. Exit status: 0 as expected, 1 not so, 2 wrong usage.
+#include "checkers/linearizability.hpp"
 #include "flags.hpp"
-#include "linearizability.hpp"
-#include "random_calls.hpp"
-#include "stress_backend.hpp"
+#include "harness/random_calls.hpp"
+#include "harness/stress_backend.hpp"
 
 #include <fmt/format.h>
 #include <hnswlib/hnswlib.h>

@@ -11,12 +11,12 @@
 //   done      as progress
 //   garbage   (--garbage) operation  stopped threads  updates  limbo objects  limbo bytes  seen objects  bound
 // Exit status: 0 no violation, 1 violations, 2 wrong usage, 3 operations wait for each other.
+#include "checkers/linearizability.hpp"
+#include "checkers/version_check.hpp"
 #include "flags.hpp"
-#include "garbage.hpp"
-#include "linearizability.hpp"
-#include "progress.hpp"
-#include "random_calls.hpp"
-#include "version_check.hpp"
+#include "harness/random_calls.hpp"
+#include "measures/garbage.hpp"
+#include "measures/progress.hpp"
 
 #include <hotindex/backend/traits.hpp>
 #include <hotindex/memory/memory_pool.hpp>

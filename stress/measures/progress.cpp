@@ -1,7 +1,7 @@
-#include "progress.hpp"
+#include "measures/progress.hpp"
 
-#include "linearizability.hpp"
-#include "stopped_thread.hpp"
+#include "checkers/linearizability.hpp"
+#include "harness/stopped_thread.hpp"
 
 #include <fmt/format.h>
 

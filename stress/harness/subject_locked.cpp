@@ -1,5 +1,5 @@
 // The traditional index, as what a progress check must refuse and the other checks must accept.
-#include "subject_of.hpp"
+#include "harness/subject_of.hpp"
 
 #include <hotindex/hot_vector_index.hpp>
 

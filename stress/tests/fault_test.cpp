@@ -2,7 +2,7 @@
 // tidying up. Nothing is lost, nothing leaks (LeakSanitizer looks at this binary too), everything stays exact. Memory
 // that runs out has a binary of its own: impl/tests/allocation_failure_test.cpp.
 #include "catch.hpp"
-#include "history.hpp"
+#include "checkers/history.hpp"
 
 #include <hotindex/lock_free_hot_vector_index.hpp>
 #include <hotindex/map/lock_free_hash_map.hpp>

@@ -1,6 +1,6 @@
 // Lock-freedom, certified by stopping threads for ever; and the same test refusing an index that locks.
 #include "catch.hpp"
-#include "progress.hpp"
+#include "measures/progress.hpp"
 
 #include <algorithm>
 #include <cstddef>

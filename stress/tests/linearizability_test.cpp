@@ -1,7 +1,7 @@
 // The black-box checker, checked: histories that it must accept, histories that it must refuse, and what is left of a
 // long one when it is made small.
 #include "catch.hpp"
-#include "linearizability.hpp"
+#include "checkers/linearizability.hpp"
 
 #include <algorithm>
 #include <cstddef>

@@ -3,8 +3,8 @@
 //
 // Each operation is two bytes: what and on which id; then what it takes. TinyTraits, so that a few operations meet
 // growth, reuse and reclamation.
-#include "history.hpp"
-#include "subject.hpp"
+#include "checkers/history.hpp"
+#include "harness/subject.hpp"
 
 #include <fmt/format.h>
 

@@ -1,7 +1,7 @@
 // The white-box checker, checked: a correct history of many calls is accepted, and every kind of wrong stamp or answer
 // is refused.
 #include "catch.hpp"
-#include "version_check.hpp"
+#include "checkers/version_check.hpp"
 
 #include <cstddef>
 #include <cstdint>

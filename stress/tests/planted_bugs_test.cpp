@@ -1,7 +1,7 @@
 // The checks find bugs: the same plans on the sources with planted bugs, one of them on at a time. A check that has never
 // failed proves nothing.
 #include "catch.hpp"
-#include "history_plans.hpp"
+#include "tests/history_plans.hpp"
 
 #include <hotindex/planted_bugs.hpp>
 

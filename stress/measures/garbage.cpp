@@ -1,6 +1,6 @@
-#include "garbage.hpp"
+#include "measures/garbage.hpp"
 
-#include "stopped_thread.hpp"
+#include "harness/stopped_thread.hpp"
 
 #include <hotindex/backend/traits.hpp>
 

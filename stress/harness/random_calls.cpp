@@ -1,4 +1,4 @@
-#include "random_calls.hpp"
+#include "harness/random_calls.hpp"
 
 #include <algorithm>
 #include <iterator>

@@ -1,4 +1,4 @@
-#include "linearizability.hpp"
+#include "checkers/linearizability.hpp"
 
 #include <fmt/format.h>
 

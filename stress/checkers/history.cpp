@@ -1,4 +1,4 @@
-#include "history.hpp"
+#include "checkers/history.hpp"
 
 #include <fmt/format.h>
 

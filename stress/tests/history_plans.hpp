@@ -2,9 +2,9 @@
 // those that show what the checks find.
 #pragma once
 
-#include "linearizability.hpp"
-#include "random_calls.hpp"
-#include "version_check.hpp"
+#include "checkers/linearizability.hpp"
+#include "checkers/version_check.hpp"
+#include "harness/random_calls.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -1,4 +1,4 @@
-#include "version_check.hpp"
+#include "checkers/version_check.hpp"
 
 #include <fmt/format.h>
 

@@ -5,9 +5,9 @@
 // stopped. The model checker covers schedules; this covers every step of the real code at the size that ships.
 #pragma once
 
-#include "history.hpp"
-#include "stress_backend.hpp"
-#include "subject.hpp"
+#include "checkers/history.hpp"
+#include "harness/stress_backend.hpp"
+#include "harness/subject.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -1,5 +1,5 @@
 // The lock-free index with the tunables that ship, listened to.
-#include "subject_of.hpp"
+#include "harness/subject_of.hpp"
 
 #include <hotindex/lock_free_hot_vector_index.hpp>
 

@@ -1,9 +1,9 @@
 // Bounded garbage: what waits to be used again while searches stand still for ever is what they see, and little else.
 #include "catch.hpp"
-#include "garbage.hpp"
-#include "history.hpp"
-#include "stopped_thread.hpp"
-#include "subject.hpp"
+#include "checkers/history.hpp"
+#include "harness/stopped_thread.hpp"
+#include "harness/subject.hpp"
+#include "measures/garbage.hpp"
 
 #include <hotindex/lock_free_hot_vector_index.hpp>
 

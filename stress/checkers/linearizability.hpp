@@ -10,7 +10,7 @@
 // A call that never returned (end == never) may have taken effect or not, whatever else is in its record.
 #pragma once
 
-#include "history.hpp"
+#include "checkers/history.hpp"
 
 #include <cstddef>
 #include <cstdint>

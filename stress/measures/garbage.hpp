@@ -2,8 +2,8 @@
 // states: see "Memory" in lock_free_hot_vector_index.hpp.
 #pragma once
 
-#include "history.hpp"
-#include "subject.hpp"
+#include "checkers/history.hpp"
+#include "harness/subject.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -1,5 +1,5 @@
 // The lock-free index with limits so small that every one of them is met, listened to.
-#include "subject_of.hpp"
+#include "harness/subject_of.hpp"
 
 #include <hotindex/lock_free_hot_vector_index.hpp>
 

@@ -2,7 +2,7 @@
 // come out exactly. Vectors carry their own checksum (history.hpp), and their value says which id they belong to; so
 // every row and every score that comes back is computed again.
 #include "catch.hpp"
-#include "history.hpp"
+#include "checkers/history.hpp"
 
 #include <hotindex/lock_free_hot_vector_index.hpp>
 #include <hotindex/map/lock_free_hash_map.hpp>

@@ -1,7 +1,7 @@
 // Random calls by several threads, every answer checked: small histories by searching for an order (black box), long
 // ones against the version clock (white box), on free-running, disturbed and controlled schedules.
 #include "catch.hpp"
-#include "history_plans.hpp"
+#include "tests/history_plans.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -10,7 +10,7 @@
 // A controlled schedule shows interleavings, not weak memory: handing over is a full synchronization.
 #pragma once
 
-#include "stress_backend.hpp"
+#include "harness/stress_backend.hpp"
 
 #include <atomic>
 #include <cstddef>

@@ -1,8 +1,8 @@
 // IndexSubject: any of the indexes as a Subject. Included by the few files that instantiate an index.
 #pragma once
 
-#include "stress_backend.hpp"
-#include "subject.hpp"
+#include "harness/stress_backend.hpp"
+#include "harness/subject.hpp"
 
 #include <type_traits>
 #include <utility>

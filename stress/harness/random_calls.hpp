@@ -1,9 +1,9 @@
 // Random calls by several threads on an index, recorded as a history; all drawn from a seed.
 #pragma once
 
-#include "history.hpp"
-#include "schedule.hpp"
-#include "subject.hpp"
+#include "checkers/history.hpp"
+#include "harness/schedule.hpp"
+#include "harness/subject.hpp"
 
 #include <array>
 #include <cstddef>

@@ -2,7 +2,7 @@
 // is instantiated in one place.
 #pragma once
 
-#include "history.hpp"
+#include "checkers/history.hpp"
 
 #include <hotindex/reclaim/epoch_domain.hpp>
 #include <hotindex/vector_index.hpp>

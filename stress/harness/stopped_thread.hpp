@@ -1,8 +1,8 @@
 // A thread that stops before one atomic operation of what it does, until it is let go.
 #pragma once
 
-#include "schedule.hpp"
-#include "stress_backend.hpp"
+#include "harness/schedule.hpp"
+#include "harness/stress_backend.hpp"
 
 #include <cstddef>
 #include <optional>

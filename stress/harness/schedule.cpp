@@ -1,4 +1,4 @@
-#include "schedule.hpp"
+#include "harness/schedule.hpp"
 
 #include <fmt/format.h>
 

@@ -11,7 +11,7 @@
 // in O((calls + results) log(ids)).
 #pragma once
 
-#include "linearizability.hpp"
+#include "checkers/linearizability.hpp"
 
 #include <cstddef>
 #include <cstdint>
