@@ -7,10 +7,10 @@ import unittest
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]
+sys.path[:0] = [str(HERE), str(HERE.parent / "modules")]
 
-import child_processes  # noqa: E402
-import command_line  # noqa: E402
+from common import child_processes  # noqa: E402
+from common import command_line  # noqa: E402
 
 
 class Result(unittest.TextTestResult):

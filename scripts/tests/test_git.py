@@ -8,7 +8,7 @@ from tree import Case
 
 HOOK = """#!/bin/sh
 exec >>"{log}" 2>&1
-"{python}" "{tree}/scripts/gate.py" --refs HEAD HEAD --measures times --pairs 1 --threads 1 \\
+"{python}" "{tree}/scripts/modules/start.py" gate --refs HEAD HEAD --measures times --pairs 1 --threads 1 \\
     --filter '^search/mutex'
 echo "gate ended with $?"
 exit 0
@@ -132,8 +132,8 @@ class RefusalTest(GitCase):
         self.assertIn("maim: this clone has no such commit; did you mean main?", self.refs("maim"))
 
     def test_counts_are_not_overwritten_when_git_does_not_say_what_they_were(self):
-        import gate_counts
-        import repository
+        from gate import counts as gate_counts
+        from common import repository
 
         def refuse(*_arguments, **_options):
             raise repository.GitRefused("git refuses: detected dubious ownership")

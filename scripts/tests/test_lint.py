@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 
 from tree import Case
 
@@ -35,7 +34,7 @@ class LintTest(Case):
         (self.tree / "impl/hotindex/backend").mkdir(parents=True, exist_ok=True)
         (self.tree / "impl/hotindex/backend/edges.hpp").write_text(EDGES)
         (self.tree / "impl/hotindex/handover.hpp").write_text(source)
-        command = [sys.executable, str(self.tree / "scripts/lint_edges")]
+        command = self.command("lint_edges")
         return subprocess.run(command, text=True, capture_output=True, env=self.environment, check=False)
 
     def finds(self, before: str, after: str, *found: str) -> None:

@@ -7,7 +7,6 @@ import json
 import os
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 from tree import Case, on_terminal
@@ -86,7 +85,7 @@ class OutputTest(Case):
         self.assert_one_line(done.stderr, "No space left on device")
 
     def test_the_lint_of_edges_on_a_full_disk_says_so(self):
-        done = self.into([sys.executable, str(self.tree / "scripts" / "lint_edges"), "--help"], ">/dev/full")
+        done = self.into(self.command("lint_edges", "--help"), ">/dev/full")
         self.assertEqual(done.returncode, 1)
         self.assert_one_line(done.stderr, "scripts/lint_edges: standard output: No space left on device")
 
@@ -159,7 +158,7 @@ class OutputTest(Case):
         self.assertIn("overview.svg", (self.out / "summary.md").read_text())
 
     def test_a_file_comes_whole_or_not_at_all(self):
-        import output
+        from common import output
 
         path = self.scratch / "file.json"
         output.write_whole(path, "old")
@@ -172,7 +171,7 @@ class OutputTest(Case):
         self.assertEqual((path.read_text(), stat.S_IMODE(path.stat().st_mode)), ("new", 0o600))
 
     def test_a_device_is_written_to_and_not_replaced(self):
-        import output
+        from common import output
 
         link = self.scratch / "link"
         link.symlink_to(os.devnull)

@@ -137,8 +137,8 @@ class SignalsTest(Case):
 
 PROGRAM = """
 import sys, time
-sys.path.insert(0, {scripts!r})
-import child_processes, command_line, output
+sys.path.insert(0, {modules!r})
+from common import child_processes, command_line, output
 {body}
 command_line.begin_and_end("program", main)
 """
@@ -147,7 +147,7 @@ command_line.begin_and_end("program", main)
 class ChildProcessesTest(Case):
     def program_of(self, body: str) -> list[str]:
         """Returns the words that run a command made of this `main`."""
-        return [sys.executable, "-c", PROGRAM.format(scripts=str(SCRIPTS), body=body)]
+        return [sys.executable, "-c", PROGRAM.format(modules=str(SCRIPTS / "modules"), body=body)]
 
     def test_a_child_that_does_not_listen_is_killed_after_the_grace(self):
         body = f"""
@@ -228,7 +228,7 @@ def main():
         self.assertIn("PATH", seen)
 
     def test_a_child_that_a_signal_ended_is_told_as_a_shell_tells_it(self):
-        import child_processes
+        from common import child_processes
 
         self.assertEqual(child_processes.exit_status(-11), 139)
         self.assertEqual(child_processes.exit_status(3), 3)

@@ -8,11 +8,12 @@ import statistics
 import sys
 import textwrap
 from pathlib import Path
+from typing import NoReturn
 
-import child_processes
-import command_line
-import output
-import results as result_file
+from common import child_processes
+from common import command_line
+from common import output
+from bench import results as result_file
 
 EXAMPLES = """\
 examples:
@@ -384,5 +385,6 @@ def main() -> int:
     return 0
 
 
-if __name__ == "__main__":
+def begin() -> NoReturn:
+    """Runs the command, and ends the process with its exit status."""
     command_line.begin_and_end("scripts/plot", main)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 
-import results as result_file
+from bench import results as result_file
 
 
 def rows_of(group):

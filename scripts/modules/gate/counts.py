@@ -12,12 +12,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import child_processes
-import output
-import repository
-import results as result_file
-from command_line import ROOT
-from gate_statistics import IMPROVEMENT, NO_DATA, PASS, REGRESSION
+from common import child_processes
+from common import output
+from common import repository
+from bench import results as result_file
+from common.command_line import ROOT
+from gate.statistics import IMPROVEMENT, NO_DATA, PASS, REGRESSION
 
 COMMITTED = ROOT / "results" / "gate" / "counts.json"
 UPDATE = 'scripts/gate --write-counts [--accept "REASON"]'

@@ -26,18 +26,18 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-import bench
-import child_processes
-import command_line
-import gate_counts
-import gate_refs
-import gate_report
-import gate_runs
-import gate_statistics
-import output
-import plot
-from command_line import ROOT, in_words
-from gate_statistics import REGRESSION, UNDECIDED, Rules, Sample
+from bench import command as bench
+from common import child_processes
+from common import command_line
+from gate import counts as gate_counts
+from gate import refs as gate_refs
+from gate import report as gate_report
+from gate import runs as gate_runs
+from gate import statistics as gate_statistics
+from common import output
+from plot import command as plot
+from common.command_line import ROOT, in_words
+from gate.statistics import REGRESSION, UNDECIDED, Rules, Sample
 
 RESULTS = ROOT / "results" / "gate"
 SUITE = 30  # benchmarks, as many as the gate's own with 1 and 2 threads

@@ -3,10 +3,10 @@
 import json
 from dataclasses import asdict, dataclass, field
 
-import gate_counts
-import output
-import plot
-from gate_statistics import IMPROVEMENT, NO_DATA, PASS, REGRESSION, UNDECIDED
+from gate import counts as gate_counts
+from common import output
+from plot import command as plot
+from gate.statistics import IMPROVEMENT, NO_DATA, PASS, REGRESSION, UNDECIDED
 
 EXIT = {PASS: 0, REGRESSION: 1, UNDECIDED: 2, NO_DATA: 3}
 ORDER = (REGRESSION, NO_DATA, UNDECIDED, IMPROVEMENT, PASS)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-import gate_counts
-import results as result_file
-from gate_statistics import Sample
-from results import BadResults
+from gate import counts as gate_counts
+from bench import results as result_file
+from gate.statistics import Sample
+from bench.results import BadResults
 
 
 @dataclass

@@ -9,21 +9,22 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from typing import NoReturn
 
-import bench
-import child_processes
-import command_line
-import gate_counts
-import gate_refs
-import gate_report
-import gate_runs
-import gate_statistics
-import output
-import plot
-import repository
-import results as result_file
-from command_line import ROOT, in_words
-from gate_statistics import NO_DATA, PASS, REGRESSION, UNDECIDED, Rules
+from bench import command as bench
+from common import child_processes
+from common import command_line
+from gate import counts as gate_counts
+from gate import refs as gate_refs
+from gate import report as gate_report
+from gate import runs as gate_runs
+from gate import statistics as gate_statistics
+from common import output
+from plot import command as plot
+from common import repository
+from bench import results as result_file
+from common.command_line import ROOT, in_words
+from gate.statistics import NO_DATA, PASS, REGRESSION, UNDECIDED, Rules
 
 EXPLANATION = """\
 Exit status: 0 pass, 1 regression, 2 cannot decide, 3 usage or data error. A benchmark that is missing on one side, an
@@ -478,7 +479,7 @@ def write_counts(options):
 
 
 def self_test(options):
-    import gate_self_test
+    from gate import self_test as gate_self_test
 
     return gate_self_test.run(options.full, options, run)
 
@@ -527,5 +528,6 @@ def run(arguments) -> int:
         return 3
 
 
-if __name__ == "__main__":
+def begin() -> NoReturn:
+    """Runs the command, and ends the process with its exit status."""
     command_line.begin_and_end("scripts/gate", lambda: run(sys.argv[1:]), failure=3)

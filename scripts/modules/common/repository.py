@@ -7,9 +7,9 @@ import os
 import re
 from pathlib import Path
 
-import child_processes
+from common import child_processes
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class GitRefused(Exception):

@@ -12,11 +12,12 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
-import child_processes
-import command_line
-import output
-from command_line import ROOT, in_words
+from common import child_processes
+from common import command_line
+from common import output
+from common.command_line import ROOT, in_words
 
 EXPLANATION = """\
 The last line is: N passed, N failed. A scenario counts as one, and so do checks such as these: every edge is met by a
@@ -573,5 +574,6 @@ def main():
     return 1 if failed else 0
 
 
-if __name__ == "__main__":
+def begin() -> NoReturn:
+    """Runs the command, and ends the process with its exit status."""
     command_line.begin_and_end("scripts/model_check", main)

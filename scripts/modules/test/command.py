@@ -15,12 +15,13 @@ import time
 import xml.etree.ElementTree as xml
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
-import child_processes
-import command_line
-import output
-import repository
-from command_line import ROOT, in_words
+from common import child_processes
+from common import command_line
+from common import output
+from common import repository
+from common.command_line import ROOT, in_words
 
 EXPLANATION = """\
 The last line counts Catch2 test cases, model scenarios and fuzz targets: N passed, N failed[, N skipped]. What else can go wrong (a
@@ -653,5 +654,6 @@ def main() -> int:
     return 1 if failed else 0
 
 
-if __name__ == "__main__":
+def begin() -> NoReturn:
+    """Runs the command, and ends the process with its exit status."""
     command_line.begin_and_end("scripts/test", main)

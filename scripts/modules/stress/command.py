@@ -13,14 +13,15 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import NoReturn
 
-import child_processes
-import command_line
-import output
-import plot
-import repository
-import stress_churn
-from command_line import ROOT, in_words
+from common import child_processes
+from common import command_line
+from common import output
+from plot import command as plot
+from common import repository
+from stress import churn as stress_churn
+from common.command_line import ROOT, in_words
 
 EXPLANATION = """\
 A round is a kind and a seed (scripts/stress --list names the kinds). A violation prints the command that plays its
@@ -563,5 +564,6 @@ def main() -> int:
     return matrix(options) if options.matrix else soak(options)
 
 
-if __name__ == "__main__":
+def begin() -> NoReturn:
+    """Runs the command, and ends the process with its exit status."""
     command_line.begin_and_end("scripts/stress", main)

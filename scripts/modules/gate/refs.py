@@ -14,14 +14,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import bench
-import child_processes
-import command_line
-import gate_counts
-import gate_runs
-import output
-import repository
-from command_line import ROOT, in_words
+from bench import command as bench
+from common import child_processes
+from common import command_line
+from gate import counts as gate_counts
+from gate import runs as gate_runs
+from common import output
+from common import repository
+from common.command_line import ROOT, in_words
 
 FOLDER = ROOT / "build" / "gate"
 TARGETS = ("hotindex_bench", "operation_counts", "instruction_driver")

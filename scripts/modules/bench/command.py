@@ -20,15 +20,16 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
-import bench_tables
-import child_processes
-import command_line
-import output
-import plot
-import repository
-import results as result_file
-from command_line import ROOT, Failure, in_words
+from bench import tables as bench_tables
+from common import child_processes
+from common import command_line
+from common import output
+from plot import command as plot
+from common import repository
+from bench import results as result_file
+from common.command_line import ROOT, Failure, in_words
 
 EXPLANATION = """\
 The benchmarks are measured in rounds: each round runs all of them once, in a random order, in a process of
@@ -635,5 +636,6 @@ def shown_arguments(arguments):
     return [re.sub(r"(^|=)(\.\.?/|/)[^=]*/", r"\1", argument) for argument in arguments]
 
 
-if __name__ == "__main__":
+def begin() -> NoReturn:
+    """Runs the command, and ends the process with its exit status."""
     command_line.begin_and_end("scripts/bench", main)

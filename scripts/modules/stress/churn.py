@@ -8,11 +8,11 @@ import sys
 import time
 from pathlib import Path
 
-import command_line
-import output
-import plot
-import repository
-from command_line import ROOT, in_words
+from common import command_line
+from common import output
+from plot import command as plot
+from common import repository
+from common.command_line import ROOT, in_words
 
 BUILD = ROOT / "build" / "churn"
 STRUCTURES = {"map": "map", "index": "index, rows of 256 bytes", "rows": "index, rows of 64 KiB"}

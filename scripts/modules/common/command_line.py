@@ -16,12 +16,12 @@ import traceback
 from pathlib import Path
 from typing import Callable, NoReturn
 
-import child_processes
-import output
-import repository
-import results as result_file
+from common import child_processes
+from common import output
+from common import repository
+from bench import results as result_file
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class Failure(Exception):
