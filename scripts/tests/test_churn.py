@@ -28,7 +28,15 @@ class ChurnTest(Case):
     def churn(self, *flags, **environment):
         """Returns the outcome of a measurement into the folder `out`."""
         self.environment |= environment
-        command = [self.tree / "scripts" / "stress", "--churn", "--minutes", "0.01", "--out", self.out, *flags]
+        command = [
+            self.tree / "scripts" / "stress",
+            "--churn",
+            "--minutes",
+            "0.01",
+            "--out",
+            self.out,
+            *flags,
+        ]
         return self.run_it(command)
 
     def test_every_run_is_printed_and_kept(self):

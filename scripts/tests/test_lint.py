@@ -51,19 +51,34 @@ class LintTest(Case):
         self.assertIn("1 edges, 4 ends, 0 findings", done.stdout)
 
     def test_a_reason_that_is_joined_to_another_sentence(self):
-        self.finds("// relaxed: a hint", "// only a look; relaxed: a hint", "handover.hpp:10: 'relaxed:' begins no line")
+        self.finds(
+            "// relaxed: a hint",
+            "// only a look; relaxed: a hint",
+            "handover.hpp:10: 'relaxed:' begins no line",
+        )
 
     def test_an_edge_that_is_joined_to_another_sentence(self):
-        self.finds("// [handover] acquire", "// Now. [handover] acquire", "'[handover] acquire' begins no line")
+        self.finds(
+            "// [handover] acquire", "// Now. [handover] acquire", "'[handover] acquire' begins no line"
+        )
 
     def test_a_function_that_is_not_there(self):
-        self.finds("in take(); publishes", "in is_taken(); publishes", "handover.hpp:6", "is_taken(), which is no function")
+        self.finds(
+            "in take(); publishes",
+            "in is_taken(); publishes",
+            "handover.hpp:6",
+            "is_taken(), which is no function",
+        )
 
     def test_a_file_that_is_not_there(self):
         self.finds("see handover.hpp", "see design.md", "handover.hpp:1", "design.md, which is no file")
 
     def test_an_order_without_its_edge(self):
-        self.finds("        // [handover] release-store", "        // [handed] release-store", "[handed], which is no declared")
+        self.finds(
+            "        // [handover] release-store",
+            "        // [handed] release-store",
+            "[handed], which is no declared",
+        )
 
     def test_a_relaxed_operation_without_its_reason(self):
         self.finds("        // relaxed: a hint\n", "", "without its reason")

@@ -242,5 +242,3 @@ class OutputTest(Case):
         done = self.run_it(self.bench("--filter", "serch"))
         self.assertEqual(done.returncode, 1)
         self.assert_one_line(done.stderr, "serch: no benchmark has that in its name; did you mean search?")
-
-

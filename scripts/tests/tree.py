@@ -83,7 +83,12 @@ class Case(unittest.TestCase):
 
     def command(self, name: str, *arguments) -> list[str]:
         """Returns the words of a command of the tree, without the search for a Python that can draw."""
-        return [sys.executable, str(self.tree / "scripts" / "modules" / "start.py"), name, *map(str, arguments)]
+        return [
+            sys.executable,
+            str(self.tree / "scripts" / "modules" / "start.py"),
+            name,
+            *map(str, arguments),
+        ]
 
     def whole_command(self, name: str, *arguments) -> list[str]:
         """Returns the words of a command of the tree as people call it."""

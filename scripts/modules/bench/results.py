@@ -28,7 +28,9 @@ WORKLOADS = (
 HEADLINE = ("insert", "search", "mixed")
 
 # What Google Benchmark itself adds to a name.
-_OWN_PARTS = re.compile(r"(real_time|process_time|manual_time|(iterations|repeats|min_time|min_warmup_time):.*)$")
+_OWN_PARTS = re.compile(
+    r"(real_time|process_time|manual_time|(iterations|repeats|min_time|min_warmup_time):.*)$"
+)
 # Parameters that say how large the work is, as against which variant of it runs.
 _SIZES = ("n", "dim", "k", "batch", "universe")
 
@@ -73,7 +75,9 @@ class Cell:
 
     throughput: list = field(default_factory=list)
     failed: list = field(default_factory=list)
-    beside: list = field(default_factory=list)  # operations/s of a thread beside those that are measured, if there is one
+    beside: list = field(
+        default_factory=list
+    )  # operations/s of a thread beside those that are measured, if there is one
 
     @property
     def median(self):
@@ -263,7 +267,9 @@ def summarise(path, context, entries):
             continue  # means and medians are computed here, from the repetitions
         text = entry["name"]
         if entry.get("error_occurred") or entry.get("skipped"):
-            errors.append((text, str(entry.get("error_message") or entry.get("skip_message") or "no reason given")))
+            errors.append(
+                (text, str(entry.get("error_message") or entry.get("skip_message") or "no reason given"))
+            )
             continue
         threads = entry.get("threads")
         name = parse_name(text, threads if isinstance(threads, int) and threads > 0 else 1)
@@ -274,7 +280,11 @@ def summarise(path, context, entries):
         failed = entry.get("failed", 0.0)
         beside = entry.get("writer_ops", 0.0)
         for label, value in (("ops", throughput), ("failed", failed), ("writer_ops", beside)):
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, (int, float))
+                or not 0 <= value < float("inf")
+            ):
                 raise BadResults(f"{path}: {text}: {label} is {value!r}, not a rate")
         measured.append((name, float(throughput), float(failed), float(beside)))
     if not measured:
@@ -309,7 +319,9 @@ def group(measured):
         known = [each.baseline, *INDEXES]
         order = lambda line: (known.index(line) if line in known else len(known))  # noqa: E731
         each.lines = {line: each.lines[line] for line in sorted(each.lines, key=order)}
-    rank = lambda each: WORKLOADS.index(each.workload) if each.workload in WORKLOADS else len(WORKLOADS)  # noqa: E731
+    rank = (
+        lambda each: WORKLOADS.index(each.workload) if each.workload in WORKLOADS else len(WORKLOADS)
+    )  # noqa: E731
     return sorted(groups.values(), key=lambda each: (rank(each), each.structure == "map"))
 
 
@@ -341,7 +353,9 @@ def machine_line(results):
     if context.get("compiler"):
         parts.append(str(context["compiler"]))
     if context.get("commit"):
-        parts.append(f"commit {str(context['commit'])[:12]}" + (" with changes" if context.get("dirty") else ""))
+        parts.append(
+            f"commit {str(context['commit'])[:12]}" + (" with changes" if context.get("dirty") else "")
+        )
     if context.get("date"):
         parts.append(str(context["date"])[:10])
     busy = context.get("cores_busy_with_other_programs")

@@ -71,30 +71,76 @@ def parse_options(arguments):
     task.add_argument("--refs", nargs=2, metavar=("BASE", "HEAD"), help="build and measure two commits")
     task.add_argument("--baseline", metavar="FILE", type=Path, help="a saved run, with --candidate")
     task.add_argument("--candidate", metavar="FILE", type=Path)
-    task.add_argument("--calibrate", action="store_true", help="measure this version against itself: the noise of each benchmark")
-    task.add_argument("--self-test", action="store_true", help="measure the gate: false alarms, and what it finds")
-    task.add_argument("--check-counts", action="store_true", help="compare this build's counts with the committed ones")
+    task.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="measure this version against itself: the noise of each benchmark",
+    )
+    task.add_argument(
+        "--self-test", action="store_true", help="measure the gate: false alarms, and what it finds"
+    )
+    task.add_argument(
+        "--check-counts", action="store_true", help="compare this build's counts with the committed ones"
+    )
     task.add_argument("--write-counts", action="store_true", help="write results/gate/counts.json")
     what = parser.add_argument_group("what to compare")
     what.add_argument("--filter", metavar="REGEX", type=bench.regular_expression, help=bench.FILTER)
     what.add_argument("--threads", metavar="LIST", type=bench.thread_list, help="default: 1,2")
-    what.add_argument("--all", action="store_true", help="every workload of scripts/bench, not only the small ones")
-    what.add_argument("--measures", metavar="LIST", type=list_of(MEASURES), help=f"of {', '.join(MEASURES)}; default: all")
-    what.add_argument("--across", metavar="LIST", type=list_of(tuple(gate_runs.CONDITIONS)), default=[], help=f"compare in spite of another {', '.join(gate_runs.CONDITIONS)}")
-    what.add_argument("--allow-missing", metavar="REGEX", type=bench.regular_expression, help="benchmarks that may be missing on one side")
+    what.add_argument(
+        "--all", action="store_true", help="every workload of scripts/bench, not only the small ones"
+    )
+    what.add_argument(
+        "--measures", metavar="LIST", type=list_of(MEASURES), help=f"of {', '.join(MEASURES)}; default: all"
+    )
+    what.add_argument(
+        "--across",
+        metavar="LIST",
+        type=list_of(tuple(gate_runs.CONDITIONS)),
+        default=[],
+        help=f"compare in spite of another {', '.join(gate_runs.CONDITIONS)}",
+    )
+    what.add_argument(
+        "--allow-missing",
+        metavar="REGEX",
+        type=bench.regular_expression,
+        help="benchmarks that may be missing on one side",
+    )
     how = parser.add_argument_group("how")
-    how.add_argument("--pairs", metavar="N", type=bench.positive, default=PAIRS, help=f"at the first look; default {PAIRS}")
-    how.add_argument("--min-time", metavar="SECONDS", type=seconds, help="of one run; default 0.02, with several threads 0.05")
-    how.add_argument("--minimum-effect", metavar="PERCENT", type=percentage, help="what is no regression, however sure; default 5")
-    how.add_argument("--calibration", metavar="FILE", type=Path, help="default: results/gate/calibration.json")
+    how.add_argument(
+        "--pairs", metavar="N", type=bench.positive, default=PAIRS, help=f"at the first look; default {PAIRS}"
+    )
+    how.add_argument(
+        "--min-time",
+        metavar="SECONDS",
+        type=seconds,
+        help="of one run; default 0.02, with several threads 0.05",
+    )
+    how.add_argument(
+        "--minimum-effect",
+        metavar="PERCENT",
+        type=percentage,
+        help="what is no regression, however sure; default 5",
+    )
+    how.add_argument(
+        "--calibration", metavar="FILE", type=Path, help="default: results/gate/calibration.json"
+    )
     how.add_argument("--accept", metavar="REASON", help="with --write-counts: why counts rise")
     effort = how.add_mutually_exclusive_group()
     effort.add_argument("--quick", action="store_true", help="with --self-test: within half a minute")
-    effort.add_argument("--full", action="store_true", help="with --self-test: about 10 minutes; writes results/gate/ and the README's figures")
+    effort.add_argument(
+        "--full",
+        action="store_true",
+        help="with --self-test: about 10 minutes; writes results/gate/ and the README's figures",
+    )
     out = parser.add_argument_group("output")
     out.add_argument("--json", metavar="FILE", type=Path)
     out.add_argument("--markdown", metavar="FILE", type=Path)
-    out.add_argument("--chart", metavar="FILE", type=Path, help="as SVG and PNG; default with --refs: build/gate/ratios.svg")
+    out.add_argument(
+        "--chart",
+        metavar="FILE",
+        type=Path,
+        help="as SVG and PNG; default with --refs: build/gate/ratios.svg",
+    )
     options = parser.parse_args(arguments)
     tasks = {
         "--refs": options.refs,
@@ -106,7 +152,9 @@ def parse_options(arguments):
     }
     chosen = [name for name, given in tasks.items() if given]
     if len(chosen) != 1:
-        parser.error(f"{' and '.join(chosen)} exclude each other" if chosen else f"choose one of {', '.join(tasks)}")
+        parser.error(
+            f"{' and '.join(chosen)} exclude each other" if chosen else f"choose one of {', '.join(tasks)}"
+        )
     if bool(options.baseline) != bool(options.candidate):
         parser.error("--baseline and --candidate belong together")
     if (options.quick or options.full) and not options.self_test:
@@ -135,7 +183,9 @@ def list_of(known):
                 import difflib
 
                 near = difflib.get_close_matches(word, known, n=1, cutoff=0.4)
-                raise argparse.ArgumentTypeError(f"{word}: not one of {', '.join(known)}" + (f"; did you mean {near[0]}?" if near else ""))
+                raise argparse.ArgumentTypeError(
+                    f"{word}: not one of {', '.join(known)}" + (f"; did you mean {near[0]}?" if near else "")
+                )
         return words
 
     return parse
@@ -189,7 +239,9 @@ def compare_runs(baseline, candidate, options):
     samples = gate_runs.samples(baseline, candidate, compiled(options.filter))
     rules = rules_of(options, 1)
     if not together and samples:
-        notes.append("the runs were not interleaved: what changed on the machine between them counts as a difference")
+        notes.append(
+            "the runs were not interleaved: what changed on the machine between them counts as a difference"
+        )
     floors = load_floors(options, candidate.context, notes)
     findings = gate_statistics.judge(samples, rules, floors[0], intervals=False)
     counts = choose_counts(baseline.counts, candidate.counts, options)
@@ -201,12 +253,18 @@ def compare_runs(baseline, candidate, options):
         return f"build/release/bench/hotindex_bench --benchmark_filter={shlex.quote(f'^{re.escape(name)}$')}, with each version"
 
     names = [described(run) for run in (baseline, candidate)]
-    return gate_report.Comparison(*names, findings, counts, rules, machine_of(candidate.context), notes, reproduce)
+    return gate_report.Comparison(
+        *names, findings, counts, rules, machine_of(candidate.context), notes, reproduce
+    )
 
 
 def described(run):
     commit = run.context.get("commit")
-    return f"{run.path} (commit {commit}{', with changes' if run.context.get('dirty') else ''})" if commit else run.path
+    return (
+        f"{run.path} (commit {commit}{', with changes' if run.context.get('dirty') else ''})"
+        if commit
+        else run.path
+    )
 
 
 def choose_counts(baseline, candidate, options):
@@ -282,8 +340,12 @@ def compare_refs(options):
     notes = []
     if versions[0].commit == versions[1].commit:
         notes.append("both sides are the same commit")
-    elif repository.git("diff", "--name-only", *(each.commit for each in versions), "--", "bench", ":!bench/tests"):
-        notes.append("bench/ differs between the commits: a difference may come from the benchmarks themselves")
+    elif repository.git(
+        "diff", "--name-only", *(each.commit for each in versions), "--", "bench", ":!bench/tests"
+    ):
+        notes.append(
+            "bench/ differs between the commits: a difference may come from the benchmarks themselves"
+        )
     counts = compare_version_counts(versions, measures, options, notes)
     findings, rules, context = [], rules_of(options, 2), {"machine": bench.describe_machine()}
     if "times" in measures:
@@ -301,9 +363,16 @@ def compare_refs(options):
         notes.append(f"the measurements are not kept: {why}" if why else kept)
         context = session.saved(1)[0].context
         options.chart = options.chart or gate_refs.FOLDER / "ratios.svg"
-    reproduce = lambda name: refs_command([version.commit for version in versions], name, options.all)  # noqa: E731
-    names = [version.name if version.name.startswith(version.commit) else f"{version.name} ({version.commit})" for version in versions]
-    comparison = gate_report.Comparison(*names, findings, counts[0], rules, machine_of({**context, "commit": None}), notes, reproduce)
+    reproduce = lambda name: refs_command(
+        [version.commit for version in versions], name, options.all
+    )  # noqa: E731
+    names = [
+        version.name if version.name.startswith(version.commit) else f"{version.name} ({version.commit})"
+        for version in versions
+    ]
+    comparison = gate_report.Comparison(
+        *names, findings, counts[0], rules, machine_of({**context, "commit": None}), notes, reproduce
+    )
     return finish(comparison, options)
 
 
@@ -374,11 +443,15 @@ def load_floors(options, context, notes):
     document = result_file.load(path)
     try:
         same = all(document["context"].get(key) == context.get(key) for key in ("machine", "compiler"))
-        floors = tuple({each["name"]: float(each["floor"][look]) for each in document["benchmarks"]} for look in (0, 1))
+        floors = tuple(
+            {each["name"]: float(each["floor"][look]) for each in document["benchmarks"]} for look in (0, 1)
+        )
     except (KeyError, TypeError, IndexError, ValueError, AttributeError):
         raise Usage(f"{path}: not what scripts/gate --calibrate writes") from None
     if not same:
-        notes.append(f"{shown(path)} is of another machine or compiler: noise floors come from these runs alone")
+        notes.append(
+            f"{shown(path)} is of another machine or compiler: noise floors come from these runs alone"
+        )
         return {}, {}
     if document.get("pairs_at_looks") != [options.pairs, SECOND * options.pairs]:
         return {}, {}
@@ -419,14 +492,28 @@ def calibrate(options):
         verdict = f"cannot decide on {rules.detect:.0%}" if noisy else "can be gated"
         if noisy and status == PASS:
             status = UNDECIDED
-        rows.append((each.name, f"{entry['spread']:.1%}", f"{entry['floor'][1]:.1%}", f"{finds:.0%}" if finds else "over 50%", verdict))
+        rows.append(
+            (
+                each.name,
+                f"{entry['spread']:.1%}",
+                f"{entry['floor'][1]:.1%}",
+                f"{finds:.0%}" if finds else "over 50%",
+                verdict,
+            )
+        )
     progress.clear()
-    print(f"\nWith {SECOND * options.pairs} pairs of each: what identical versions show 99 times in 100 (noise floor), and the smallest")
+    print(
+        f"\nWith {SECOND * options.pairs} pairs of each: what identical versions show 99 times in 100 (noise floor), and the smallest"
+    )
     print("slowdown that is found 95 times in 100.")
     gate_report.print_rows(rows)
     document = {
         "context": {
-            **{key: value for key, value in runs[1].context.items() if key in ("machine", "compiler", "flags", "laps")},
+            **{
+                key: value
+                for key, value in runs[1].context.items()
+                if key in ("machine", "compiler", "flags", "laps")
+            },
             **bench.describe_source(),
             "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             "command_line": shlex.join(["scripts/gate", *bench.shown_arguments(sys.argv[1:])]),
@@ -440,7 +527,9 @@ def calibrate(options):
     noisy = [row[0] for row in rows[1:] if row[-1].startswith("cannot")]
     print()
     if noisy:
-        print(f"Too noisy here for the gate to decide on a slowdown of {rules.detect:.0%}: {', '.join(noisy)}")
+        print(
+            f"Too noisy here for the gate to decide on a slowdown of {rules.detect:.0%}: {', '.join(noisy)}"
+        )
     print(f"{in_words(took)}; {shown(path)} has the noise floors that the gate uses on this machine")
     return gate_report.EXIT[status]
 
@@ -474,7 +563,9 @@ def write_counts(options):
         print(f"{'accepted' if written else 'more than before'}: {gate_report.counted(each)}")
     if not written:
         raise Usage('counts rose: scripts/gate --write-counts --accept "REASON" writes them with the reason')
-    print(f"{shown(gate_counts.COMMITTED)}: {sum(len(each['totals']) for each in counts.values())} counts of {len(counts)} operations")
+    print(
+        f"{shown(gate_counts.COMMITTED)}: {sum(len(each['totals']) for each in counts.values())} counts of {len(counts)} operations"
+    )
     return 0
 
 

@@ -96,7 +96,9 @@ def take_instructions(driver):
             part = Path(scratch) / f"out.{number}"
             total = re.search(r"^summary: (\d+)$", part.read_text() if part.exists() else "", re.MULTILINE)
             if not total or int(total[1]) == 0:
-                raise CountsFailed(f"callgrind wrote no instructions for {name}: were measured_begin and measured_end renamed?")
+                raise CountsFailed(
+                    f"callgrind wrote no instructions for {name}: were measured_begin and measured_end renamed?"
+                )
             counts[name] = {"calls": int(calls), "totals": {"instructions": int(total[1])}}
         if not counts:
             raise CountsFailed(f"{Path(driver).name} measured nothing")
@@ -111,7 +113,9 @@ def merge(*parts):
             into = merged.setdefault(name, {"calls": figures["calls"], "totals": {}})
             # Each tool has its own number of calls: totals are brought to the first one's.
             for key, total in figures["totals"].items():
-                into["totals"][key] = total * into["calls"] / figures["calls"] if figures["calls"] != into["calls"] else total
+                into["totals"][key] = (
+                    total * into["calls"] / figures["calls"] if figures["calls"] != into["calls"] else total
+                )
     return merged
 
 
@@ -123,7 +127,9 @@ def read_counts(path):
 def check_counts(path, document):
     entries = document.get("counts") if isinstance(document, dict) else None
     if not isinstance(entries, list) or not entries:
-        raise result_file.BadResults(f'{path}: no list "counts": this is not what operation_counts --json writes')
+        raise result_file.BadResults(
+            f'{path}: no list "counts": this is not what operation_counts --json writes'
+        )
     counts = {}
     for position, entry in enumerate(entries):
         name = entry.get("name") if isinstance(entry, dict) else None
@@ -196,7 +202,11 @@ def compare_counts(baseline, candidate, tolerances=Tolerances()):
             same_calls = sides[0]["calls"] == sides[1]["calls"]
             change = (after[measure] - before[measure]) / sides[0]["calls"] if same_calls else new - old
             verdict = REGRESSION if change > allowed else IMPROVEMENT if change < -allowed else PASS
-            why = explain_edges(measure, before, after, sides[0]["calls"], sides[1]["calls"]) if verdict != PASS else ""
+            why = (
+                explain_edges(measure, before, after, sides[0]["calls"], sides[1]["calls"])
+                if verdict != PASS
+                else ""
+            )
             findings.append(CountFinding(name, measure, verdict, old, new, why))
     return findings
 
@@ -231,7 +241,10 @@ def write_committed(counts, reason):
     if more and not reason:
         return more, False
     accepted |= {key_of(each): {"up_to": each.candidate, "reason": reason} for each in more}
-    lines = [f'  {{"name": {json.dumps(name)}, "calls": {each["calls"]}, "totals": {json.dumps(each["totals"])}}}' for name, each in counts.items()]
+    lines = [
+        f'  {{"name": {json.dumps(name)}, "calls": {each["calls"]}, "totals": {json.dumps(each["totals"])}}}'
+        for name, each in counts.items()
+    ]
     output.write_whole(
         COMMITTED,
         "{\n"
@@ -281,7 +294,11 @@ def let_accepted_pass(findings, accepted):
         if each.verdict not in (REGRESSION, NO_DATA) or known is None:
             continue
         up_to = known["up_to"]
-        if each.candidate is None if up_to is None else each.candidate is not None and each.candidate <= up_to:
+        if (
+            each.candidate is None
+            if up_to is None
+            else each.candidate is not None and each.candidate <= up_to
+        ):
             each.verdict = PASS
             each.why = f"accepted: {known['reason']}"
             told.append(f"accepted: {key_of(each)}: {known['reason']}")
@@ -304,10 +321,14 @@ def check_committed(binary):
     found = compare_counts(committed["counts"], measured, tolerance)
     for each in found:
         if each.verdict == IMPROVEMENT:
-            each.why = "; ".join(part for part in (each.why, f"fewer than committed: {UPDATE} keeps them so") if part)
+            each.why = "; ".join(
+                part for part in (each.why, f"fewer than committed: {UPDATE} keeps them so") if part
+            )
         if each.verdict != PASS:
             failing.append(each)
-    told.append(f"{len(found)} counts are compared with results/gate/counts.json: {len(found) - len(failing)} are equal")
+    told.append(
+        f"{len(found)} counts are compared with results/gate/counts.json: {len(found) - len(failing)} are equal"
+    )
     try:
         previous = previous_committed(committed)
     except repository.GitRefused as refusal:
@@ -320,8 +341,13 @@ def check_committed(binary):
     told += let_accepted_pass(older, committed["accepted"])
     for each in older:
         if each.verdict in (REGRESSION, NO_DATA) and not only_new(each):
-            each.why = "; ".join(part for part in (each.why, f"more than the previous commit: {UPDATE}") if part)
+            each.why = "; ".join(
+                part for part in (each.why, f"more than the previous commit: {UPDATE}") if part
+            )
             failing.append(each)
     better = sum(each.verdict == IMPROVEMENT for each in older)
-    told.append(f"{len(older)} counts are compared with the previous commit's" + (f": {better} are fewer" if better else ""))
+    told.append(
+        f"{len(older)} counts are compared with the previous commit's"
+        + (f": {better} are fewer" if better else "")
+    )
     return failing, told, len(found) + len(older)

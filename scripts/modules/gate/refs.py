@@ -101,7 +101,9 @@ def build(version, targets=TARGETS, must=TARGETS[:1]):
         log = FOLDER / f"{version.commit.replace(' ', '-')}-{name}.log"
         if command_line.run_logged(command, log, cwd=root, on_line=show) != 0:
             progress.clear()
-            raise RefsFailed(f"{version.name}: {' '.join(map(str, command))} failed:\n{command_line.tail(log, 40)}")
+            raise RefsFailed(
+                f"{version.name}: {' '.join(map(str, command))} failed:\n{command_line.tail(log, 40)}"
+            )
 
     configure = ["cmake", "--preset", "release"]
     if root != ROOT:
@@ -113,7 +115,10 @@ def build(version, targets=TARGETS, must=TARGETS[:1]):
     lacking = [target for target in must if target not in known]
     if lacking:
         raise RefsFailed(f"{version.name}: this version has no {lacking[0]}")
-    step("build", ["cmake", "--build", version.folder, "--target", *(target for target in targets if target in known)])
+    step(
+        "build",
+        ["cmake", "--build", version.folder, "--target", *(target for target in targets if target in known)],
+    )
     progress.clear()
     print(f"build: {version.name} ({version.commit}), {in_words(time.monotonic() - begin)}", flush=True)
 
@@ -176,7 +181,9 @@ class Session:
                 done += 1
                 of = count * len(order)
                 left = in_words((time.monotonic() - begin) / done * (of - done))
-                progress.show(f"{title}: round {round + 1} of {count}, {done} of {of} pairs, about {left} left")
+                progress.show(
+                    f"{title}: round {round + 1} of {count}, {done} of {of} pairs, about {left} left"
+                )
             if time.monotonic() - self.kept > KEEP_EVERY:
                 self.keep()
         progress.clear()
@@ -221,7 +228,11 @@ class Session:
         """Returns one side as a gate_runs.SavedRun and as the document that holds it."""
         counts = (self.counts or ({}, {}))[side]
         version = self.versions[side]
-        context = {key: value for key, value in (self.context[side] or {}).items() if key not in ("host_name", "executable")}
+        context = {
+            key: value
+            for key, value in (self.context[side] or {}).items()
+            if key not in ("host_name", "executable")
+        }
         context |= {
             "machine": self.machine,
             **self.builds[side],
@@ -233,7 +244,6 @@ class Session:
         document = gate_runs.document(context, self.entries[side], counts)
         times, troubles = gate_runs.take_times(version.name, self.entries[side])
         return gate_runs.SavedRun(version.name, context, times, troubles, counts), document
-
 
     def keep(self) -> str:
         """Writes both sides into build/gate, where --baseline and --candidate can read them. Returns why not; "" when it

@@ -78,7 +78,9 @@ def counted(each):
         return f"{each.name}{f' ({what})' if what else ''}: {each.why}"
     words = gate_counts.WORDS.get(each.measure, each.measure)
     unit = words if each.measure == "bytes" else f"{words} an operation"
-    return f"{each.name} has {number(each.candidate)} {unit} instead of {number(each.baseline)}" + (f" ({each.why})" if each.why else "")
+    return f"{each.name} has {number(each.candidate)} {unit} instead of {number(each.baseline)}" + (
+        f" ({each.why})" if each.why else ""
+    )
 
 
 def number(value):
@@ -104,20 +106,28 @@ def sentence(comparison):
         how = f". To reproduce it: {comparison.reproduce(first.name)}" if comparison.reproduce else ""
         return f"Regression: {'; and '.join(parts)}{how}"
     if lacking:
-        names = "; ".join(counted(each) if each in comparison.counts else f"{each.name}: {each.why}" for each in lacking[:3])
+        names = "; ".join(
+            counted(each) if each in comparison.counts else f"{each.name}: {each.why}" for each in lacking[:3]
+        )
         more_words = f"; and {len(lacking) - 3} more" if len(lacking) > 3 else ""
         return f"No verdict, data are missing: {names}{more_words}"
     if not comparison.everything:
         return "No verdict: nothing was compared"
     if open_:
-        names = ", ".join(each.name for each in open_[:6]) + (f" and {len(open_) - 6} more" if len(open_) > 6 else "")
+        names = ", ".join(each.name for each in open_[:6]) + (
+            f" and {len(open_) - 6} more" if len(open_) > 6 else ""
+        )
         return f"Cannot decide on {len(open_)} of {len(comparison.findings)} benchmarks: {names}; nothing else got slower"
     better = [each for each in comparison.everything if each.verdict == IMPROVEMENT]
     words = [f"{len(comparison.findings)} benchmarks"] if comparison.findings else []
     words += [f"{len(comparison.counts)} counts"] if comparison.counts else []
     gained = f"; {len(better)} improved" if better else ""
     rules = comparison.rules
-    limit = f"; a slowdown of {rules.detect:.0%} or more is excluded for each benchmark" if comparison.findings else ""
+    limit = (
+        f"; a slowdown of {rules.detect:.0%} or more is excluded for each benchmark"
+        if comparison.findings
+        else ""
+    )
     return f"Pass: {' and '.join(words)}{limit}{gained}"
 
 
@@ -174,13 +184,24 @@ def count_words(counts):
 def print_rows(rows):
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     for row in rows:
-        print("  " + "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:])), row[-1]]))
+        print(
+            "  "
+            + "  ".join(
+                [
+                    row[0].ljust(widths[0]),
+                    *(cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:])),
+                    row[-1],
+                ]
+            )
+        )
 
 
 def print_report(comparison):
     print(f"\nbaseline: {comparison.baseline}\ncandidate: {comparison.candidate}")
     if comparison.findings:
-        print("\nTime of an operation, candidate / baseline: above 1 is slower. A regression needs the threshold, and a")
+        print(
+            "\nTime of an operation, candidate / baseline: above 1 is slower. A regression needs the threshold, and a"
+        )
         print("test that holds for all benchmarks together.")
         print_rows(rows_of_times(comparison.findings))
     if comparison.counts:
@@ -197,7 +218,10 @@ def print_report(comparison):
 def markdown(comparison):
     def table(rows):
         escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-        return [f"| {' | '.join(row)} |" for row in [escaped[0], ["---"] + ["--:"] * (len(rows[0]) - 2) + ["---"], *escaped[1:]]]
+        return [
+            f"| {' | '.join(row)} |"
+            for row in [escaped[0], ["---"] + ["--:"] * (len(rows[0]) - 2) + ["---"], *escaped[1:]]
+        ]
 
     text = [
         f"## {MARKS[comparison.verdict]} Benchmark gate: {comparison.verdict}",
@@ -213,7 +237,14 @@ def markdown(comparison):
             text += ["", "### Times", "", *table(rows_of_times(told))]
         passed = [each for each in comparison.findings if each.verdict == PASS]
         if passed:
-            text += ["", f"<details><summary>{len(passed)} benchmarks pass</summary>", "", *table(rows_of_times(passed)), "", "</details>"]
+            text += [
+                "",
+                f"<details><summary>{len(passed)} benchmarks pass</summary>",
+                "",
+                *table(rows_of_times(passed)),
+                "",
+                "</details>",
+            ]
     if comparison.counts:
         rows = rows_of_counts(comparison.counts)
         text += ["", "### Counts", "", count_words(comparison.counts) + "."]
@@ -278,7 +309,9 @@ def draw(comparison, path):
         colour, marker = STYLES[each.verdict]
         axis.barh(place, each.threshold * 2, left=1 - each.threshold, height=0.8, color="#EDEDED", zorder=0)
         axis.plot(each.interval, (place, place), color=colour, linewidth=1.8, solid_capstyle="butt", zorder=2)
-        axis.plot([each.ratio], [place], color=colour, marker=marker, markersize=6.5, linestyle="none", zorder=3)
+        axis.plot(
+            [each.ratio], [place], color=colour, marker=marker, markersize=6.5, linestyle="none", zorder=3
+        )
     axis.axvline(1, color="#555555", linewidth=1, zorder=1)
     axis.set_yticks(range(len(shown)))
     axis.set_yticklabels([short_name(each.name) for each in shown], fontsize=8)
@@ -290,15 +323,41 @@ def draw(comparison, path):
     axis.grid(axis="y", visible=False)
     axis.grid(axis="x", visible=True)
     axis.xaxis.set_major_locator(MaxNLocator(nbins=9, steps=[1, 2, 5, 10]))
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: "same" if abs(value - 1) < 1e-9 else percent(value).replace(".0%", "%")))
+    axis.xaxis.set_major_formatter(
+        FuncFormatter(
+            lambda value, _: "same" if abs(value - 1) < 1e-9 else percent(value).replace(".0%", "%")
+        )
+    )
     axis.xaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel("time of an operation: right is slower")
-    figure.text(0.14 / 10.5, 1 - 0.14 / height, f"Benchmark gate: {comparison.verdict}", ha="left", va="top", fontsize=13, fontweight="bold")
+    figure.text(
+        0.14 / 10.5,
+        1 - 0.14 / height,
+        f"Benchmark gate: {comparison.verdict}",
+        ha="left",
+        va="top",
+        fontsize=13,
+        fontweight="bold",
+    )
     seen = [verdict for verdict in ORDER if any(each.verdict == verdict for each in shown)]
-    handles = [Line2D([], [], color=STYLES[verdict][0], marker=STYLES[verdict][1], linewidth=1.8, label=verdict) for verdict in seen]
-    handles.append(Patch(color="#EDEDED", label="too little to count: below the minimum effect or the noise floor"))
-    figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.14 / 10.5, 1 - 0.42 / height), ncol=len(handles), frameon=False, borderpad=0, borderaxespad=0, fontsize=9)
+    handles = [
+        Line2D([], [], color=STYLES[verdict][0], marker=STYLES[verdict][1], linewidth=1.8, label=verdict)
+        for verdict in seen
+    ]
+    handles.append(
+        Patch(color="#EDEDED", label="too little to count: below the minimum effect or the noise floor")
+    )
+    figure.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(0.14 / 10.5, 1 - 0.42 / height),
+        ncol=len(handles),
+        frameon=False,
+        borderpad=0,
+        borderaxespad=0,
+        fontsize=9,
+    )
     kind = "the median of the pairs' ratios" if shown[0].paired else "the ratio of medians"
     note = f"{comparison.candidate} against {comparison.baseline}\nPoint: {kind}; line: its 95% bootstrap interval. {comparison.machine}"
     figure.text(0.14 / 10.5, 0.1 / height, note, fontsize=8, color="#555555", va="bottom")
@@ -317,4 +376,8 @@ def save(figure, path):
 
 def short_name(name):
     """Without what all benchmarks say."""
-    return name.replace("/real_time", "").replace("/threads:1", ", 1 thread") if name.endswith("/threads:1") else name.replace("/real_time", "").replace("/threads:", ", ") + " threads"
+    return (
+        name.replace("/real_time", "").replace("/threads:1", ", 1 thread")
+        if name.endswith("/threads:1")
+        else name.replace("/real_time", "").replace("/threads:", ", ") + " threads"
+    )

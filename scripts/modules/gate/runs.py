@@ -32,7 +32,11 @@ class SavedRun:
 def read(path):
     """The run in a file. Raises BadResults when there is nothing in it to compare."""
     document = result_file.load(path)
-    counts = gate_counts.check_counts(path, document)["counts"] if isinstance(document, dict) and "counts" in document else {}
+    counts = (
+        gate_counts.check_counts(path, document)["counts"]
+        if isinstance(document, dict) and "counts" in document
+        else {}
+    )
     if counts and "benchmarks" not in document:
         return SavedRun(str(path), document.get("context") or {}, {}, {}, counts)
     context, entries = result_file.parts(path, document)
@@ -76,7 +80,9 @@ CONDITIONS = {
     "compiler": lambda context: context.get("compiler"),
     "flags": lambda context: context.get("flags"),
     "dataset": lambda context: context.get("dataset"),
-    "settings": lambda context: {key: context[key] for key in ("pinned", "seed", "vectors") if key in context},
+    "settings": lambda context: {
+        key: context[key] for key in ("pinned", "seed", "vectors") if key in context
+    },
 }
 
 
@@ -90,7 +96,12 @@ def differences(baseline, candidate):
             verb = "does not say" if len(silent) == 1 else "do not say"
             found.append((condition, f"{' and '.join(silent)} {verb} the {condition}"))
         elif sides[0] != sides[1]:
-            found.append((condition, f"{baseline.path} has {in_words(sides[0], sides[1])}, {candidate.path} has {in_words(sides[1], sides[0])}"))
+            found.append(
+                (
+                    condition,
+                    f"{baseline.path} has {in_words(sides[0], sides[1])}, {candidate.path} has {in_words(sides[1], sides[0])}",
+                )
+            )
     return found
 
 
@@ -115,7 +126,9 @@ def samples(baseline, candidate, chosen=None):
     """A Sample for each benchmark of either side (with such a name), in the order of the baseline."""
     together = paired(baseline, candidate)
     names = [*baseline.names, *(name for name in candidate.names if name not in baseline.names)]
-    return [sample(name, baseline, candidate, together) for name in names if chosen is None or chosen.search(name)]
+    return [
+        sample(name, baseline, candidate, together) for name in names if chosen is None or chosen.search(name)
+    ]
 
 
 def sample(name, baseline, candidate, together):

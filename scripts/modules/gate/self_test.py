@@ -85,14 +85,23 @@ def two_speeds(rng, count, spread):
     return spread_out(rng, count, spread) * np.where(rng.random((2, count)) < 0.4, 1.08, 1.0)
 
 
-KINDS = {"quiet": quiet, "heavy tails": heavy_tails, "drift": drift, "bursts": bursts, "two speeds": two_speeds}
+KINDS = {
+    "quiet": quiet,
+    "heavy tails": heavy_tails,
+    "drift": drift,
+    "bursts": bursts,
+    "two speeds": two_speeds,
+}
 SPREADS = (0.01, 0.03, 0.06)  # of single runs: a pair's ratio has 1.4 times as much
 
 
 def synthetic_suite(rng):
     """120 pairs of each benchmark, of all kinds and spreads in turn; all disturbed by the same bursts of the machine."""
     kinds = list(KINDS.values())
-    return [Sample(f"b{i}", *kinds[i % len(kinds)](rng, LOOKS[1], SPREADS[i % len(SPREADS)])) for i in range(SUITE)]
+    return [
+        Sample(f"b{i}", *kinds[i % len(kinds)](rng, LOOKS[1], SPREADS[i % len(SPREADS)]))
+        for i in range(SUITE)
+    ]
 
 
 # ---- pairs that were measured ----
@@ -122,9 +131,13 @@ def part(sample, count):
 def both_looks(samples, family=None):
     """As scripts/gate --refs decides."""
     family = family or len(samples)
-    first = gate_statistics.judge([part(each, LOOKS[0]) for each in samples], RULES, family=family, intervals=False)
+    first = gate_statistics.judge(
+        [part(each, LOOKS[0]) for each in samples], RULES, family=family, intervals=False
+    )
     by_name = {each.name: each for each in samples}
-    return gate_statistics.second_look(first, lambda names: [by_name[name] for name in names], RULES, family=family)
+    return gate_statistics.second_look(
+        first, lambda names: [by_name[name] for name in names], RULES, family=family
+    )
 
 
 def identical_trials(seed, count, measured):
@@ -133,7 +146,12 @@ def identical_trials(seed, count, measured):
     told = []
     for _ in range(count):
         found = both_looks(real_suite(rng, measured) if measured else synthetic_suite(rng))
-        told.append((sum(each.verdict == REGRESSION for each in found), sum(each.verdict == UNDECIDED for each in found)))
+        told.append(
+            (
+                sum(each.verdict == REGRESSION for each in found),
+                sum(each.verdict == UNDECIDED for each in found),
+            )
+        )
     return told
 
 
@@ -173,13 +191,23 @@ def spread_over(pool, title, jobs, begin):
 def rate(hits, trials):
     """With its 95% interval (Clopper and Pearson)."""
     found = stats.binomtest(int(hits), int(trials)).proportion_ci(0.95, method="exact")
-    return {"of": int(trials), "hits": int(hits), "rate": hits / trials, "interval": [float(found.low), float(found.high)]}
+    return {
+        "of": int(trials),
+        "hits": int(hits),
+        "rate": hits / trials,
+        "interval": [float(found.low), float(found.high)],
+    }
 
 
 def identical(pool, trials, measured, seed, begin):
     each = 5
     title = "identical versions, measured pairs" if measured else "identical versions, synthetic"
-    told = sum(spread_over(pool, title, [(identical_trials, seed + i, each, measured) for i in range(trials // each)], begin), [])
+    told = sum(
+        spread_over(
+            pool, title, [(identical_trials, seed + i, each, measured) for i in range(trials // each)], begin
+        ),
+        [],
+    )
     size = len(measured) if measured else SUITE
     return {
         "accused": rate(sum(accused != 0 for accused, _ in told), len(told)),
@@ -194,13 +222,34 @@ def identical(pool, trials, measured, seed, begin):
 def planted_counts(binary):
     """[(what was planted, found)]: one more of each kind in each operation, and nothing at all."""
     plain = gate_counts.take_counts(binary)
-    told = [("nothing", all(each.verdict == gate_statistics.PASS for each in gate_counts.compare_counts(plain, gate_counts.take_counts(binary))))]
-    measures = {"load": "loads", "store": "stores", "rmw": "rmws", "cas_failure": "cas_failures", "light_fence": "light_fences", "heavy_fence": "heavy_fences", "allocation": "allocations"}
+    told = [
+        (
+            "nothing",
+            all(
+                each.verdict == gate_statistics.PASS
+                for each in gate_counts.compare_counts(plain, gate_counts.take_counts(binary))
+            ),
+        )
+    ]
+    measures = {
+        "load": "loads",
+        "store": "stores",
+        "rmw": "rmws",
+        "cas_failure": "cas_failures",
+        "light_fence": "light_fences",
+        "heavy_fence": "heavy_fences",
+        "allocation": "allocations",
+    }
     for kind, measure in measures.items():
         for operation in ("search", "get", "replace", "insert", "remove"):
             found = gate_counts.compare_counts(plain, gate_counts.take_counts(binary, f"{kind}@{operation}"))
             named = {(each.name.split("/")[0], each.measure) for each in found if each.verdict == REGRESSION}
-            told.append((f"{kind}@{operation}", (operation, measure) in named and all(name == operation for name, _ in named)))
+            told.append(
+                (
+                    f"{kind}@{operation}",
+                    (operation, measure) in named and all(name == operation for name, _ in named),
+                )
+            )
     return told
 
 
@@ -212,7 +261,11 @@ def accepted_rises():
     for what, accepted, passes in (
         ("a rise with a reason", {"search: loads": {"up_to": 11.0, "reason": "a test"}}, True),
         ("a rise beyond what was accepted", {"search: loads": {"up_to": 10.5, "reason": "a test"}}, False),
-        ("a rise of another measure than was accepted", {"search: stores": {"up_to": 11.0, "reason": "a test"}}, False),
+        (
+            "a rise of another measure than was accepted",
+            {"search: stores": {"up_to": 11.0, "reason": "a test"}},
+            False,
+        ),
         ("a rise without a reason", {}, False),
     ):
         found = gate_counts.compare_counts(before, after)
@@ -227,7 +280,10 @@ def accepted_rises():
 def saved_run(rng, slower=1.0, runs=12, change=lambda document: None):
     """What scripts/bench might have written; its first benchmark is `slower`."""
     names = [f"search/lock_free/n:{n}/real_time/threads:1" for n in (1000, 2000, 4000)]
-    times = {name: np.exp(rng.normal(0, 0.01, runs)) * (slower if position == 0 else 1) for position, name in enumerate(names)}
+    times = {
+        name: np.exp(rng.normal(0, 0.01, runs)) * (slower if position == 0 else 1)
+        for position, name in enumerate(names)
+    }
     document = {
         "context": {
             "machine": {"cpu": "a processor", "cores": 2},
@@ -238,7 +294,14 @@ def saved_run(rng, slower=1.0, runs=12, change=lambda document: None):
             "seed": "1",
         },
         "benchmarks": [
-            {"name": name, "run_type": "iteration", "repetition_index": i, "threads": 1, "items_per_second": 1 / value, "ops": 1 / value}
+            {
+                "name": name,
+                "run_type": "iteration",
+                "repetition_index": i,
+                "threads": 1,
+                "items_per_second": 1 / value,
+                "ops": 1 / value,
+            }
             for name in names
             for i, value in enumerate(times[name])
         ],
@@ -280,7 +343,10 @@ def data_cases(folder, gate):
     base = write("base.json", saved_run(rng))
     whole = json.dumps(saved_run(rng))
     conditions = {"machine": {"cpu": "a processor", "cores": 2}, "compiler": "a compiler", "flags": ["-O2"]}
-    count_of = lambda loads: {"context": conditions, "counts": [{"name": "search", "calls": 10, "totals": {"loads": loads}}]}  # noqa: E731
+    count_of = lambda loads: {
+        "context": conditions,
+        "counts": [{"name": "search", "calls": 10, "totals": {"loads": loads}}],
+    }  # noqa: E731
     candidates = [
         ("identical versions", 0, saved_run(rng)),
         ("30% slower", 1, saved_run(rng, slower=1.3)),
@@ -291,17 +357,35 @@ def data_cases(folder, gate):
         ("NaN", 3, saved_run(rng, change=of_first(lambda entry: entry.update(ops=math.nan)))),
         ("a throughput of zero", 3, saved_run(rng, change=of_first(lambda entry: entry.update(ops=0)))),
         ("a negative throughput", 3, saved_run(rng, change=of_first(lambda entry: entry.update(ops=-1)))),
-        ("a benchmark that failed", 3, saved_run(rng, change=of_first(lambda entry: entry.update(error_occurred=True, error_message="no memory")))),
+        (
+            "a benchmark that failed",
+            3,
+            saved_run(
+                rng,
+                change=of_first(lambda entry: entry.update(error_occurred=True, error_message="no memory")),
+            ),
+        ),
         ("a truncated file", 3, whole[: len(whole) // 2]),
         ("an empty file", 3, ""),
         ("not a run", 3, '{"benchmarks": 1}'),
-        ("another machine", 3, saved_run(rng, change=with_context("machine", {"cpu": "another processor", "cores": 2}))),
+        (
+            "another machine",
+            3,
+            saved_run(rng, change=with_context("machine", {"cpu": "another processor", "cores": 2})),
+        ),
         ("another compiler", 3, saved_run(rng, change=with_context("compiler", "another compiler"))),
         ("other flags", 3, saved_run(rng, change=with_context("flags", ["-O0"]))),
         ("another dataset", 3, saved_run(rng, change=with_context("dataset", "other vectors"))),
-        ("a file that does not say its machine", 3, saved_run(rng, change=lambda document: document["context"].pop("machine"))),
+        (
+            "a file that does not say its machine",
+            3,
+            saved_run(rng, change=lambda document: document["context"].pop("machine")),
+        ),
     ]
-    cases = [(what, wanted, ["--baseline", base, "--candidate", write(f"{i}.json", document)]) for i, (what, wanted, document) in enumerate(candidates)]
+    cases = [
+        (what, wanted, ["--baseline", base, "--candidate", write(f"{i}.json", document)])
+        for i, (what, wanted, document) in enumerate(candidates)
+    ]
     fewer, more = write("fewer.json", count_of(100)), write("more.json", count_of(101))
     missing = next(arguments for what, _, arguments in cases if what == "a benchmark is missing")
     machine = next(arguments for what, _, arguments in cases if what == "another machine")
@@ -323,7 +407,9 @@ def data_cases(folder, gate):
         said = io.StringIO()
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
             status = gate([str(each) for each in arguments])
-        lines = [line for line in said.getvalue().splitlines() if line.strip() and not line.startswith("See ")]
+        lines = [
+            line for line in said.getvalue().splitlines() if line.strip() and not line.startswith("See ")
+        ]
         told.append((what, wanted, status, lines[-1] if lines else ""))
     return told
 
@@ -337,7 +423,9 @@ def measure_identical(pairs, options):
     gate_refs.install()
     version = gate_refs.working_tree()
     gate_refs.build(version)
-    session = gate_refs.Session(version, version, gate_refs.profile_flags(options.threads or [1, 2]), None, options.min_time)
+    session = gate_refs.Session(
+        version, version, gate_refs.profile_flags(options.threads or [1, 2]), None, options.min_time
+    )
     print(f"measure: {len(session.names)} benchmarks against themselves, {pairs} pairs of each", flush=True)
     session.measure(session.names, pairs, "identical versions")
     samples = gate_runs.samples(session.saved(0)[0], session.saved(1)[0])
@@ -371,14 +459,22 @@ def run(full, options, gate):
     print("Data and command lines: the exit status")
     with tempfile.TemporaryDirectory(prefix="hotindex-gate-") as scratch:
         for what, wanted, status, said in data_cases(Path(scratch), gate):
-            report.line(status == wanted, f"{what}: {status}" + ("" if status == wanted else f" instead of {wanted}; it said: {said}"))
+            report.line(
+                status == wanted,
+                f"{what}: {status}" + ("" if status == wanted else f" instead of {wanted}; it said: {said}"),
+            )
 
     print("One more of each count in each operation")
     version = gate_refs.working_tree()
     gate_refs.build(version, ("operation_counts",), ("operation_counts",))
     counts = planted_counts(version.binary("operation_counts"))
     wrong = [what for what, found in counts if not found]
-    report.line(not wrong, f"{len(counts) - 1} planted, {len(counts) - 1 - len(wrong)} found" if not wrong else f"not as it should be: {', '.join(wrong)}")
+    report.line(
+        not wrong,
+        f"{len(counts) - 1} planted, {len(counts) - 1 - len(wrong)} found"
+        if not wrong
+        else f"not as it should be: {', '.join(wrong)}",
+    )
 
     for what, fine in accepted_rises():
         report.line(fine, what)
@@ -389,19 +485,43 @@ def run(full, options, gate):
         trials = 1000 if full else 20
         print(f"Identical versions: suites of {SUITE} benchmarks, any of them accused")
         document["identical_synthetic"] = told = identical(pool, trials, None, 1000, begin)
-        report.line(told["accused"]["rate"] <= 0.01, f"synthetic: {shown_rate(told['accused'])}; {told['undecided_share']:.1%} of the benchmarks undecided")
+        report.line(
+            told["accused"]["rate"] <= 0.01,
+            f"synthetic: {shown_rate(told['accused'])}; {told['undecided_share']:.1%} of the benchmarks undecided",
+        )
         if full:
             document["identical_measured"] = told = identical(pool, 500, measured, 5000, begin)
-            report.line(told["accused"]["rate"] <= 0.01, f"drawn from pairs measured here: {shown_rate(told['accused'])}; {told['undecided_share']:.1%} of the benchmarks undecided")
-            halves = [[Sample(each.name, each.baseline[half], each.candidate[half]) for each in measured] for half in (slice(0, 30), slice(30, 60))]
-            accused = [sum(each.verdict == REGRESSION for each in gate_statistics.judge(half, RULES, intervals=False)) for half in halves]
-            report.line(not any(accused), f"as they were measured, {len(halves)} comparisons of 30 pairs: {sum(map(bool, accused))} with an accused benchmark")
-            document["identical_as_measured"] = {"comparisons": len(halves), "accused": sum(map(bool, accused))}
+            report.line(
+                told["accused"]["rate"] <= 0.01,
+                f"drawn from pairs measured here: {shown_rate(told['accused'])}; {told['undecided_share']:.1%} of the benchmarks undecided",
+            )
+            halves = [
+                [Sample(each.name, each.baseline[half], each.candidate[half]) for each in measured]
+                for half in (slice(0, 30), slice(30, 60))
+            ]
+            accused = [
+                sum(
+                    each.verdict == REGRESSION for each in gate_statistics.judge(half, RULES, intervals=False)
+                )
+                for half in halves
+            ]
+            report.line(
+                not any(accused),
+                f"as they were measured, {len(halves)} comparisons of 30 pairs: {sum(map(bool, accused))} with an accused benchmark",
+            )
+            document["identical_as_measured"] = {
+                "comparisons": len(halves),
+                "accused": sum(map(bool, accused)),
+            }
 
         effects = EFFECTS if full else (MUST_FIND,)
         count = 200 if full else 10
         print("One slower benchmark in a suite: how often it is named")
-        jobs = [(synthetic_slowdown, 7919 * i + j, count, effect, kind, spread) for i, effect in enumerate(effects) for j, (kind, spread) in enumerate((k, s) for k in KINDS for s in SPREADS)]
+        jobs = [
+            (synthetic_slowdown, 7919 * i + j, count, effect, kind, spread)
+            for i, effect in enumerate(effects)
+            for j, (kind, spread) in enumerate((k, s) for k in KINDS for s in SPREADS)
+        ]
         named = iter(spread_over(pool, "slower benchmarks, synthetic", jobs, begin))
         power = {kind: {} for kind in KINDS}
         for effect in effects:
@@ -410,7 +530,9 @@ def run(full, options, gate):
         for kind in KINDS:
             told = power[kind][MUST_FIND]
             report.line(told["rate"] >= 0.95, f"slower by {MUST_FIND:.0%}, {kind}: {shown_rate(told)}")
-        document["slower_synthetic"] = {kind: [{"effect": effect, **told} for effect, told in by.items()] for kind, by in power.items()}
+        document["slower_synthetic"] = {
+            kind: [{"effect": effect, **told} for effect, told in by.items()] for kind, by in power.items()
+        }
         if full:
             real_power(pool, measured, document, report, begin)
 
@@ -424,7 +546,12 @@ def run(full, options, gate):
                 "command_line": shlex.join(["scripts/gate", *bench.shown_arguments(sys.argv[1:])]),
                 "seconds": round(took),
             },
-            "rules": {"false_alarms_at_most": RULES.alpha, "minimum_effect": RULES.minimum_effect, "pairs_at_looks": LOOKS, "suite": SUITE},
+            "rules": {
+                "false_alarms_at_most": RULES.alpha,
+                "minimum_effect": RULES.minimum_effect,
+                "pairs_at_looks": LOOKS,
+                "suite": SUITE,
+            },
             "counts": {"planted": len(counts) - 1, "found": len(counts) - 1 - len(wrong)},
             **document,
         }
@@ -441,10 +568,23 @@ def run(full, options, gate):
 
 def real_power(pool, measured, document, report, begin):
     """The same on pairs measured here, for each benchmark; those that calibration calls too noisy are named."""
-    told = spread_over(pool, "calibrate", [(gate_statistics.calibrated, each, list(LOOKS), SUITE, RULES) for each in measured], begin)
-    noisy = [each.name for each, entry in zip(measured, told) if entry["floor"][1] >= RULES.detect or (entry["finds"][1] or 1) > RULES.detect]
+    told = spread_over(
+        pool,
+        "calibrate",
+        [(gate_statistics.calibrated, each, list(LOOKS), SUITE, RULES) for each in measured],
+        begin,
+    )
+    noisy = [
+        each.name
+        for each, entry in zip(measured, told)
+        if entry["floor"][1] >= RULES.detect or (entry["finds"][1] or 1) > RULES.detect
+    ]
     count = 50
-    jobs = [(real_slowdown, 104729 * i + j, count, effect, each) for i, effect in enumerate(EFFECTS) for j, each in enumerate(measured)]
+    jobs = [
+        (real_slowdown, 104729 * i + j, count, effect, each)
+        for i, effect in enumerate(EFFECTS)
+        for j, each in enumerate(measured)
+    ]
     named = iter(spread_over(pool, "slower benchmarks, measured pairs", jobs, begin))
     by_name = {each.name: [] for each in measured}
     for effect in EFFECTS:
@@ -454,19 +594,29 @@ def real_power(pool, measured, document, report, begin):
     at = EFFECTS.index(MUST_FIND)
     if gated:
         found = rate(sum(by_name[name][at]["hits"] for name in gated), count * len(gated))
-        report.line(found["rate"] >= 0.95, f"slower by {MUST_FIND:.0%}, pairs measured here, {len(gated)} of {len(measured)} benchmarks: {shown_rate(found)}")
+        report.line(
+            found["rate"] >= 0.95,
+            f"slower by {MUST_FIND:.0%}, pairs measured here, {len(gated)} of {len(measured)} benchmarks: {shown_rate(found)}",
+        )
     if noisy:
         print(f"        cannot decide on {MUST_FIND:.0%} on this machine: {', '.join(noisy)}")
     document["slower_measured"] = by_name
     document["cannot_decide"] = noisy
-    document["noise"] = {each.name: {"spread": entry["spread"], "floor": entry["floor"][1]} for each, entry in zip(measured, told)}
+    document["noise"] = {
+        each.name: {"spread": entry["spread"], "floor": entry["floor"][1]}
+        for each, entry in zip(measured, told)
+    }
 
 
 def measured_rates(document):
     """[(effect, hits, trials)] of the benchmarks that can be gated."""
     gated = [name for name in document["slower_measured"] if name not in document["cannot_decide"]]
     return [
-        (effect, sum(document["slower_measured"][name][i]["hits"] for name in gated), sum(document["slower_measured"][name][i]["of"] for name in gated))
+        (
+            effect,
+            sum(document["slower_measured"][name][i]["hits"] for name in gated),
+            sum(document["slower_measured"][name][i]["of"] for name in gated),
+        )
         for i, effect in enumerate(EFFECTS)
     ]
 
@@ -475,19 +625,47 @@ def draw(document, path):
     """How often a slowdown is found, by its size."""
     figure, axes = plot.new_figure(8.6, 5.0, 1)
     axis = axes[0][0]
-    lines = {kind: [(each["effect"], each["rate"]) for each in told] for kind, told in document["slower_synthetic"].items()}
+    lines = {
+        kind: [(each["effect"], each["rate"]) for each in told]
+        for kind, told in document["slower_synthetic"].items()
+    }
     styles = plot.style_of([*lines, "measured"])
     for kind, points in lines.items():
         colour, marker, dashes = styles[kind]
-        axis.plot([100 * x for x, _ in points], [100 * y for _, y in points], color=colour, marker=marker, linestyle=dashes, markersize=5, label=f"synthetic: {kind}")
+        axis.plot(
+            [100 * x for x, _ in points],
+            [100 * y for _, y in points],
+            color=colour,
+            marker=marker,
+            linestyle=dashes,
+            markersize=5,
+            label=f"synthetic: {kind}",
+        )
     real = [(effect, hits / of) for effect, hits, of in measured_rates(document) if of]
     if real:
         gated = len(document["slower_measured"]) - len(document["cannot_decide"])
-        axis.plot([100 * x for x, _ in real], [100 * y for _, y in real], color="#D55E00", marker="o", markersize=6, linewidth=2.4, label=f"pairs measured: {gated} benchmarks that can be gated")
+        axis.plot(
+            [100 * x for x, _ in real],
+            [100 * y for _, y in real],
+            color="#D55E00",
+            marker="o",
+            markersize=6,
+            linewidth=2.4,
+            label=f"pairs measured: {gated} benchmarks that can be gated",
+        )
     axis.axhline(95, color="#777777", linewidth=0.9, linestyle=(0, (4, 3)))
     axis.text(30.6, 93.6, "95 in 100", ha="right", va="top", fontsize=8, color="#555555")
     axis.axvline(100 * RULES.minimum_effect, color="#777777", linewidth=0.9, linestyle=(0, (4, 3)))
-    axis.text(100 * RULES.minimum_effect - 0.25, 52, "minimum effect", ha="right", va="center", rotation=90, fontsize=8, color="#555555")
+    axis.text(
+        100 * RULES.minimum_effect - 0.25,
+        52,
+        "minimum effect",
+        ha="right",
+        va="center",
+        rotation=90,
+        fontsize=8,
+        color="#555555",
+    )
     axis.set_xlim(0, 31)
     axis.set_ylim(-2, 102)
     axis.set_xticks([1, 2, 3, 5, 7, 10, 15, 20, 25, 30])
@@ -514,7 +692,10 @@ def update_readme(document):
     if BEGIN not in text:
         return
     synthetic, real = document["identical_synthetic"]["accused"], document["identical_measured"]["accused"]
-    kinds = [next(each for each in told if each["effect"] == MUST_FIND) for told in document["slower_synthetic"].values()]
+    kinds = [
+        next(each for each in told if each["effect"] == MUST_FIND)
+        for told in document["slower_synthetic"].values()
+    ]
     found = {effect: (hits, of) for effect, hits, of in measured_rates(document)}[MUST_FIND]
     noisy = document["cannot_decide"]
     lines = [

@@ -89,7 +89,9 @@ def test_p(sample):
             difference = b - a
             if not np.any(difference):
                 return 1.0, 1.0
-            return tuple(float(stats.wilcoxon(difference, alternative=side).pvalue) for side in ("greater", "less"))
+            return tuple(
+                float(stats.wilcoxon(difference, alternative=side).pvalue) for side in ("greater", "less")
+            )
         return tuple(float(stats.mannwhitneyu(b, a, alternative=side).pvalue) for side in ("greater", "less"))
 
 
@@ -108,7 +110,8 @@ def runs_needed(benchmarks, rules, paired):
 
 def resampled_medians(values, count, rng):
     """The bootstrap distribution of the median, without the resamples: which of the sorted values stand in the middle of a
-    resample is drawn as the order statistics of uniform numbers are, of which the first middle one is beta distributed."""
+    resample is drawn as the order statistics of uniform numbers are, of which the first middle one is beta distributed.
+    """
     ordered, n = np.sort(values), len(values)
     k = (n + 1) // 2
     left = rng.beta(k, n - k + 1, count)
@@ -173,7 +176,9 @@ def judge(samples, rules, floors=None, family=None, intervals=True):
     for sample in samples:
         why = check(sample)
         if why:
-            findings[sample.name] = Finding(sample.name, NO_DATA, why, runs=(len(sample.baseline), len(sample.candidate)))
+            findings[sample.name] = Finding(
+                sample.name, NO_DATA, why, runs=(len(sample.baseline), len(sample.candidate))
+            )
         else:
             sound.append(sample)
     family = max(family or 0, len(samples))
@@ -184,7 +189,9 @@ def judge(samples, rules, floors=None, family=None, intervals=True):
     slower = holm([p for p, _ in tests] + rest)
     faster = holm([p for _, p in tests] + rest)
     for sample, p_slower, p_faster in zip(sound, slower, faster):
-        findings[sample.name] = judge_one(sample, p_slower, p_faster, rules, level, family, floors.get(sample.name), rng, intervals)
+        findings[sample.name] = judge_one(
+            sample, p_slower, p_faster, rules, level, family, floors.get(sample.name), rng, intervals
+        )
     return [findings[sample.name] for sample in samples]
 
 
@@ -224,14 +231,18 @@ def judge_one(sample, p_slower, p_faster, rules, level, family, calibrated, rng,
         found.verdict = IMPROVEMENT
     elif min(runs) < (least := runs_needed(family, rules, sample.paired)):
         are = "run" if min(runs) == 1 else "runs"
-        found.why = f"{min(runs)} {are} a side cannot show anything among {family} benchmarks: {least} are needed"
+        found.why = (
+            f"{min(runs)} {are} a side cannot show anything among {family} benchmarks: {least} are needed"
+        )
     elif floor >= rules.detect:
         found.why = f"too noisy to gate: identical versions may differ by {floor:.1%}"
     elif bound - 1 < rules.detect:
         found.verdict = PASS
         if p <= level:
             word = "slower" if ratio > 1 else "faster"
-            found.why = f"{word}, but by less than the {threshold:.1%} that count" if effect < threshold else ""
+            found.why = (
+                f"{word}, but by less than the {threshold:.1%} that count" if effect < threshold else ""
+            )
     else:
         found.why = f"a slowdown of {bound - 1:.1%} cannot be excluded"
     return found

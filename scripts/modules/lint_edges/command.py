@@ -23,7 +23,9 @@ CITED = re.compile(r"// \[(\w+)\] (acquire|release|acq_rel|light|heavy)")
 RELAXED = re.compile(r"B::relaxed\(\)")
 STRONG = re.compile(r"std::memory_order_(?!relaxed)|seq_cst")
 # What says something about an order: "[edge] release-CAS; ...", "relaxed: ...", "relaxed on failure: ...".
-ORDER_NOTE = re.compile(r"\[\w+\] (?:acquire|release|acq_rel|light|heavy)|\brelaxed(?:, [\w ]+)?(?: on failure)?:")
+ORDER_NOTE = re.compile(
+    r"\[\w+\] (?:acquire|release|acq_rel|light|heavy)|\brelaxed(?:, [\w ]+)?(?: on failure)?:"
+)
 NAMED_FUNCTION = re.compile(r"(?<![\w:.])(\w+)\(\)")
 NAMED_FILE = re.compile(r"(?<![\w*<.])[\w/]+\.(?:hpp|cpp|md|txt|py|json)\b")
 ELSEWHERE = {"exit", "fork"}  # functions of the C library that comments speak of
@@ -78,9 +80,11 @@ def main() -> int:
         name = path.relative_to(ROOT)
         for number, line in enumerate(lines, 1):
             code = line.split("//")[0]
-            above = "\n".join(lines[max(0, number - 1 - REACH):number])
+            above = "\n".join(lines[max(0, number - 1 - REACH) : number])
             for kind, edge, parameter in USE.findall(code):
-                if parameter:  # the edge is the function's argument; its callers are checked by the name they pass
+                if (
+                    parameter
+                ):  # the edge is the function's argument; its callers are checked by the name they pass
                     continue
                 if edge not in ends:
                     findings.append(f"{name}:{number}: edge {edge} is not declared in backend/edges.hpp")
@@ -90,14 +94,20 @@ def main() -> int:
                 if kind in ("acquire", "acq_rel", "light_fence"):
                     ends[edge]["acquire"].append(f"{name}:{number}")
                 if f"[{edge}]" not in above:
-                    findings.append(f"{name}:{number}: {kind} on {edge} without a comment '// [{edge}] ...' that names its partner")
+                    findings.append(
+                        f"{name}:{number}: {kind} on {edge} without a comment '// [{edge}] ...' that names its partner"
+                    )
             if RELAXED.search(code) and not re.search(r"relaxed", re.sub(r"B::relaxed\(\)", "", above)):
-                findings.append(f"{name}:{number}: a relaxed operation without its reason ('// relaxed: ...')")
+                findings.append(
+                    f"{name}:{number}: a relaxed operation without its reason ('// relaxed: ...')"
+                )
             if STRONG.search(code):
                 findings.append(f"{name}:{number}: a memory order that belongs to no named edge")
             for cited, kind in CITED.findall(line):
                 if cited not in ends:
-                    findings.append(f"{name}:{number}: the comment cites [{cited}], which is no declared edge")
+                    findings.append(
+                        f"{name}:{number}: the comment cites [{cited}], which is no declared edge"
+                    )
                     continue
                 # One load can be the partner of two edges: what its comment says counts as an end, too.
                 if kind in ("acquire", "acq_rel", "light"):
@@ -111,10 +121,14 @@ def main() -> int:
     findings += comment_findings(text)
     if arguments:
         for edge, sides in ends.items():
-            print(f"{edge}\n  release: {', '.join(sides['release'])}\n  acquire: {', '.join(sides['acquire'])}")
+            print(
+                f"{edge}\n  release: {', '.join(sides['release'])}\n  acquire: {', '.join(sides['acquire'])}"
+            )
     for finding in findings:
         print(finding)
-    print(f"lint_edges: {len(declared)} edges, {sum(len(p) for s in ends.values() for p in s.values())} ends, {len(findings)} findings")
+    print(
+        f"lint_edges: {len(declared)} edges, {sum(len(p) for s in ends.values() for p in s.values())} ends, {len(findings)} findings"
+    )
     return 1 if findings else 0
 
 

@@ -60,14 +60,35 @@ class Facts:
 
 
 SITE = ["id", "edge", "file", "line", "function", "operation", "order", "executions"]
-MUTANT = ["id", "edge", "file", "line", "function", "operation", "order", "to", "verdict", "by", "search", "execution", "result", "kills", "tries"]
+MUTANT = [
+    "id",
+    "edge",
+    "file",
+    "line",
+    "function",
+    "operation",
+    "order",
+    "to",
+    "verdict",
+    "by",
+    "search",
+    "execution",
+    "result",
+    "kills",
+    "tries",
+]
 BUG = ["name", "what", "verdict", "by", "search", "execution", "result", "kills", "tries"]
 SEARCH = ["scenario", "threads", "search", "executions", "seconds", "result"]
 
 
 def read_report(path):
     facts = Facts()
-    kinds = {"search": (SEARCH, facts.searches), "site": (SITE, facts.sites), "mutant": (MUTANT, facts.mutants), "bug": (BUG, facts.bugs)}
+    kinds = {
+        "search": (SEARCH, facts.searches),
+        "site": (SITE, facts.sites),
+        "mutant": (MUTANT, facts.mutants),
+        "bug": (BUG, facts.bugs),
+    }
     for line in Path(path).read_text().splitlines():
         kind, *values = line.split("\t")
         names, into = kinds[kind]
@@ -106,7 +127,9 @@ def run_models(models, flags):
         jobs = {pool.submit(one, model): model for model in reversed(models)}
         waiting = set(jobs)
         while waiting:
-            ended, waiting = concurrent.futures.wait(waiting, timeout=1, return_when=concurrent.futures.FIRST_COMPLETED)
+            ended, waiting = concurrent.futures.wait(
+                waiting, timeout=1, return_when=concurrent.futures.FIRST_COMPLETED
+            )
             for job in ended:
                 status, said, facts = job.result()
                 progress.clear()
@@ -139,7 +162,9 @@ def orders_in_source():
         for number, line in enumerate(path.read_text().splitlines(), 1):
             uses = USE.findall(line.split("//")[0])
             if uses:
-                found[(path.name, number)] = ", ".join(f"{kind} {edge or parameter}" for kind, edge, parameter in uses)
+                found[(path.name, number)] = ", ".join(
+                    f"{kind} {edge or parameter}" for kind, edge, parameter in uses
+                )
     return found
 
 
@@ -192,7 +217,13 @@ def check_coverage(results, passed, failed):
 
 def mutants_expected(results):
     """Names of the mutants that the sites met make possible."""
-    weaker = {"acquire": ["relaxed"], "release": ["relaxed"], "acq_rel": ["acquire", "release"], "light fence": ["nothing"], "heavy fence": ["nothing"]}
+    weaker = {
+        "acquire": ["relaxed"],
+        "release": ["relaxed"],
+        "acq_rel": ["acquire", "release"],
+        "light fence": ["nothing"],
+        "heavy fence": ["nothing"],
+    }
     names = set()
     for _, facts in results.values():
         for site in facts.sites:
@@ -215,19 +246,49 @@ def check_ledger(results, passed, failed):
         failed,
         known == now,
         "the ledger speaks of the orders that are in the source",
-        "\n  ".join([again, *(f"not in the ledger: {name}" for name in sorted(now - known)), *(f"not in the source: {name}" for name in sorted(known - now))]),
+        "\n  ".join(
+            [
+                again,
+                *(f"not in the ledger: {name}" for name in sorted(now - known)),
+                *(f"not in the source: {name}" for name in sorted(known - now)),
+            ]
+        ),
     )
     bugs = {bug["name"] for bug in ledger["bugs"]}
-    check(passed, failed, bugs == set(declared_bugs()), "the ledger speaks of the planted bugs that are in the source", again)
+    check(
+        passed,
+        failed,
+        bugs == set(declared_bugs()),
+        "the ledger speaks of the planted bugs that are in the source",
+        again,
+    )
     windows = read_windows()
     misplaced = sorted(set(windows) - now - bugs)
-    check(passed, failed, not misplaced, "every window is of an order or bug that is in the source", "\n  ".join(["run scripts/model_check --mutate --find-windows; not in the source:", *misplaced]))
+    check(
+        passed,
+        failed,
+        not misplaced,
+        "every window is of an order or bug that is in the source",
+        "\n  ".join(["run scripts/model_check --mutate --find-windows; not in the source:", *misplaced]),
+    )
     check_windows(ledger, windows, passed, failed)
     shown = EXAMPLE.findall((ROOT / "relacy" / "README.md").read_text())
-    check(passed, failed, shown == [example(ledger)], "the replay that relacy/README.md prints is one that fails", again)
+    check(
+        passed,
+        failed,
+        shown == [example(ledger)],
+        "the replay that relacy/README.md prints is one that fails",
+        again,
+    )
     explained = explanations()
     unexplained = [name for name in survivors(ledger) if name not in explained]
-    check(passed, failed, not unexplained, "every survivor is explained", "\n  ".join(["in relacy/survivors.json:", *unexplained]))
+    check(
+        passed,
+        failed,
+        not unexplained,
+        "every survivor is explained",
+        "\n  ".join(["in relacy/survivors.json:", *unexplained]),
+    )
     idle = [name for name in explained if name not in survivors(ledger)]
     check(passed, failed, not idle, "every explanation is of a survivor", "\n  ".join(idle))
 
@@ -235,18 +296,30 @@ def check_ledger(results, passed, failed):
 def check_windows(ledger, windows, passed, failed):
     outside = [
         f"{name_of(m)}: its window is {m['window']}, {WINDOW_EXECUTIONS} executions; "
-        + (f"killed by {m['by']}, {m['search']}, execution {m['execution']}" if m["verdict"] == "killed" else m["verdict"])
+        + (
+            f"killed by {m['by']}, {m['search']}, execution {m['execution']}"
+            if m["verdict"] == "killed"
+            else m["verdict"]
+        )
         for m in ledger["mutants"] + ledger["bugs"]
         if not m["in_window"]
     ]
     moved = [
         f"{name_of(m)}: the ledger was made with {m['window']}"
         for m in ledger["mutants"] + ledger["bugs"]
-        if m["in_window"] and windows.get(name_of(m)) is not None and m["window"] != ", ".join(windows[name_of(m)])
+        if m["in_window"]
+        and windows.get(name_of(m)) is not None
+        and m["window"] != ", ".join(windows[name_of(m)])
     ]
     remedy = "stage a window for it (relacy/README.md), or run scripts/model_check --mutate --find-windows:"
     check(passed, failed, not outside, "every mutant dies in its window", "\n  ".join([remedy, *outside]))
-    check(passed, failed, not moved, "the ledger was made with the windows of relacy/windows.txt", "\n  ".join(["run scripts/model_check --mutate:", *moved]))
+    check(
+        passed,
+        failed,
+        not moved,
+        "the ledger was made with the windows of relacy/windows.txt",
+        "\n  ".join(["run scripts/model_check --mutate:", *moved]),
+    )
 
 
 def survivors(ledger):
@@ -271,9 +344,13 @@ def read_windows():
         try:
             mutant, scenario, search = line.split(None, 2)
         except ValueError:
-            sys.exit(f"scripts/model_check: {WINDOWS}:{number}: expected MUTANT SCENARIO SEARCH, found: {line}")
+            sys.exit(
+                f"scripts/model_check: {WINDOWS}:{number}: expected MUTANT SCENARIO SEARCH, found: {line}"
+            )
         if mutant in windows:
-            sys.exit(f"scripts/model_check: {WINDOWS}:{number}: {mutant} has a window already; leave one of the two lines")
+            sys.exit(
+                f"scripts/model_check: {WINDOWS}:{number}: {mutant} has a window already; leave one of the two lines"
+            )
         windows[mutant] = (scenario, search.strip())
     return windows
 
@@ -317,7 +394,9 @@ def answers(results):
         for mutant in facts.mutants + facts.bugs:
             said[name_of(mutant)].append((model, mutant))
     rank = {"killed": 0, "undecided": 1, "survived": 2}
-    return {name: sorted(each, key=lambda a: (rank[a[1]["verdict"]], -rate(a[1]))) for name, each in said.items()}
+    return {
+        name: sorted(each, key=lambda a: (rank[a[1]["verdict"]], -rate(a[1]))) for name, each in said.items()
+    }
 
 
 def one_mutant_each(results):
@@ -336,17 +415,27 @@ def only_these(names):
 
 def find(models, names):
     """The best window of each mutant: (model, what it says). Small models first; the others are asked about mutants
-    that fail too rarely there, because what fails once in 2,000 executions may not do so after the next change."""
+    that fail too rarely there, because what fails once in 2,000 executions may not do so after the next change.
+    """
     found, rare = {}, list(names)
     for model in [model for model in MODELS if model in models and model != "litmus"]:
         if not rare:
             break
         for name, (first, *_) in answers(ask([model], ["--find", *only_these(rare)])).items():
-            if first[1]["verdict"] == "killed" and (name not in found or rate(first[1]) > rate(found[name][1])):
+            if first[1]["verdict"] == "killed" and (
+                name not in found or rate(first[1]) > rate(found[name][1])
+            ):
                 found[name] = first
         rare = [name for name in rare if name not in found or rate(found[name][1]) < RARE]
     for name in rare:
-        print(f"{name}: " + (f"fails only {found[name][1]['kills']} times in {found[name][1]['tries']} executions" if name in found else "no window found"))
+        print(
+            f"{name}: "
+            + (
+                f"fails only {found[name][1]['kills']} times in {found[name][1]['tries']} executions"
+                if name in found
+                else "no window found"
+            )
+        )
     return found
 
 
@@ -360,7 +449,11 @@ def mutate(options, models):
     wanted = [name for name in names if options.mutant in name]
     windows = read_windows()
     in_window = answers(results)
-    alive = [name for name in wanted if in_window.get(name, [(None, {"verdict": "-"})])[0][1]["verdict"] != "killed"]
+    alive = [
+        name
+        for name in wanted
+        if in_window.get(name, [(None, {"verdict": "-"})])[0][1]["verdict"] != "killed"
+    ]
     if options.find_windows and alive:
         print(f"looking for windows of {len(alive)}: {', '.join(alive)}", flush=True)
         for name, (model, best) in find(models, alive).items():
@@ -368,11 +461,15 @@ def mutate(options, models):
             in_window[name] = [(model, best)]
     if options.find_windows:
         write_windows(windows, in_order(names, results))
-        alive = [name for name in alive if name not in in_window or in_window[name][0][1]["verdict"] != "killed"]
+        alive = [
+            name for name in alive if name not in in_window or in_window[name][0][1]["verdict"] != "killed"
+        ]
     elsewhere = {}
     if alive:
         print(f"not killed in a window of their own, so searched more widely: {', '.join(alive)}", flush=True)
-        elsewhere = answers(ask(models, ["--wide", *only_these(alive), *(["--deep"] if options.deep else [])]))
+        elsewhere = answers(
+            ask(models, ["--wide", *only_these(alive), *(["--deep"] if options.deep else [])])
+        )
     mutants, bugs = [], []
     for name in wanted:
         own = name not in alive
@@ -382,7 +479,11 @@ def mutate(options, models):
         model, said = known[name][0]
         scenario, search = windows.get(name, ("-", "-"))
         row = {key: value for key, value in said.items() if key not in ("kills", "tries")}
-        row |= {"model": model, "window": f"{scenario}, {search}" if name in windows else "none", "in_window": own}
+        row |= {
+            "model": model,
+            "window": f"{scenario}, {search}" if name in windows else "none",
+            "in_window": own,
+        }
         (bugs if "name" in said else mutants).append(row)
     place = lambda m: (Path(m["file"]).name, int(m["line"]), m["id"], m["to"])
     ledger = {
@@ -397,8 +498,15 @@ def mutate(options, models):
 
 def in_order(names, results):
     """Orders as they stand in the source, then bugs."""
-    place = {s["id"]: (Path(s["file"]).name, int(s["line"])) for _, facts in results.values() for s in facts.sites}
-    return sorted(names, key=lambda name: (0, *place[name.rsplit("=", 1)[0]], name) if "=" in name else (1, "", declared_bugs().index(name), ""))
+    place = {
+        s["id"]: (Path(s["file"]).name, int(s["line"])) for _, facts in results.values() for s in facts.sites
+    }
+    return sorted(
+        names,
+        key=lambda name: (0, *place[name.rsplit("=", 1)[0]], name)
+        if "=" in name
+        else (1, "", declared_bugs().index(name), ""),
+    )
 
 
 # ---- the ledger ----
@@ -432,7 +540,9 @@ def write_ledger(ledger):
             if m["verdict"] == "killed"
             else f"**{m['verdict']}**: {explained.get(name, 'not explained')}"
         )
-        lines.append(f"| {m['edge']} | {m['file']} {m['function']}() | {m['operation']} | {m['order']} | {m['to']} | {verdict} |")
+        lines.append(
+            f"| {m['edge']} | {m['file']} {m['function']}() | {m['operation']} | {m['order']} | {m['to']} | {verdict} |"
+        )
     lines += ["", "## Planted bugs", "", "| bug | what is changed | verdict |", "|---|---|---|"]
     for b in ledger["bugs"]:
         verdict = (
@@ -453,7 +563,9 @@ def example(ledger):
     """The replay that relacy/README.md prints: one that fails."""
     bug = next(b for b in ledger["bugs"] if b["name"] == "free_one_early")
     search = bug["search"].replace(" ", ":")
-    return f"scripts/model_check --only {bug['by']} --mutant free_one_early --replay {search}:{bug['execution']}"
+    return (
+        f"scripts/model_check --only {bug['by']} --mutant free_one_early --replay {search}:{bug['execution']}"
+    )
 
 
 def update_example(ledger):
@@ -474,27 +586,57 @@ def update_readme(killed, mutants, dead_bugs, bugs):
         f"{BEGIN}\n{killed} of {mutants} weakened memory orders and {dead_bugs} of {bugs} planted bugs make a model fail, each in the "
         f"search named for it: the [ledger](results/model_check/ledger.md){rest}.\n{END}"
     )
-    output.write_whole(path, re.sub(re.escape(BEGIN) + ".*?" + re.escape(END), lambda _: said, text, flags=re.DOTALL))
+    output.write_whole(
+        path, re.sub(re.escape(BEGIN) + ".*?" + re.escape(END), lambda _: said, text, flags=re.DOTALL)
+    )
 
 
 def parse():
     parser = command_line.StrictParser(prog="scripts/model_check", description=__doc__, epilog=EXPLANATION)
     depth = parser.add_mutually_exclusive_group()
-    depth.add_argument("--quick", action="store_true", help="bounded and random searches of a few seconds each (default)")
-    depth.add_argument("--deep", action="store_true", help="more preemptions, no bound, more executions; with --mutate: wider searches for what its window does not kill")
-    parser.add_argument("--executions", type=int, metavar="N", help="with --deep: of each search at most (200000)")
-    parser.add_argument("--mutate", action="store_true", help="weaken every order and plant every bug; write the ledger")
-    parser.add_argument("--find-windows", action="store_true", help="with --mutate: find windows first for mutants that have none or live in theirs; write relacy/windows.txt")
-    parser.add_argument("--only", default="", metavar="TEXT", help="the scenario TEXT, or those whose name contains it")
-    parser.add_argument("--mutant", default="", metavar="NAME", help="one weakened order or planted bug in all that is run; with --mutate: those whose name contains it, and no ledger is written")
-    parser.add_argument("--replay", default="", metavar="WHICH", help="one execution, with its trace: random:SEED, bound:N:EXECUTION or full:EXECUTION; with --only a scenario's whole name")
+    depth.add_argument(
+        "--quick", action="store_true", help="bounded and random searches of a few seconds each (default)"
+    )
+    depth.add_argument(
+        "--deep",
+        action="store_true",
+        help="more preemptions, no bound, more executions; with --mutate: wider searches for what its window does not kill",
+    )
+    parser.add_argument(
+        "--executions", type=int, metavar="N", help="with --deep: of each search at most (200000)"
+    )
+    parser.add_argument(
+        "--mutate", action="store_true", help="weaken every order and plant every bug; write the ledger"
+    )
+    parser.add_argument(
+        "--find-windows",
+        action="store_true",
+        help="with --mutate: find windows first for mutants that have none or live in theirs; write relacy/windows.txt",
+    )
+    parser.add_argument(
+        "--only", default="", metavar="TEXT", help="the scenario TEXT, or those whose name contains it"
+    )
+    parser.add_argument(
+        "--mutant",
+        default="",
+        metavar="NAME",
+        help="one weakened order or planted bug in all that is run; with --mutate: those whose name contains it, and no ledger is written",
+    )
+    parser.add_argument(
+        "--replay",
+        default="",
+        metavar="WHICH",
+        help="one execution, with its trace: random:SEED, bound:N:EXECUTION or full:EXECUTION; with --only a scenario's whole name",
+    )
     parser.add_argument("--list", action="store_true", help="scenarios and what they claim")
     options = parser.parse_args()
     if options.find_windows and not options.mutate:
         parser.error("--find-windows goes with --mutate")
     for flag in ("only", "replay", "list"):
         if options.mutate and getattr(options, flag):
-            parser.error(f"--{flag} does not go with --mutate, which asks all scenarios; --mutant TEXT chooses mutants")
+            parser.error(
+                f"--{flag} does not go with --mutate, which asks all scenarios; --mutant TEXT chooses mutants"
+            )
     if options.replay and not options.only:
         parser.error("--replay needs --only with a scenario's name; --list shows them")
     if options.executions is not None and (not options.deep or options.mutate):
@@ -506,9 +648,13 @@ def parse():
 
 def models_with(only):
     """The models that have the scenario of that name, else those with scenarios whose names contain it."""
-    listed = {m: subprocess.run([executable(m), "--list"], capture_output=True, text=True).stdout for m in MODELS}
+    listed = {
+        m: subprocess.run([executable(m), "--list"], capture_output=True, text=True).stdout for m in MODELS
+    }
     names = {m: [line.split()[0] for line in listed[m].splitlines() if line.strip()] for m in MODELS}
-    return [m for m in MODELS if only in names[m]] or [m for m in MODELS if any(only in name for name in names[m])]
+    return [m for m in MODELS if only in names[m]] or [
+        m for m in MODELS if any(only in name for name in names[m])
+    ]
 
 
 NO_SUCH_MUTANT = 4  # as in relacy/runner.cpp
@@ -522,7 +668,9 @@ def run_here(models, options):
     flags += ["--list"] if options.list else []
     flags += ["--deep"] if options.deep else []
     flags += ["--executions", str(options.executions)] if options.executions else []
-    statuses = [subprocess.run([executable(model), *flags], stderr=subprocess.PIPE, text=True) for model in models]
+    statuses = [
+        subprocess.run([executable(model), *flags], stderr=subprocess.PIPE, text=True) for model in models
+    ]
     ran = [done for done in statuses if done.returncode != NO_SUCH_MUTANT]
     # Where a model does not meet an order, another one may.
     for done in ran or statuses[:1]:
@@ -537,7 +685,10 @@ def main():
         return 1
     models = models_with(options.only) if options.only else MODELS
     if not models:
-        print(f"scripts/model_check: --only {options.only}: no scenario has that in its name; --list shows them", file=sys.stderr)
+        print(
+            f"scripts/model_check: --only {options.only}: no scenario has that in its name; --list shows them",
+            file=sys.stderr,
+        )
         return 2
     if not options.mutate and (options.list or options.replay or options.mutant):
         return run_here(models, options)
@@ -545,10 +696,20 @@ def main():
     if options.mutate:
         ledger, results = mutate(options, models)
         if ledger is None or not ledger["mutants"] + ledger["bugs"]:
-            print(f"--mutant {options.mutant}: no order or bug has that in its name" if ledger else "the models fail without any mutant")
+            print(
+                f"--mutant {options.mutant}: no order or bug has that in its name"
+                if ledger
+                else "the models fail without any mutant"
+            )
             print("0 passed, 1 failed", flush=True)
             return 1
-        check(passed, failed, not one_mutant_each(results), "a mutant's name means one place", "\n  ".join(one_mutant_each(results)))
+        check(
+            passed,
+            failed,
+            not one_mutant_each(results),
+            "a mutant's name means one place",
+            "\n  ".join(one_mutant_each(results)),
+        )
         if not options.mutant:
             write_ledger(ledger)
             check_coverage(results, passed, failed)
@@ -556,7 +717,11 @@ def main():
         else:
             check_windows(ledger, read_windows(), passed, failed)
     else:
-        deep = ["--deep"] + (["--executions", options.executions] if options.executions else []) if options.deep else []
+        deep = (
+            ["--deep"] + (["--executions", options.executions] if options.executions else [])
+            if options.deep
+            else []
+        )
         results = run_models(models, ["--only", options.only, *deep])
     for model, (status, facts) in sorted(results.items()):
         names = list(dict.fromkeys(search["scenario"] for search in facts.searches))

@@ -127,12 +127,17 @@ def draw_lines(axis, group, value):
             continue
         counts, middle, low, high = zip(*points)
         if crowded:
-            counts = [count * 2 ** ((0.1 if alone else 0.06) * (place - (len(group.lines) - 1) / 2)) for count in counts]
+            counts = [
+                count * 2 ** ((0.1 if alone else 0.06) * (place - (len(group.lines) - 1) / 2))
+                for count in counts
+            ]
         else:
             axis.fill_between(counts, low, high, color=colour, alpha=0.16, linewidth=0)
         bars = [[m - l for m, l in zip(middle, low)], [h - m for m, h in zip(middle, high)]]
         axis.errorbar(counts, middle, yerr=bars, fmt="none", ecolor=colour, elinewidth=1.1, capsize=3)
-        axis.plot(counts, middle, color=colour, marker=marker, linestyle=dashes, markersize=6, label=label_of(line))
+        axis.plot(
+            counts, middle, color=colour, marker=marker, linestyle=dashes, markersize=6, label=label_of(line)
+        )
         top = max(top, *high)
     return top
 
@@ -165,7 +170,9 @@ def draw_ratio(axis, group, cores):
 
 def draw_writer(axis, group, cores):
     """What the thread beside the measured ones did meanwhile: searches are quick beside a writer that is kept waiting."""
-    unit, words = result_file.unit(max(max(cell.beside) for cells in group.lines.values() for cell in cells.values()))
+    unit, words = result_file.unit(
+        max(max(cell.beside) for cells in group.lines.values() for cell in cells.values())
+    )
 
     def value(line, count):
         beside = group.lines[line][count].beside
@@ -190,7 +197,14 @@ def draw_efficiency(axis, group, cores):
         first, last = group.threads[0], group.threads[-1]
         steps = [first * (last / first) ** (i / 200) for i in range(201)]
         limit = f"the most that {cores} core{'s' if cores > 1 else ''} can give"
-        axis.plot(steps, [min(1, cores / group.busy_threads(x)) for x in steps], color="#777777", linewidth=1, zorder=1, label=limit)
+        axis.plot(
+            steps,
+            [min(1, cores / group.busy_threads(x)) for x in steps],
+            color="#777777",
+            linewidth=1,
+            zorder=1,
+            label=limit,
+        )
     axis.set_ylim(0, max(top, 1) * 1.08)
     axis.set_ylabel("throughput per thread,\n1 thread = 1")
 
@@ -249,7 +263,11 @@ def draw_group(group, cores, machine, folder):
         panels.append((draw_ratio, f"Relative to {'the ' if base == 'mutex' else ''}{base}"))
     if group.workload == "search_beside_writer":
         panels.append((draw_writer, "What the writer replaced"))
-    elif group.workload != "tax" and len(group.threads) > 1 and any(1 in cells for cells in group.lines.values()):
+    elif (
+        group.workload != "tax"
+        and len(group.threads) > 1
+        and any(1 in cells for cells in group.lines.values())
+    ):
         panels.append((draw_efficiency, "Parallel efficiency"))
     figure, axes = new_figure(PANEL_WIDTH[len(panels)] * len(panels), 4.5, len(panels))
     for axis, (draw, name) in zip(axes[0], panels):
@@ -264,7 +282,9 @@ def headline_groups(results):
     """For each headline workload the group that an overview should show: the one with the most lines, then points."""
     chosen = []
     for workload in result_file.HEADLINE:
-        candidates = [each for each in results.groups if each.workload == workload and each.structure == "index"]
+        candidates = [
+            each for each in results.groups if each.workload == workload and each.structure == "index"
+        ]
         if candidates:
             chosen.append(max(candidates, key=lambda each: (len(each.lines), len(each.threads))))
     return chosen
@@ -318,20 +338,35 @@ BEGIN, END = "<!-- bench: generated -->", "<!-- bench: end -->"
 
 def ratio_table(results):
     """The ratios of the headline workloads, and of read-heavy on Zipf keys, as Markdown: median of the repetitions, [lowest to highest]."""
-    rows = ["| workload | threads | rwlock / mutex | lock_free / mutex | lock_free / rwlock |", "|---|--:|--:|--:|--:|"]
+    rows = [
+        "| workload | threads | rwlock / mutex | lock_free / mutex | lock_free / rwlock |",
+        "|---|--:|--:|--:|--:|",
+    ]
 
     def shown(ratio):
         return f"x{ratio[0]:.2f} [{ratio[1]:.2f} to {ratio[2]:.2f}]" if ratio else "-"
 
-    read_heavy = [each for each in results.groups if each.workload == "read_heavy" and ("keys", "zipf") in each.parameters]
+    read_heavy = [
+        each
+        for each in results.groups
+        if each.workload == "read_heavy" and ("keys", "zipf") in each.parameters
+    ]
     for group in [*headline_groups(results), *read_heavy]:
         for threads in group.threads:
-            of_mutex = [shown(group.ratio(line, threads)) for line in ("rwlock", "lock_free") if line in group.lines]
+            of_mutex = [
+                shown(group.ratio(line, threads)) for line in ("rwlock", "lock_free") if line in group.lines
+            ]
             of_rwlock = shown(group.ratio("lock_free", threads, "rwlock"))
             rows.append(f"| {group.title} | {threads} | {' | '.join(of_mutex)} | {of_rwlock} |")
     low, high = results.groups[0].repetitions
     rounds = f"{low}" if low == high else f"{low} to {high}"
-    return "\n".join([*rows, "", f"Median of {rounds} interleaved repetitions, lowest and highest in brackets; {machine_of(results)}."])
+    return "\n".join(
+        [
+            *rows,
+            "",
+            f"Median of {rounds} interleaved repetitions, lowest and highest in brackets; {machine_of(results)}.",
+        ]
+    )
 
 
 def machine_of(results):
@@ -352,7 +387,9 @@ def main() -> int:
     parser.add_argument("results", metavar="RESULTS.json", type=Path)
     parser.add_argument("-o", "--out", metavar="DIR", type=Path, required=True, help="folder for the charts")
     parser.add_argument("--only", metavar="WORKLOAD", help="draw the charts of this workload and no others")
-    parser.add_argument("--readme", metavar="FILE", type=Path, help="also put the table of ratios between FILE's markers")
+    parser.add_argument(
+        "--readme", metavar="FILE", type=Path, help="also put the table of ratios between FILE's markers"
+    )
     options = parser.parse_args()
     trouble = output.check_folder(options.out)
     if trouble:
@@ -373,7 +410,9 @@ def main() -> int:
     for name in results.unnamed:
         print(f"scripts/plot: left out {name}: not named workload/index/...", file=sys.stderr)
     line = command_line.ProgressLine()
-    drawn = draw_all(results, options.out, options.only, lambda done, all: line.show(f"{done} of {all} charts"))
+    drawn = draw_all(
+        results, options.out, options.only, lambda done, all: line.show(f"{done} of {all} charts")
+    )
     line.clear()
     if options.readme:
         try:

@@ -28,7 +28,9 @@ def built_here() -> Path:
         ["cmake", "--build", ROOT / "build" / "release", "--target", "stress_churn"],
     ):
         if command_line.run_logged(command, log) != 0:
-            sys.exit(f"{command_line.tail(log)}\nscripts/stress: the build failed; log: {log.relative_to(ROOT)}")
+            sys.exit(
+                f"{command_line.tail(log)}\nscripts/stress: the build failed; log: {log.relative_to(ROOT)}"
+            )
     return ROOT / "build" / "release" / "stress" / "stress_churn"
 
 
@@ -56,7 +58,9 @@ def built_against(ref: str) -> tuple[Path, str]:
     )  # fmt: skip
     for command in commands:
         if command_line.run_logged(command, log) != 0:
-            sys.exit(f"{command_line.tail(log)}\nscripts/stress: no program for {ref}; log: {log.relative_to(ROOT)}")
+            sys.exit(
+                f"{command_line.tail(log)}\nscripts/stress: no program for {ref}; log: {log.relative_to(ROOT)}"
+            )
     return program, commit[:12]
 
 
@@ -103,7 +107,9 @@ def draw(document: dict, path: Path) -> None:
         2, len(structures), figsize=(4.6 * len(structures) + 0.8, 7), squeeze=False, sharex=True
     )
     for column, structure in enumerate(structures):
-        for row, (name, title) in enumerate((("resident_bytes", "Resident, MiB"), ("limbo_bytes", "Limbo, MiB"))):
+        for row, (name, title) in enumerate(
+            (("resident_bytes", "Resident, MiB"), ("limbo_bytes", "Limbo, MiB"))
+        ):
             axis = grid[row][column]
             for run in document["runs"]:
                 if run["structure"] != structure:
@@ -132,7 +138,9 @@ def draw(document: dict, path: Path) -> None:
     handles = [plt.Line2D([], [], color=COLOURS[i % len(COLOURS)], linewidth=2) for i in range(len(threads))]
     labels = [f"{n} thread{'s' if n > 1 else ''}" for n in threads]
     for version in versions:
-        handles.append(plt.Line2D([], [], color="#444444", linestyle="-" if version == versions[-1] else (0, (4, 2))))
+        handles.append(
+            plt.Line2D([], [], color="#444444", linestyle="-" if version == versions[-1] else (0, (4, 2)))
+        )
         labels.append("this tree" if version == "here" else version)
     figure.legend(handles, labels, loc="upper center", ncol=len(labels), frameon=False, fontsize=9.5)
     machine = document["context"]["machine"]
@@ -161,7 +169,9 @@ def churn(options, folder: Path, machine: str, commit: str) -> int:
     with concurrent.futures.ThreadPoolExecutor(len(programs)) as pool:
         for done, (structure, n) in enumerate(plan):
             left = (len(plan) - done) * seconds
-            line.show(f"churn: {structure}, {n} threads; {in_words(time.monotonic() - begin)}, {in_words(left)} to go")
+            line.show(
+                f"churn: {structure}, {n} threads; {in_words(time.monotonic() - begin)}, {in_words(left)} to go"
+            )
             jobs = {
                 version: pool.submit(
                     measure, program, structure, n, seconds, BUILD / f"{version}-{structure}-{n}.log"

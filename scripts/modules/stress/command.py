@@ -53,7 +53,10 @@ NO_PROGRESS = 3
 
 def build(preset):
     log = BUILD / "test-logs" / f"{preset}-stress-build.log"
-    for command in (["cmake", "--preset", preset], ["cmake", "--build", BUILD / preset, "--target", "stress_soak"]):
+    for command in (
+        ["cmake", "--preset", preset],
+        ["cmake", "--build", BUILD / preset, "--target", "stress_soak"],
+    ):
         if command_line.run_logged(command, log) != 0:
             print(command_line.tail(log), file=sys.stderr)
             sys.exit(f"scripts/stress: the build failed; log: {log.relative_to(ROOT)}")
@@ -61,7 +64,9 @@ def build(preset):
 
 def soak_command(preset, *flags, name="stress_soak"):
     fixed = []
-    if preset.startswith("tsan"):  # older ones die at their start where the kernel randomises addresses widely
+    if preset.startswith(
+        "tsan"
+    ):  # older ones die at their start where the kernel randomises addresses widely
         fixed = ["setarch", platform.machine(), "-R"]
         if child_processes.run([*fixed, "true"], capture_output=True).returncode != 0:
             fixed = []
@@ -104,7 +109,11 @@ def soak(options):
         elif kind == "violation":
             violations.append(fields)
             line.clear()
-            extra = "".join(f" --{name} {value}" for name, value in (("bug", options.bug), ("weaken", options.weaken)) if value)
+            extra = "".join(
+                f" --{name} {value}"
+                for name, value in (("bug", options.bug), ("weaken", options.weaken))
+                if value
+            )
             sanitizer = "" if options.sanitizer == "none" else f" --sanitizer {options.sanitizer}"
             print(f"violation; again: scripts/stress --replay {fields[0]}{sanitizer}{extra}", flush=True)
             if len(fields) > 1 and fields[1] != "-":
@@ -118,7 +127,9 @@ def soak(options):
         ended, status = signal_, 128 + signal_.number
     line.clear()
     seconds, rounds, calls, wrong, limbo, memory = last or [0] * 6
-    reports = len(re.findall(r"(?:ERROR|WARNING): \w+Sanitizer|runtime error:", log.read_text(errors="replace")))
+    reports = len(
+        re.findall(r"(?:ERROR|WARNING): \w+Sanitizer|runtime error:", log.read_text(errors="replace"))
+    )
     if reports or violations or (status not in (0, 1) and not ended):
         print(command_line.tail(log, 60))
     if status is None:
@@ -159,12 +170,20 @@ def peer(options):
         if kind in ("progress", "done"):
             (alone if fields[0] == "1" else together)[:] = [float(field) for field in fields]
             threads, seconds, histories, calls, wrong = map(float, fields)
-            line.show(f"hnswlib, {threads:.0f} threads: {in_words(seconds)}, {histories:,.0f} histories, {wrong:,.0f} violations")
+            line.show(
+                f"hnswlib, {threads:.0f} threads: {in_words(seconds)}, {histories:,.0f} histories, {wrong:,.0f} violations"
+            )
         elif kind == "violation":
             pages.append(os.path.relpath(fields[1], ROOT))
 
     def soak_peer(preset, seconds, *flags):
-        command = soak_command(f"{preset}-peers", f"--seconds={seconds:g}", f"--seed={options.seed}", *flags, name="stress_hnswlib")
+        command = soak_command(
+            f"{preset}-peers",
+            f"--seconds={seconds:g}",
+            f"--seed={options.seed}",
+            *flags,
+            name="stress_hnswlib",
+        )
         log = out / f"{preset}-hnswlib.log"
         status = command_line.run_logged(command, log, on_line=on_line, timeout=seconds + 600)
         line.clear()
@@ -172,13 +191,22 @@ def peer(options):
 
     status, text = soak_peer("release", options.minutes * 40, f"--out={out}")
     if status not in (0, 1) or not alone or not together:
-        print(f"hnswlib: the process ended with status {status}: its contract allows that, too\n{text[-3000:]}")
+        print(
+            f"hnswlib: the process ended with status {status}: its contract allows that, too\n{text[-3000:]}"
+        )
         return 1
     first = re.search(r"^NOT linearizable.*?\n\n", text, re.MULTILINE | re.DOTALL)
     example = first[0].rstrip() if first else "(none)"
     checked = [list(alone), list(together)]
     _, races = soak_peer("tsan", options.minutes * 20, "--no-checks")
-    where = sorted({name for line in races.splitlines() if line.startswith("SUMMARY") for name in re.findall(r"::(\w+)\(", line)})
+    where = sorted(
+        {
+            name
+            for line in races.splitlines()
+            if line.startswith("SUMMARY")
+            for name in re.findall(r"::(\w+)\(", line)
+        }
+    )
     reports = len(re.findall(r"WARNING: ThreadSanitizer: data race", races))
     lines = [
         "# The positive control: hnswlib under the same checks",
@@ -246,7 +274,9 @@ def listed(kind):
 def detect(flag, detector, seconds):
     """(verdict, seconds): found by the check, or as a crash or hang, or not at all."""
     _, preset, kinds, flags = detector
-    command = soak_command(preset, flag, f"--seconds={seconds}", f"--kinds={kinds}", "--stop-at-first", *flags)
+    command = soak_command(
+        preset, flag, f"--seconds={seconds}", f"--kinds={kinds}", "--stop-at-first", *flags
+    )
     limit = seconds + 30
     with tempfile.TemporaryFile() as report:
         begin = time.monotonic()
@@ -268,7 +298,9 @@ def detect(flag, detector, seconds):
     if status == 0:
         return "", took
     if re.search(r"(ERROR|WARNING): \w+Sanitizer|runtime error:", text):
-        deadly = re.search(r"AddressSanitizer(:DEADLYSIGNAL|: SEGV)|ThreadSanitizer:DEADLYSIGNAL|ThreadSanitizer: SEGV", text)
+        deadly = re.search(
+            r"AddressSanitizer(:DEADLYSIGNAL|: SEGV)|ThreadSanitizer:DEADLYSIGNAL|ThreadSanitizer: SEGV", text
+        )
         return "crash" if deadly else "found", took
     return "hang" if status == NO_PROGRESS else "found" if status == 1 else "crash", took
 
@@ -316,7 +348,10 @@ def matrix(options):
         if unknown:
             sys.exit(f"scripts/stress: --only: no bug and no edge is named {unknown[0]}; --list shows them")
         chosen = [row for row in rows if row[1] in options.only]
-        cells |= {(kind, name, column): (verdict, took) for kind, name, column, verdict, took in json.loads(MATRIX.read_text())}
+        cells |= {
+            (kind, name, column): (verdict, took)
+            for kind, name, column, verdict, took in json.loads(MATRIX.read_text())
+        }
     measure(
         [
             (kind, name, flag, detector)
@@ -333,7 +368,10 @@ def matrix(options):
     line.clear()
 
     def had_longer(row):
-        return any(not verdict and took >= longer for verdict, took in (cells[(*row[:2], each[0])] for each in DETECTORS))
+        return any(
+            not verdict and took >= longer
+            for verdict, took in (cells[(*row[:2], each[0])] for each in DETECTORS)
+        )
 
     late = [row for row in rows if row[0] == "bug" and had_longer(row)]
     known = {row[:2] for row in rows}
@@ -344,7 +382,9 @@ def matrix(options):
         lines = [f"| {kind} | " + " | ".join(chosen) + " | what |", "|---|" + "--:|" * len(chosen) + "---|"]
         for row_kind, name, what, _ in rows:
             if row_kind == kind:
-                lines.append(f"| {name} | " + " | ".join(cell(*cells[kind, name, c]) for c in chosen) + f" | {what} |")
+                lines.append(
+                    f"| {name} | " + " | ".join(cell(*cells[kind, name, c]) for c in chosen) + f" | {what} |"
+                )
         return lines
 
     caught = {(k, n) for (k, n, _), (verdict, _) in cells.items() if verdict}
@@ -352,7 +392,9 @@ def matrix(options):
     weak = [name for kind, name, _, _ in rows if kind == "order" and ("order", name) not in caught]
     bugs = sum(kind == "bug" for kind, *_ in rows)
     orders = len(rows) - bugs
-    by_column = ", ".join(f"{c} {sum(bool(cells['bug', n, c][0]) for k, n, _, _ in rows if k == 'bug')}" for c in columns)
+    by_column = ", ".join(
+        f"{c} {sum(bool(cells['bug', n, c][0]) for k, n, _, _ in rows if k == 'bug')}" for c in columns
+    )
     lines = [
         "# Which check finds which planted bug",
         "",
@@ -364,7 +406,11 @@ def matrix(options):
         f"{bugs - len(missed)} of {bugs} planted bugs are caught by at least one check"
         + (f"; not by any: {', '.join(missed)}" if missed else "")
         + f". By check: {by_column}."
-        + (f" Nobody found {', '.join(row[1] for row in late)} in that time: those rows had {longer:g} s." if late else ""),
+        + (
+            f" Nobody found {', '.join(row[1] for row in late)} in that time: those rows had {longer:g} s."
+            if late
+            else ""
+        ),
         "",
         *table("bug", columns),
         "",
@@ -378,13 +424,16 @@ def matrix(options):
         "",
     ]
     output.write_whole(RESULTS / "detection.md", "\n".join(lines))
-    progress = child_processes.run(soak_command("release", "--progress-table"), capture_output=True, text=True)
+    progress = child_processes.run(
+        soak_command("release", "--progress-table"), capture_output=True, text=True
+    )
     output.write_whole(
         RESULTS / "progress.md",
         "# Threads stopped for ever, at every step\n\nMade by `scripts/stress --matrix` on "
         f"{processor()}, commit {commit()}. Each stop: one thread stands still before one atomic operation, another "
         "completes 25 rounds of calls of every kind on the same ids and others; the whole history is linearizable. "
-        "Tunables: TinyTraits, so that growth, reclamation and reuse happen in every operation.\n\n" + progress.stdout,
+        "Tunables: TinyTraits, so that growth, reclamation and reuse happen in every operation.\n\n"
+        + progress.stdout,
     )
     print("\n".join(lines[2:6]))
     print("results/stress/detection.md, results/stress/progress.md")
@@ -405,15 +454,33 @@ def garbage(options):
         if kind == "garbage":
             operation, *numbers = fields
             rows.append((operation, *map(int, numbers)))
-            line.show(f"{operation}, {numbers[0]} stopped: {int(numbers[1]):,} updates, {in_words(time.monotonic() - begin)}")
+            line.show(
+                f"{operation}, {numbers[0]} stopped: {int(numbers[1]):,} updates, {in_words(time.monotonic() - begin)}"
+            )
 
-    status = command_line.run_logged(soak_command("release", "--garbage"), BUILD / "stress" / "garbage.log", on_line=on_line)
+    status = command_line.run_logged(
+        soak_command("release", "--garbage"), BUILD / "stress" / "garbage.log", on_line=on_line
+    )
     line.clear()
     if not rows:
         sys.exit("scripts/stress: nothing was measured; log: build/stress/garbage.log")
-    names = ("operation", "stopped", "updates", "limbo_objects", "limbo_bytes", "seen_objects", "bound_objects")
+    names = (
+        "operation",
+        "stopped",
+        "updates",
+        "limbo_objects",
+        "limbo_bytes",
+        "seen_objects",
+        "bound_objects",
+    )
     document = {
-        "context": {"command": "scripts/stress --garbage", "machine": processor(), "commit": commit(), "vectors": 1000, "dimension": 128},
+        "context": {
+            "command": "scripts/stress --garbage",
+            "machine": processor(),
+            "commit": commit(),
+            "vectors": 1000,
+            "dimension": 128,
+        },
         "samples": [dict(zip(names, row)) for row in rows],
     }
     lines = ",\n".join("  " + json.dumps(each) for each in document["samples"])
@@ -446,13 +513,32 @@ def draw_garbage(document, path):
             mine = [each for each in samples if each["operation"] == "search" and each["stopped"] == stopped]
             x = [each["updates"] / 1000 for each in mine]
             if not with_get:
-                each_bytes = max(each["limbo_bytes"] for each in samples if each["operation"] == "search") / max(
-                    each["limbo_objects"] for each in samples if each["operation"] == "search"
-                )
+                each_bytes = max(
+                    each["limbo_bytes"] for each in samples if each["operation"] == "search"
+                ) / max(each["limbo_objects"] for each in samples if each["operation"] == "search")
                 bound = [each["bound_objects"] * each_bytes / 2**20 for each in mine[:-1]]
-                axis.plot(x[:-1], bound, color=colour, linewidth=1, linestyle=(0, (5, 3)), alpha=0.8, drawstyle="steps-post")
-            label = "no search stopped" if stopped == 0 else f"{stopped} search{'es' if stopped > 1 else ''} stopped"
-            axis.plot(x, [each["limbo_bytes"] / 2**20 for each in mine], color=colour, linestyle=dashes, linewidth=2, label=label)
+                axis.plot(
+                    x[:-1],
+                    bound,
+                    color=colour,
+                    linewidth=1,
+                    linestyle=(0, (5, 3)),
+                    alpha=0.8,
+                    drawstyle="steps-post",
+                )
+            label = (
+                "no search stopped"
+                if stopped == 0
+                else f"{stopped} search{'es' if stopped > 1 else ''} stopped"
+            )
+            axis.plot(
+                x,
+                [each["limbo_bytes"] / 2**20 for each in mine],
+                color=colour,
+                linestyle=dashes,
+                linewidth=2,
+                label=label,
+            )
         if with_get:
             mine = [each for each in samples if each["operation"] == "get"]
             axis.plot(
@@ -481,10 +567,18 @@ def draw_garbage(document, path):
         axis.set_ylabel("memory that waits to be used again, MiB")
         axis.legend(loc="upper left", frameon=False, fontsize=9, bbox_to_anchor=(0.0, 0.93))
     axes[0][0].set_ylim(0, axes[0][0].get_ylim()[1] * 1.25)
-    axes[0][0].set_title("Searches stopped for ever keep what they see (dashed: the bound)", loc="left", fontsize=10)
-    axes[0][1].set_title("A thread stopped inside a get keeps all that is replaced later", loc="left", fontsize=10)
+    axes[0][0].set_title(
+        "Searches stopped for ever keep what they see (dashed: the bound)", loc="left", fontsize=10
+    )
+    axes[0][1].set_title(
+        "A thread stopped inside a get keeps all that is replaced later", loc="left", fontsize=10
+    )
     figure.text(
-        0.01, 0.01, "1,000 vectors of 128 floats, one thread that replaces, removes and inserts; threads stop one after the other in the first half.", fontsize=8, color="#555555"
+        0.01,
+        0.01,
+        "1,000 vectors of 128 floats, one thread that replaces, removes and inserts; threads stop one after the other in the first half.",
+        fontsize=8,
+        color="#555555",
     )
     figure.tight_layout(rect=(0, 0.04, 1, 1))
     for kind, settings in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": 130})):
@@ -519,16 +613,35 @@ def main() -> int:
     parser.add_argument("--sanitizer", choices=sorted(PRESETS), default="none")
     parser.add_argument("--seed", type=int, default=1, help="where the rounds begin")
     parser.add_argument("--replay", metavar="KIND:SEED", help="play one round again")
-    parser.add_argument("--out", type=Path, default=BUILD / "stress", help="folder for histories and timelines (default build/stress)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=BUILD / "stress",
+        help="folder for histories and timelines (default build/stress)",
+    )
     parser.add_argument("--bug", help="with this planted bug switched on")
     parser.add_argument("--weaken", metavar="EDGE", help="with the orders of this edge relaxed")
     parser.add_argument("--matrix", action="store_true", help="every planted bug by every check")
-    parser.add_argument("--only", type=lambda text: text.split(","), metavar="NAME,...", help="with --matrix: these rows again")
-    parser.add_argument("--garbage", action="store_true", help="what searches that are stopped for ever keep in memory")
-    parser.add_argument("--churn", action="store_true", help="what insertions and removals keep in memory, by threads")
-    parser.add_argument("--against", metavar="COMMIT", help="with --churn: the same with that commit's library, too")
     parser.add_argument(
-        "--threads", type=thread_list, metavar="LIST", help="with --churn: numbers of threads (default 1,2,4,8,32)"
+        "--only",
+        type=lambda text: text.split(","),
+        metavar="NAME,...",
+        help="with --matrix: these rows again",
+    )
+    parser.add_argument(
+        "--garbage", action="store_true", help="what searches that are stopped for ever keep in memory"
+    )
+    parser.add_argument(
+        "--churn", action="store_true", help="what insertions and removals keep in memory, by threads"
+    )
+    parser.add_argument(
+        "--against", metavar="COMMIT", help="with --churn: the same with that commit's library, too"
+    )
+    parser.add_argument(
+        "--threads",
+        type=thread_list,
+        metavar="LIST",
+        help="with --churn: numbers of threads (default 1,2,4,8,32)",
     )
     parser.add_argument(
         "--structure",
@@ -538,7 +651,9 @@ def main() -> int:
     )
     parser.add_argument("--seconds", type=float, default=5, help="of each check of the matrix (default 5)")
     parser.add_argument("--jobs", type=int, default=2, help="checks of the matrix at a time (default 2)")
-    parser.add_argument("--peer", choices=["hnswlib"], help="the positive control: an index that must fail the checks")
+    parser.add_argument(
+        "--peer", choices=["hnswlib"], help="the positive control: an index that must fail the checks"
+    )
     parser.add_argument("--list", action="store_true", help="kinds of rounds, planted bugs, edges")
     options = parser.parse_args()
     trouble = output.check_folder(options.out)

@@ -128,7 +128,11 @@ def check_scripts(run):
                 py_compile.compile(str(path), cfile=f"{scratch}/compiled", doraise=True)
             except py_compile.PyCompileError as failure:
                 problems.append(f"    | {failure}")
-    shells = [path for path in files_of_project("", ".sh") if path.read_bytes()[:32].split(b"\n")[0].endswith(b"bash")]
+    shells = [
+        path
+        for path in files_of_project("", ".sh")
+        if path.read_bytes()[:32].split(b"\n")[0].endswith(b"bash")
+    ]
     for path in shells:
         checked = child_processes.run(["bash", "-n", path], capture_output=True, text=True)
         if checked.returncode:
@@ -148,11 +152,15 @@ def check_format(run):
     files = files_of_project(".cpp", ".hpp")
     log = LOGS / "format.log"
     if command_line.run_logged([tool, "--dry-run", "-Werror", "--ferror-limit=1", *files], log) != 0:
-        found = re.findall(r"^(.+?):(\d+):\d+: error: code should be", log.read_text(errors="replace"), re.MULTILINE)
+        found = re.findall(
+            r"^(.+?):(\d+):\d+: error: code should be", log.read_text(errors="replace"), re.MULTILINE
+        )
         if not found:
             raise StepFailed(command_line.tail(log))
         names = [shorten(name) for name, _ in found]
-        places = "\n".join(f"    | {name}:{line} is the first of its lines" for name, (_, line) in zip(names, found))
+        places = "\n".join(
+            f"    | {name}:{line} is the first of its lines" for name, (_, line) in zip(names, found)
+        )
         raise StepFailed(f"{places}\n    | to repair: clang-format-19 -i {' '.join(names)}")
 
 
@@ -209,7 +217,11 @@ def registered_tests(folder):
         return []
     tests = json.loads(shown.stdout).get("tests", [])
     return [
-        (test["name"], test.get("command", []), {each["name"]: each["value"] for each in test.get("properties", [])})
+        (
+            test["name"],
+            test.get("command", []),
+            {each["name"]: each["value"] for each in test.get("properties", [])},
+        )
         for test in tests
     ]
 
@@ -293,7 +305,8 @@ def fixed_addresses():
 
 def read_catch_report(path, suite):
     """Adds the counts of Catch2's XML (version 2 or 3) to the suite. It is read as far as it goes, because a
-    process that died leaves it unfinished. Returns whether it is complete, and the test case that was never ended."""
+    process that died leaves it unfinished. Returns whether it is complete, and the test case that was never ended.
+    """
     parser = xml.XMLPullParser(events=("start", "end"))
     try:
         parser.feed(path.read_bytes().decode("utf-8", errors="replace") if path.exists() else "")
@@ -317,7 +330,9 @@ def read_catch_report(path, suite):
     except xml.ParseError as failure:
         suite.report.append(f"    {path.name}: not XML any more: {failure}")
     if totals is not None:
-        suite.assertions = sum(int(totals.get(key, 0)) for key in ("successes", "failures", "expectedFailures"))
+        suite.assertions = sum(
+            int(totals.get(key, 0)) for key in ("successes", "failures", "expectedFailures")
+        )
     return closed, case.get("name") if case is not None else ""
 
 
@@ -363,7 +378,16 @@ COUNTS = re.compile(r"(?:^|: )(\d+) passed, (\d+) failed(?:, (\d+) skipped)?\s*$
 def run_through_ctest(run, folder, name, where=None):
     """A test that is no Catch2 binary: ctest runs it. The line `N passed, N failed` of its output counts; without one
     the test counts as one."""
-    command = [*(fixed_addresses() if folder.name == "tsan" else []), "ctest", "--test-dir", where or folder, "-R", f"^{re.escape(name)}$", "-V", "--timeout"]
+    command = [
+        *(fixed_addresses() if folder.name == "tsan" else []),
+        "ctest",
+        "--test-dir",
+        where or folder,
+        "-R",
+        f"^{re.escape(name)}$",
+        "-V",
+        "--timeout",
+    ]
     command.append(str(round(time_limit(run, {}))))
     return run_counting(run, f"{folder.name} {name}", command, LOGS / f"{folder.name}-{name}.log", folder)
 
@@ -387,7 +411,9 @@ def run_counting(run, title, command, log, folder):
         if status != 0 and suite.failed == 0:
             suite.failed = 1
     elif status == 0:
-        skipped = "Not Run (Disabled)" in log.read_text(errors="replace") or "***Skipped" in log.read_text(errors="replace")
+        skipped = "Not Run (Disabled)" in log.read_text(errors="replace") or "***Skipped" in log.read_text(
+            errors="replace"
+        )
         suite.skipped, suite.passed = int(skipped), int(not skipped)
     else:
         suite.failed = 1
@@ -408,7 +434,11 @@ def run_models(run, folder):
 def check_counts(run):
     if BUILD / "release" in run.broken:
         raise NotReached
-    suites = [run_counting(run, "gate counts", [ROOT / "scripts" / "gate", "--check-counts"], LOGS / "gate-counts.log", ROOT)]
+    suites = [
+        run_counting(
+            run, "gate counts", [ROOT / "scripts" / "gate", "--check-counts"], LOGS / "gate-counts.log", ROOT
+        )
+    ]
     run.suites += suites
     return suites
 
@@ -416,7 +446,15 @@ def check_counts(run):
 def test_gate(run):
     if BUILD / "release" in run.broken:
         raise NotReached
-    suites = [run_counting(run, "gate self-test", [ROOT / "scripts" / "gate", "--self-test", "--quick"], LOGS / "gate-self-test.log", ROOT)]
+    suites = [
+        run_counting(
+            run,
+            "gate self-test",
+            [ROOT / "scripts" / "gate", "--self-test", "--quick"],
+            LOGS / "gate-self-test.log",
+            ROOT,
+        )
+    ]
     run.suites += suites
     return suites
 
@@ -453,7 +491,12 @@ def run_fuzzers(run, folder):
         suite = Suite(f"fuzz {target}")
         log, found, crashes = LOGS / f"{target}.log", folder / f"{target}-found", folder / f"{target}-crash-"
         found.mkdir(exist_ok=True)
-        command = [folder / binary, f"-max_total_time={seconds}", f"-max_len={longest}", "-print_final_stats=1"]
+        command = [
+            folder / binary,
+            f"-max_total_time={seconds}",
+            f"-max_len={longest}",
+            "-print_final_stats=1",
+        ]
         command += [f"-artifact_prefix={crashes}", "-timeout=60", found, ROOT / corpus]
         begin = time.monotonic()
         status = command_line.run_logged(command, log, timeout=seconds + 300)
@@ -465,7 +508,9 @@ def run_fuzzers(run, folder):
         else:
             suite.failed = 1
             again = f"{shorten(folder / binary)} {shorten(crashes)}..."
-            suite.report.append(f"    {target} ended with status {status}; again: {again}\n{command_line.tail(log, 60)}")
+            suite.report.append(
+                f"    {target} ended with status {status}; again: {again}\n{command_line.tail(log, 60)}"
+            )
         return suite
 
     with concurrent.futures.ThreadPoolExecutor(len(FUZZERS)) as pool:
@@ -514,7 +559,10 @@ def clang_tidy(run, folder):
                 problems.append(job.result().stdout.strip() or job.result().stderr.strip())
     (LOGS / "clang-tidy.log").write_text("\n".join(problems))
     if problems:
-        raise StepFailed(command_line.tail(LOGS / "clang-tidy.log", 80) + "\n    | all of it: build/test-logs/clang-tidy.log")
+        raise StepFailed(
+            command_line.tail(LOGS / "clang-tidy.log", 80)
+            + "\n    | all of it: build/test-logs/clang-tidy.log"
+        )
 
 
 # ---- the plan and its execution ----
@@ -529,7 +577,9 @@ def plan(options):
         folder = BUILD / preset
         steps.append((f"{preset}: configure", lambda run: configure(run, preset, folder)))
         steps.append((f"{preset}: build", lambda run: build(run, folder, targets(folder))))
-        steps.append((f"{preset}: {'tests' if tests is run_tests else 'models'}", lambda run: tests(run, folder)))
+        steps.append(
+            (f"{preset}: {'tests' if tests is run_tests else 'models'}", lambda run: tests(run, folder))
+        )
 
     add("release")
     steps.append(("scripts: tests", test_scripts))
@@ -617,7 +667,9 @@ def print_table(run):
     for suite in run.suites:
         total = suite.passed + suite.failed + suite.skipped
         assertions = "-" if suite.assertions is None else f"{suite.assertions:,}"
-        rows.append((suite.name, total, suite.passed, suite.failed, suite.skipped, assertions, f"{suite.seconds:.1f}"))
+        rows.append(
+            (suite.name, total, suite.passed, suite.failed, suite.skipped, assertions, f"{suite.seconds:.1f}")
+        )
     widths = [max(len(str(row[column])) for row in rows) for column in range(len(rows[0]))]
     print()
     for row in rows:
@@ -630,7 +682,9 @@ def main() -> int:
     parser = command_line.StrictParser(prog="scripts/test", description=__doc__, epilog=EXPLANATION)
     depth = parser.add_mutually_exclusive_group()
     depth.add_argument("--quick", action="store_true", help="release build and models only")
-    depth.add_argument("--deep", action="store_true", help="HOTINDEX_DEEP=1 for the tests, a debug build, clang")
+    depth.add_argument(
+        "--deep", action="store_true", help="HOTINDEX_DEEP=1 for the tests, a debug build, clang"
+    )
     options = parser.parse_args()
     begin = time.monotonic()
     LOGS.mkdir(parents=True, exist_ok=True)
