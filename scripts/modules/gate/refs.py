@@ -14,7 +14,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import command as bench
+from bench import conditions
+from bench import measurement
 from common import child_processes
 from common import command_line
 from gate import counts as gate_counts
@@ -156,10 +157,10 @@ class Session:
         self.counts = None  # of both sides, for what is kept; None: nothing is kept
         self.kept = time.monotonic()
         # Described now: on a signal there is no time for it, and no child to ask.
-        self.machine = bench.describe_machine()
-        self.builds = [bench.describe_build(version.folder) for version in self.versions]
+        self.machine = conditions.describe_machine()
+        self.builds = [conditions.describe_build(version.folder) for version in self.versions]
         lists = [list_names(version, flags) for version in self.versions]
-        either = bench.chosen(list(dict.fromkeys(name for names in lists for name in names)), pattern)
+        either = measurement.chosen(list(dict.fromkeys(name for names in lists for name in names)), pattern)
         wanted = [[name for name in names if name in either] for names in lists]
         self.names = [name for name in wanted[0] if name in wanted[1]]
         for side in (0, 1):
@@ -208,7 +209,7 @@ class Session:
             *self.flags,
             "--benchmark_repetitions=1",
             f"--benchmark_min_time={seconds:g}",
-            bench.exactly([name]),
+            measurement.exactly([name]),
             "--benchmark_format=json",
         ]
         done = child_processes.run(command, capture_output=True, text=True, cwd=FOLDER)

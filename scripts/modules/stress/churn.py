@@ -10,7 +10,7 @@ from pathlib import Path
 
 from common import command_line
 from common import output
-from plot import command as plot
+from plot import style
 from common import repository
 from common.command_line import ROOT, in_words
 
@@ -189,7 +189,7 @@ def churn(options, folder: Path, machine: str, commit: str) -> int:
     text = json.dumps(document["context"])
     lines = ",\n".join("  " + json.dumps(run) for run in runs)
     output.write_whole(folder / "churn.json", f'{{\n "context": {text},\n "runs": [\n{lines}\n ]\n}}\n')
-    why = plot.cannot_draw()
+    why = style.cannot_draw()
     if not why:
         draw(document, folder / "churn.svg")
     print(f"{command_line_path(folder)}/churn.json, {f'no chart: {why}' if why else 'churn.svg, churn.png'}")

@@ -8,7 +8,7 @@ import time
 
 from common import command_line, output
 from common.command_line import in_words
-from plot import command as plot
+from plot import style
 from stress.program import BUILD, RESULTS, build, commit, processor, soak_command
 
 
@@ -63,7 +63,7 @@ def garbage(options):
             f"{stopped} stopped in {operation}: at most {most[3]:,} objects ({most[4] / 2**20:.2f} MiB), the bound then {most[6]:,}; "
             f"{over} of {len(mine) - 1} samples beyond it; {mine[-1][3]} left after all had gone on"
         )
-    why = plot.cannot_draw()
+    why = style.cannot_draw()
     if not why:
         draw_garbage(document, RESULTS / "garbage.svg")
     print(f"results/stress/garbage.json, {f'no chart: {why}' if why else 'garbage.svg, garbage.png'}")
@@ -73,7 +73,7 @@ def garbage(options):
 def draw_garbage(document, path):
     import matplotlib.pyplot as plt
 
-    figure, axes = plot.new_figure(10.6, 4.6, 2)
+    figure, axes = style.new_figure(10.6, 4.6, 2)
     samples = document["samples"]
     last = max(each["updates"] for each in samples)
     styles = {0: ("#009E73", (0, (1.5, 1.5))), 1: ("#0072B2", "-"), 4: ("#CC79A7", "-")}

@@ -1,0 +1,118 @@
+"""scripts/gate --calibrate: how noisy each benchmark is on this machine."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shlex
+import sys
+
+from bench import results as result_file
+from bench import conditions
+from bench import options as bench_options
+from common import command_line, output
+from common.command_line import ROOT, in_words
+from gate import refs as gate_refs, runs as gate_runs, statistics as gate_statistics, report as gate_report
+from gate.options import CALIBRATION, SECOND, Usage, rules_of
+from gate.statistics import NO_DATA, PASS, UNDECIDED
+
+
+def load_floors(options, context, notes):
+    """The calibrated noise floors for both looks, where there are some for this machine."""
+    path = options.calibration or CALIBRATION
+    if not path.exists():
+        if options.calibration:
+            raise Usage(f"--calibration {path}: no such file")
+        return {}, {}
+    document = result_file.load(path)
+    try:
+        same = all(document["context"].get(key) == context.get(key) for key in ("machine", "compiler"))
+        floors = tuple(
+            {each["name"]: float(each["floor"][look]) for each in document["benchmarks"]} for look in (0, 1)
+        )
+    except (KeyError, TypeError, IndexError, ValueError, AttributeError):
+        raise Usage(f"{path}: not what scripts/gate --calibrate writes") from None
+    if not same:
+        notes.append(
+            f"{shown(path)} is of another machine or compiler: noise floors come from these runs alone"
+        )
+        return {}, {}
+    if document.get("pairs_at_looks") != [options.pairs, SECOND * options.pairs]:
+        return {}, {}
+    return floors
+
+
+def shown(path):
+    path = path.resolve()
+    return path.relative_to(ROOT) if ROOT in path.parents else path.name
+
+
+def calibrate(options):
+    gate_refs.FOLDER.mkdir(parents=True, exist_ok=True)
+    gate_refs.install()
+    version = gate_refs.working_tree()
+    gate_refs.build(version)
+    flags = gate_refs.profile_flags(options.threads or [1, 2], options.all)
+    session = gate_refs.Session(version, version, flags, options.filter, options.min_time)
+    pairs = 2 * options.pairs
+    print(f"measure: {len(session.names)} benchmarks against themselves, {pairs} pairs of each", flush=True)
+    took = session.measure(session.names, pairs, "calibrate")
+    runs = [session.saved(side)[0] for side in (0, 1)]
+    samples = gate_runs.samples(*runs)
+    rules = rules_of(options, 2)
+    rows, entries, status = [("benchmark", "spread of pairs", "noise floor", "finds", "verdict")], [], PASS
+    progress = command_line.ProgressLine()
+    for position, each in enumerate(samples):
+        progress.show(f"simulate: {position} of {len(samples)} benchmarks")
+        why = gate_statistics.check(each)
+        if why:
+            rows.append((each.name, "-", "-", "-", f"{NO_DATA}: {why}"))
+            status = NO_DATA
+            continue
+        entry = gate_statistics.calibrated(each, [options.pairs, SECOND * options.pairs], len(samples), rules)
+        entries.append({"name": each.name, **entry})
+        finds = entry["finds"][1]
+        noisy = entry["floor"][1] >= rules.detect or finds is None or finds > rules.detect
+        verdict = f"cannot decide on {rules.detect:.0%}" if noisy else "can be gated"
+        if noisy and status == PASS:
+            status = UNDECIDED
+        rows.append(
+            (
+                each.name,
+                f"{entry['spread']:.1%}",
+                f"{entry['floor'][1]:.1%}",
+                f"{finds:.0%}" if finds else "over 50%",
+                verdict,
+            )
+        )
+    progress.clear()
+    print(
+        f"\nWith {SECOND * options.pairs} pairs of each: what identical versions show 99 times in 100 (noise floor), and the smallest"
+    )
+    print("slowdown that is found 95 times in 100.")
+    gate_report.print_rows(rows)
+    document = {
+        "context": {
+            **{
+                key: value
+                for key, value in runs[1].context.items()
+                if key in ("machine", "compiler", "flags", "laps")
+            },
+            **conditions.describe_source(),
+            "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "command_line": shlex.join(["scripts/gate", *bench_options.shown_arguments(sys.argv[1:])]),
+        },
+        "pairs_measured": pairs,
+        "pairs_at_looks": [options.pairs, SECOND * options.pairs],
+        "benchmarks": entries,
+    }
+    path = options.calibration or CALIBRATION
+    output.write_whole(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+    noisy = [row[0] for row in rows[1:] if row[-1].startswith("cannot")]
+    print()
+    if noisy:
+        print(
+            f"Too noisy here for the gate to decide on a slowdown of {rules.detect:.0%}: {', '.join(noisy)}"
+        )
+    print(f"{in_words(took)}; {shown(path)} has the noise floors that the gate uses on this machine")
+    return gate_report.EXIT[status]

@@ -1,0 +1,115 @@
+"""The gate's chart: the ratio of each benchmark with its interval."""
+
+from __future__ import annotations
+
+from gate.report import ORDER, percent
+from gate.statistics import IMPROVEMENT, NO_DATA, PASS, REGRESSION, UNDECIDED
+from plot import style
+
+# Okabe and Ito's colours; the markers say the same again.
+STYLES = {
+    REGRESSION: ("#D55E00", "X"),
+    NO_DATA: ("#000000", "x"),
+    UNDECIDED: ("#999999", "D"),
+    IMPROVEMENT: ("#009E73", "^"),
+    PASS: ("#0072B2", "o"),
+}
+
+
+def draw(comparison, path):
+    """The ratio of each benchmark with its interval, the worst on top; as SVG and PNG. False when there is nothing to
+    draw."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+
+    shown = [each for each in comparison.findings if each.ratio is not None]
+    if not shown:
+        return False
+    shown.sort(key=lambda each: each.ratio)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    height = 2.1 + 0.23 * len(shown)
+    figure, axes = style.new_figure(10.5, height, 1)
+    axis = axes[0][0]
+    low = min(min(each.interval[0] for each in shown), 0.93)
+    high = max(max(each.interval[1] for each in shown), 1.07)
+    low, high = max(low, 0.4) / 1.01, min(high, 2.5) * 1.01
+    axis.set_xscale("log")
+    axis.set_xlim(low, high)
+    axis.set_ylim(-0.7, len(shown) - 0.3)
+    for place, each in enumerate(shown):
+        colour, marker = STYLES[each.verdict]
+        axis.barh(place, each.threshold * 2, left=1 - each.threshold, height=0.8, color="#EDEDED", zorder=0)
+        axis.plot(each.interval, (place, place), color=colour, linewidth=1.8, solid_capstyle="butt", zorder=2)
+        axis.plot(
+            [each.ratio], [place], color=colour, marker=marker, markersize=6.5, linestyle="none", zorder=3
+        )
+    axis.axvline(1, color="#555555", linewidth=1, zorder=1)
+    axis.set_yticks(range(len(shown)))
+    axis.set_yticklabels([short_name(each.name) for each in shown], fontsize=8)
+    for label, each in zip(axis.get_yticklabels(), shown):
+        if each.verdict not in (PASS, IMPROVEMENT):
+            label.set_color(STYLES[each.verdict][0] if each.verdict == REGRESSION else "#555555")
+        if each.verdict == REGRESSION:
+            label.set_fontweight("bold")
+    axis.grid(axis="y", visible=False)
+    axis.grid(axis="x", visible=True)
+    axis.xaxis.set_major_locator(MaxNLocator(nbins=9, steps=[1, 2, 5, 10]))
+    axis.xaxis.set_major_formatter(
+        FuncFormatter(
+            lambda value, _: "same" if abs(value - 1) < 1e-9 else percent(value).replace(".0%", "%")
+        )
+    )
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.set_xlabel("time of an operation: right is slower")
+    figure.text(
+        0.14 / 10.5,
+        1 - 0.14 / height,
+        f"Benchmark gate: {comparison.verdict}",
+        ha="left",
+        va="top",
+        fontsize=13,
+        fontweight="bold",
+    )
+    seen = [verdict for verdict in ORDER if any(each.verdict == verdict for each in shown)]
+    handles = [
+        Line2D([], [], color=STYLES[verdict][0], marker=STYLES[verdict][1], linewidth=1.8, label=verdict)
+        for verdict in seen
+    ]
+    handles.append(
+        Patch(color="#EDEDED", label="too little to count: below the minimum effect or the noise floor")
+    )
+    figure.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(0.14 / 10.5, 1 - 0.42 / height),
+        ncol=len(handles),
+        frameon=False,
+        borderpad=0,
+        borderaxespad=0,
+        fontsize=9,
+    )
+    kind = "the median of the pairs' ratios" if shown[0].paired else "the ratio of medians"
+    note = f"{comparison.candidate} against {comparison.baseline}\nPoint: {kind}; line: its 95% bootstrap interval. {comparison.machine}"
+    figure.text(0.14 / 10.5, 0.1 / height, note, fontsize=8, color="#555555", va="bottom")
+    figure.tight_layout(rect=(0, 0.42 / height, 1, 1 - 0.72 / height))
+    save(figure, path)
+    return True
+
+
+def save(figure, path):
+    import matplotlib.pyplot as plt
+
+    for kind, options in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": 130})):
+        figure.savefig(path.with_suffix(f".{kind}"), **options)
+    plt.close(figure)
+
+
+def short_name(name):
+    """Without what all benchmarks say."""
+    return (
+        name.replace("/real_time", "").replace("/threads:1", ", 1 thread")
+        if name.endswith("/threads:1")
+        else name.replace("/real_time", "").replace("/threads:", ", ") + " threads"
+    )

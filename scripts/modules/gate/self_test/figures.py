@@ -1,0 +1,115 @@
+"""What a full self-test leaves: its chart, and the README's figures."""
+
+from __future__ import annotations
+
+from common import output
+from common.command_line import ROOT
+from gate import chart
+from gate.self_test.noise import SUITE
+from gate.self_test.trials import EFFECTS, MUST_FIND, RULES
+from plot import style
+
+RESULTS = ROOT / "results" / "gate"
+
+
+def measured_rates(document):
+    """[(effect, hits, trials)] of the benchmarks that can be gated."""
+    gated = [name for name in document["slower_measured"] if name not in document["cannot_decide"]]
+    return [
+        (
+            effect,
+            sum(document["slower_measured"][name][i]["hits"] for name in gated),
+            sum(document["slower_measured"][name][i]["of"] for name in gated),
+        )
+        for i, effect in enumerate(EFFECTS)
+    ]
+
+
+def draw(document, path):
+    """How often a slowdown is found, by its size."""
+    figure, axes = style.new_figure(8.6, 5.0, 1)
+    axis = axes[0][0]
+    lines = {
+        kind: [(each["effect"], each["rate"]) for each in told]
+        for kind, told in document["slower_synthetic"].items()
+    }
+    styles = style.style_of([*lines, "measured"])
+    for kind, points in lines.items():
+        colour, marker, dashes = styles[kind]
+        axis.plot(
+            [100 * x for x, _ in points],
+            [100 * y for _, y in points],
+            color=colour,
+            marker=marker,
+            linestyle=dashes,
+            markersize=5,
+            label=f"synthetic: {kind}",
+        )
+    real = [(effect, hits / of) for effect, hits, of in measured_rates(document) if of]
+    if real:
+        gated = len(document["slower_measured"]) - len(document["cannot_decide"])
+        axis.plot(
+            [100 * x for x, _ in real],
+            [100 * y for _, y in real],
+            color="#D55E00",
+            marker="o",
+            markersize=6,
+            linewidth=2.4,
+            label=f"pairs measured: {gated} benchmarks that can be gated",
+        )
+    axis.axhline(95, color="#777777", linewidth=0.9, linestyle=(0, (4, 3)))
+    axis.text(30.6, 93.6, "95 in 100", ha="right", va="top", fontsize=8, color="#555555")
+    axis.axvline(100 * RULES.minimum_effect, color="#777777", linewidth=0.9, linestyle=(0, (4, 3)))
+    axis.text(
+        100 * RULES.minimum_effect - 0.25,
+        52,
+        "minimum effect",
+        ha="right",
+        va="center",
+        rotation=90,
+        fontsize=8,
+        color="#555555",
+    )
+    axis.set_xlim(0, 31)
+    axis.set_ylim(-2, 102)
+    axis.set_xticks([1, 2, 3, 5, 7, 10, 15, 20, 25, 30])
+    axis.set_xlabel(f"slowdown of one benchmark in a suite of {SUITE}, percent")
+    axis.set_ylabel("named as a regression,\npercent of comparisons")
+    axis.legend(loc="lower right", frameon=False, fontsize=9)
+    synthetic, real = document["identical_synthetic"]["accused"], document["identical_measured"]["accused"]
+    axis.set_title(
+        f"What the gate finds; of identical suites it accused {synthetic['hits']} of {synthetic['of']:,} (synthetic), "
+        f"{real['hits']} of {real['of']:,} (measured)",
+        loc="left",
+        fontsize=10,
+    )
+    figure.tight_layout()
+    chart.save(figure, path)
+
+
+BEGIN, END = "<!-- gate: generated -->", "<!-- gate: end -->"
+
+
+def update_readme(document):
+    path = ROOT / "README.md"
+    text = path.read_text(encoding="utf-8")
+    if BEGIN not in text:
+        return
+    synthetic, real = document["identical_synthetic"]["accused"], document["identical_measured"]["accused"]
+    kinds = [
+        next(each for each in told if each["effect"] == MUST_FIND)
+        for told in document["slower_synthetic"].values()
+    ]
+    found = {effect: (hits, of) for effect, hits, of in measured_rates(document)}[MUST_FIND]
+    noisy = document["cannot_decide"]
+    lines = [
+        "| | trials | |",
+        "|---|--:|---|",
+        f"| identical suites of {SUITE} benchmarks, synthetic noise: any benchmark accused | {synthetic['of']:,} | {synthetic['hits']} (95% interval {synthetic['interval'][0]:.1%} to {synthetic['interval'][1]:.1%}) |",
+        f"| the same, drawn from pairs measured on 2 shared cores | {real['of']:,} | {real['hits']} (95% interval {real['interval'][0]:.1%} to {real['interval'][1]:.1%}) |",
+        f"| one benchmark 10% slower, synthetic noise of {len(kinds)} kinds: named | {sum(each['of'] for each in kinds):,} | {sum(each['hits'] for each in kinds) / sum(each['of'] for each in kinds):.1%}; the worst kind {min(each['rate'] for each in kinds):.1%} |",
+        f"| the same, on the {len(document['slower_measured']) - len(noisy)} of {len(document['slower_measured'])} benchmarks whose measured noise allows a verdict | {found[1]:,} | {found[0] / max(1, found[1]):.1%} |",
+        f"| one more atomic operation, fence or allocation in an operation: found | {document['counts']['planted']} | {document['counts']['found']} |",
+    ]
+    head, rest = text.split(BEGIN, 1)
+    output.write_whole(path, f"{head}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{rest.split(END, 1)[1]}")

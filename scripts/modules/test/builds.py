@@ -1,0 +1,68 @@
+"""The steps that configure and build a folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+
+from common import child_processes, command_line
+from test.run import LOGS, NotReached, StepFailed, StepSkipped
+
+
+def configure(run, preset, folder, extra=()):
+    # Said either way, so that the folder does not remember the last run's answer.
+    strict = os.environ.get("CI") == "true"
+    definitions = [f"-DHOTINDEX_WERROR={'ON' if strict else 'OFF'}", *extra]
+    log = LOGS / f"{folder.name}-configure.log"
+    command = ["cmake", "--preset", preset, "-B", folder, *definitions]
+    if command_line.run_logged(command, log, on_line=lambda line: run.live(line.strip())) != 0:
+        run.broken.add(folder)
+        raise StepFailed(command_line.tail(log))
+
+
+def build(run, folder, targets=()):
+    if folder in run.broken:
+        raise NotReached
+    listing = ["ninja", "-C", folder, "-t", "targets", "all"]
+    known = child_processes.run(listing, capture_output=True, text=True).stdout
+    known = {line.split(":")[0] for line in known.splitlines()}
+    targets = [target for target in targets if target in known]
+    log = LOGS / f"{folder.name}-build.log"
+    command = ["cmake", "--build", folder, *(["--target", *targets] if targets else [])]
+
+    def on_line(line):
+        step = re.match(r"\[(\d+/\d+)\]", line)
+        if step:
+            run.live(step[1])
+
+    if command_line.run_logged(command, log, on_line=on_line) != 0:
+        run.broken.add(folder)
+        raise StepFailed(command_line.tail(log, 60))
+
+
+def fuzz_configure(run, folder):
+    missing = "clang-19 with libFuzzer is not installed (scripts/setup --lint)"
+    if not clang_available():
+        run.broken.add(folder)
+        raise StepSkipped(missing)
+    with tempfile.TemporaryDirectory() as scratch:
+        probe = 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }'
+        command = ["clang++-19", "-fsanitize=fuzzer,address", "-x", "c++", "-", "-o", f"{scratch}/probe"]
+        if child_processes.run(command, text_input=probe, text=True, capture_output=True).returncode != 0:
+            run.broken.add(folder)
+            raise StepSkipped(missing)
+    configure(run, "fuzz", folder)
+
+
+def clang_available():
+    return shutil.which("clang-19") and shutil.which("clang++-19")
+
+
+def clang_configure(run, folder):
+    if not clang_available():
+        run.broken.add(folder)
+        raise StepSkipped("clang-19 is not installed (scripts/setup --lint)")
+    compilers = ["-DCMAKE_C_COMPILER=clang-19", "-DCMAKE_CXX_COMPILER=clang++-19", "-DHOTINDEX_WERROR=ON"]
+    configure(run, "release", folder, compilers)
