@@ -19,7 +19,9 @@ from bench.keeping import Keeper, draw, remarks, shown, tell_of_existing
 from bench.measurement import Measurement, chosen, exactly, list_benchmarks, measure
 from bench.options import parse_options, shown_arguments
 from common import command_line, output
-from common.command_line import Failure, ROOT, in_words
+from common.command_line import in_words
+from common.failure import Failure
+from common.repository import ROOT
 from plot import style
 
 

@@ -12,7 +12,7 @@ import shlex
 from pathlib import Path
 
 from common import child_processes, repository
-from common.command_line import ROOT
+from common.repository import ROOT
 
 
 def cores():

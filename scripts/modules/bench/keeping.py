@@ -10,9 +10,8 @@ from bench import results as result_file
 from bench.conditions import cores
 from bench.measurement import Measurement
 from common import command_line, output
-from common.command_line import ROOT
-from plot import charts
-from plot import style
+from common.repository import ROOT
+from plot import charts, style
 
 
 def shown(path: Path) -> Path:

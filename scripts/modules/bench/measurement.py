@@ -15,7 +15,9 @@ from pathlib import Path
 from bench import results as result_file
 from bench.conditions import cores
 from common import child_processes, command_line
-from common.command_line import Failure, ROOT, in_words
+from common.command_line import in_words
+from common.failure import Failure
+from common.repository import ROOT
 
 
 def list_benchmarks(binary: Path, flags: list[str]) -> tuple[list[str], list[str]]:

@@ -11,6 +11,8 @@ import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from common.failure import Failure
+
 BASELINE = "mutex"
 QUIET = 0.15  # cores that may be busy with other programs before the reader is told
 INDEXES = ("mutex", "rwlock", "lock_free")
@@ -35,7 +37,7 @@ _OWN_PARTS = re.compile(
 _SIZES = ("n", "dim", "k", "batch", "universe")
 
 
-class BadResults(Exception):
+class BadResults(Failure):
     """The file cannot be used; the message says why, and names the file."""
 
 

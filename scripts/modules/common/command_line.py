@@ -16,16 +16,9 @@ import traceback
 from pathlib import Path
 from typing import Callable, NoReturn
 
-from common import child_processes
-from common import output
-from common import repository
-from bench import results as result_file
-
-ROOT = Path(__file__).resolve().parents[3]
-
-
-class Failure(Exception):
-    """The command ends here, with this message and its status for failures."""
+from common import child_processes, output
+from common.failure import Failure
+from common.repository import ROOT
 
 
 def begin_and_end(name: str, main: Callable[[], int], *, failure: int = 1) -> NoReturn:
@@ -43,7 +36,7 @@ def begin_and_end(name: str, main: Callable[[], int], *, failure: int = 1) -> No
         ProgressLine.break_line()
         print(f"{name}: ended by {ended}", file=sys.stderr)
         status = 128 + ended.number
-    except (Failure, output.CannotWrite, repository.GitRefused, result_file.BadResults) as message:
+    except Failure as message:
         ProgressLine.break_line()
         print(f"{name}: {message}", file=sys.stderr)
         status = failure

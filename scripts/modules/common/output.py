@@ -16,8 +16,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from common.failure import Failure
 
-class CannotWrite(Exception):
+
+class CannotWrite(Failure):
     """A place cannot be written to; the message names it, and why."""
 
 

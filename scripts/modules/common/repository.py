@@ -8,11 +8,12 @@ import re
 from pathlib import Path
 
 from common import child_processes
+from common.failure import Failure
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
-class GitRefused(Exception):
+class GitRefused(Failure):
     """git could not or would not; the message holds its words and what helps."""
 
 

@@ -7,12 +7,11 @@ import json
 import shlex
 import sys
 
-from bench import results as result_file
-from bench import conditions
-from bench import options as bench_options
+from bench import conditions, options as bench_options, results as result_file
 from common import command_line, output
-from common.command_line import ROOT, in_words
-from gate import refs as gate_refs, runs as gate_runs, statistics as gate_statistics, report as gate_report
+from common.command_line import in_words
+from common.repository import ROOT
+from gate import refs as gate_refs, report as gate_report, runs as gate_runs, statistics as gate_statistics
 from gate.options import CALIBRATION, SECOND, Usage, rules_of
 from gate.statistics import NO_DATA, PASS, UNDECIDED
 

@@ -6,8 +6,8 @@ import sys
 import traceback
 from typing import NoReturn
 
-from bench import results as result_file
-from common import command_line, output, repository
+from common import command_line, output
+from common.failure import Failure
 from gate import counts as gate_counts, refs as gate_refs, report as gate_report
 from gate.calibration import calibrate, shown
 from gate.comparison import compare_files, compare_refs
@@ -66,22 +66,11 @@ def main(arguments):
     return check_counts(options) if options.check_counts else write_counts(options)
 
 
-MESSAGES = (
-    Usage,
-    command_line.Failure,
-    gate_counts.CountsFailed,
-    gate_refs.RefsFailed,
-    output.CannotWrite,
-    repository.GitRefused,
-    result_file.BadResults,
-)
-
-
 def run(arguments) -> int:
     """Returns the exit status of a command line."""
     try:
         return main(arguments)
-    except MESSAGES as failure:
+    except Failure as failure:
         command_line.ProgressLine.break_line()
         print(f"scripts/gate: {failure}", file=sys.stderr)
         return 3

@@ -6,17 +6,16 @@ import re
 import shlex
 import sys
 
-from bench import results as result_file
-from bench import conditions
+from bench import conditions, results as result_file
 from common import child_processes, command_line, output, repository
 from gate import (
+    chart,
     counts as gate_counts,
     refs as gate_refs,
+    report as gate_report,
     runs as gate_runs,
     statistics as gate_statistics,
-    report as gate_report,
 )
-from gate import chart
 from gate.calibration import load_floors
 from gate.options import MEASURES, SECOND, Usage, rules_of
 from gate.statistics import NO_DATA, UNDECIDED

@@ -12,11 +12,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from common import child_processes
-from common import output
-from common import repository
 from bench import results as result_file
-from common.command_line import ROOT
+from common import child_processes, output, repository
+from common.failure import Failure
+from common.repository import ROOT
 from gate.statistics import IMPROVEMENT, NO_DATA, PASS, REGRESSION
 
 COMMITTED = ROOT / "results" / "gate" / "counts.json"
@@ -38,7 +37,7 @@ WORDS = {
 }
 
 
-class CountsFailed(Exception):
+class CountsFailed(Failure):
     """A deterministic measure could not be taken; the message says why."""
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from bench import options as bench_options
 from common import command_line, output
-from common.command_line import ROOT
+from common.failure import Failure
+from common.repository import ROOT
 from gate import runs as gate_runs
 from gate.statistics import Rules
 
@@ -42,7 +43,7 @@ SECOND = 4  # times as many at the second one
 MEASURES = ("times", "counts", "instructions")
 
 
-class Usage(Exception):
+class Usage(Failure):
     """The command line or the data cannot be used: exit status 3."""
 
 

@@ -14,15 +14,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import conditions
-from bench import measurement
-from common import child_processes
-from common import command_line
-from gate import counts as gate_counts
-from gate import runs as gate_runs
-from common import output
-from common import repository
-from common.command_line import ROOT, in_words
+from bench import conditions, measurement
+from common import child_processes, command_line, output, repository
+from common.command_line import in_words
+from common.failure import Failure
+from common.repository import ROOT
+from gate import counts as gate_counts, runs as gate_runs
 
 FOLDER = ROOT / "build" / "gate"
 TARGETS = ("hotindex_bench", "operation_counts", "instruction_driver")
@@ -32,7 +29,7 @@ KEPT = 6  # worktrees with their builds
 LAP, LAP_OF_CREW = 0.02, 0.05  # seconds measured in one run: of one thread, of several
 
 
-class RefsFailed(Exception):
+class RefsFailed(Failure):
     """A version could not be built or run; the message says why."""
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gate import counts as gate_counts
 from bench import results as result_file
-from gate.statistics import Sample
 from bench.results import BadResults
+from gate import counts as gate_counts
+from gate.statistics import Sample
 
 
 @dataclass

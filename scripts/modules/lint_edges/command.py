@@ -13,8 +13,8 @@ import sys
 from typing import NoReturn
 
 from common import command_line
+from common.repository import ROOT
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
 IMPL = ROOT / "impl" / "hotindex"
 REACH = 12  # a comment covers the operations in so many lines below it
 

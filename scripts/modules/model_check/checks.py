@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from common.command_line import ROOT
+from common.repository import ROOT
 from model_check.ledger import EXAMPLE, LEDGER, example, explanations, survivors
 from model_check.mutants import mutants_expected, name_of
 from model_check.source import bug_lines, declared_bugs, declared_edges, orders_in_source

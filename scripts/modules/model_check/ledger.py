@@ -6,7 +6,7 @@ import json
 import re
 
 from common import output
-from common.command_line import ROOT
+from common.repository import ROOT
 from model_check.windows import WINDOW_EXECUTIONS
 
 LEDGER = ROOT / "results" / "model_check"

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common import child_processes, command_line
-from common.command_line import ROOT, in_words
+from common.command_line import in_words
+from common.repository import ROOT
 
 BUILD = ROOT / "build" / "relacy"
 MODELS = ["litmus", "index_set", "pool", "epoch", "map", "slot", "index"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from common.command_line import ROOT
+from common.repository import ROOT
 
 IMPL = ROOT / "impl" / "hotindex"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from common.command_line import ROOT
+from common.repository import ROOT
 
 WINDOWS = ROOT / "relacy" / "windows.txt"
 WINDOW_EXECUTIONS = 2000  # as in relacy/mutants.hpp

@@ -8,11 +8,10 @@ import sys
 import time
 from pathlib import Path
 
-from common import command_line
-from common import output
+from common import command_line, output, repository
+from common.command_line import in_words
+from common.repository import ROOT
 from plot import style
-from common import repository
-from common.command_line import ROOT, in_words
 
 BUILD = ROOT / "build" / "churn"
 STRUCTURES = {"map": "map", "index": "index, rows of 256 bytes", "rows": "index, rows of 64 KiB"}

@@ -14,7 +14,8 @@ import threading
 import time
 
 from common import child_processes, command_line, output
-from common.command_line import ROOT, in_words
+from common.command_line import in_words
+from common.repository import ROOT
 from stress.program import BUILD, RESULTS, build, commit, processor, soak_command
 
 MATRIX = RESULTS / "detection.json"  # [kind, name, check, verdict, seconds]

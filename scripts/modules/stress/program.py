@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from common import child_processes, command_line, repository
-from common.command_line import ROOT
+from common.repository import ROOT
 
 BUILD = ROOT / "build"
 RESULTS = ROOT / "results" / "stress"

@@ -7,7 +7,8 @@ import re
 import sys
 
 from common import child_processes, command_line
-from common.command_line import ROOT, in_words
+from common.command_line import in_words
+from common.repository import ROOT
 from stress.program import BUILD, PRESETS, build, soak_command
 
 

@@ -9,7 +9,8 @@ import re
 import time
 
 from common import child_processes, command_line
-from common.command_line import ROOT, in_words
+from common.command_line import in_words
+from common.repository import ROOT
 from test.catch_report import read_catch_report
 from test.own_commands import run_counting
 from test.run import LOGS, NotReached, StepFailed, Suite, time_limit

@@ -10,7 +10,8 @@ import time
 from typing import NoReturn
 
 from common import child_processes, command_line, output
-from common.command_line import ROOT, in_words
+from common.command_line import in_words
+from common.repository import ROOT
 from test.binaries import run_tests, test_targets
 from test.builds import build, clang_configure, configure, fuzz_configure
 from test.fuzzers import FUZZERS, run_fuzzers

@@ -7,7 +7,7 @@ import re
 import time
 
 from common import command_line
-from common.command_line import ROOT
+from common.repository import ROOT
 from test.run import LOGS, NotReached, Suite, shorten
 
 # (target, its binary in the build folder, its corpus, longest input). After a long run a corpus is made again by

@@ -7,7 +7,7 @@ import sys
 import time
 
 from common import command_line
-from common.command_line import ROOT
+from common.repository import ROOT
 from test.run import BUILD, LOGS, NotReached, StepFailed, Suite, time_limit
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common import command_line, repository
-from common.command_line import ROOT, in_words
+from common.command_line import in_words
+from common.repository import ROOT
 
 BUILD = ROOT / "build"
 LOGS = BUILD / "test-logs"

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from common import child_processes, command_line
-from common.command_line import ROOT
+from common.repository import ROOT
 from test.run import LOGS, NotReached, StepFailed, StepSkipped, files_of_project, shorten
 
 

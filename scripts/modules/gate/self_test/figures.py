@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from common import output
-from common.command_line import ROOT
+from common.repository import ROOT
 from gate import chart
 from gate.self_test.noise import SUITE
 from gate.self_test.trials import EFFECTS, MUST_FIND, RULES

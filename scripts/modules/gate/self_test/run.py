@@ -20,8 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import conditions
-from bench import options as bench_options
+from bench import conditions, options as bench_options
 from common import child_processes, output
 from common.command_line import in_words
 from gate import refs as gate_refs, runs as gate_runs, statistics as gate_statistics
