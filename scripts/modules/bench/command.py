@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import re
 import shlex
 import sys
 import tempfile
@@ -14,11 +13,18 @@ from pathlib import Path
 from typing import NoReturn
 
 from bench import results as result_file, tables as bench_tables
-from bench.conditions import cores, describe_build, describe_dataset, describe_machine, describe_source
-from bench.keeping import Keeper, draw, remarks, shown, tell_of_existing
+from bench.conditions import (
+    cores,
+    describe_build,
+    describe_dataset,
+    describe_machine,
+    describe_source,
+    shown_arguments,
+)
+from bench.keeping import Keeper, draw, remarks, tell_of_existing
 from bench.measurement import Measurement, chosen, exactly, list_benchmarks, measure
-from bench.options import parse_options, shown_arguments
-from common import command_line, output
+from bench.options import parse_options
+from common import builds, command_line, output, repository
 from common.command_line import in_words
 from common.failure import Failure
 from common.repository import ROOT
@@ -63,9 +69,9 @@ def build(logs):
         raise Failure("the setup failed; HOTINDEX_NO_SETUP=1 in the environment does without it")
 
     def show(line):
-        step = re.match(r"\[(\d+/\d+)\]", line)
+        step = builds.step_of(line)
         if step:
-            progress.show(f"build: {step[1]}, {in_words(time.monotonic() - begin)}")
+            progress.show(f"build: {step}, {in_words(time.monotonic() - begin)}")
 
     for name, command in (
         ("configure", ["cmake", "--preset", "release"]),
@@ -141,7 +147,7 @@ def main() -> int:
         print(
             f"measure: {len(names)} benchmarks, {rounds} rounds, {min_time:.3g} s each"
             + (f", within {in_words(deadline - time.monotonic())}" if deadline else "")
-            + f"; results in {shown(folder)}",
+            + f"; results in {repository.shown(folder)}",
             flush=True,
         )
         if os.getloadavg()[0] > 0.5 * cores():
@@ -168,7 +174,7 @@ def finish(keeper: Keeper, measured: Measurement, begin: float) -> int:
     drawn, why = ([], "a signal came") if measured.ended else draw(results, keeper.folder)
     if drawn:
         keeper.write("summary.md", bench_tables.summary(results, notes, drawn))
-    place = shown(keeper.folder)
+    place = repository.shown(keeper.folder)
     if why:
         notes.append(f"no charts: {why}; scripts/plot {place}/results.json -o {place} draws them")
     for note in notes:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
+import datetime
 import hashlib
 import json
 import os
 import platform
 import re
 import shlex
-from pathlib import Path
+import sys
 
-from common import child_processes, repository
+from bench.results import Json
+from common import child_processes, machine, repository
 from common.repository import ROOT
 
 
@@ -21,26 +22,16 @@ def cores():
 
 def first_line(command):
     try:
-        said = child_processes.run(command, capture_output=True, text=True, cwd=ROOT).stdout
+        said = child_processes.run(command, capture_output=True, cwd=ROOT).stdout
     except OSError:
         return ""
     return said.splitlines()[0].strip() if said.strip() else ""
 
 
 def describe_machine():
-    try:
-        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
-    except OSError:
-        lines = []
-    cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
-    if not cpu:  # Arm's /proc/cpuinfo has numbers only
-        with contextlib.suppress(OSError):
-            listed = child_processes.run(["lscpu"], capture_output=True, text=True, env={"LC_ALL": "C"})
-            named = (line.partition(":") for line in listed.stdout.splitlines())
-            cpu = next((value.strip() for key, _, value in named if key == "Model name"), "")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
-        "cpu": cpu or platform.machine(),
+        "cpu": machine.cpu(),
         "cores": cores(),
         "memory_gib": round(memory / 2**30, 1),
         "kernel": f"{platform.system()} {re.match(r'[0-9.]*', platform.release())[0]} {platform.machine()}",
@@ -63,6 +54,20 @@ def describe_build(folder=ROOT / "build" / "release"):
 
 def describe_source():
     return {"commit": repository.commit(), "dirty": repository.changed()}
+
+
+def describe_run(command: str) -> Json:
+    """Returns where a document comes from: the source, the time, and the command with its arguments."""
+    return {
+        **describe_source(),
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "command_line": shlex.join([command, *shown_arguments(sys.argv[1:])]),
+    }
+
+
+def shown_arguments(arguments: list[str]) -> list[str]:
+    """Returns the arguments as given, paths outside the repository by their last part only."""
+    return [re.sub(r"(^|=)(\.\.?/|/)[^=]*/", r"\1", argument) for argument in arguments]
 
 
 def describe_dataset(options):

@@ -9,14 +9,8 @@ from pathlib import Path
 from bench import results as result_file
 from bench.conditions import cores
 from bench.measurement import Measurement
-from common import command_line, output
-from common.repository import ROOT
+from common import command_line, output, repository
 from plot import charts, style
-
-
-def shown(path: Path) -> Path:
-    """Returns a path as a reader of the terminal knows it."""
-    return path.relative_to(ROOT) if path.is_absolute() and ROOT in path.parents else path
 
 
 def tell_of_existing(folder: Path) -> None:
@@ -28,7 +22,7 @@ def tell_of_existing(folder: Path) -> None:
     old += [f"{charts} chart{'s' if charts > 1 else ''}"] if charts else []
     if old:
         print(
-            f"note: {shown(folder)} exists: {', '.join(old)} in it will be overwritten; "
+            f"note: {repository.shown(folder)} exists: {', '.join(old)} in it will be overwritten; "
             "what this run does not draw stays"
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -18,15 +17,15 @@ from common import child_processes, command_line
 from common.command_line import in_words
 from common.failure import Failure
 from common.repository import ROOT
+from common.suggestion import nearest
 
 
 def list_benchmarks(binary: Path, flags: list[str]) -> tuple[list[str], list[str]]:
     """Returns (the names, what the binary has to say about the dataset)."""
     command = [binary, *flags, "--benchmark_list_tests"]
-    listed = child_processes.run(command, capture_output=True, text=True, cwd=ROOT)
+    listed = child_processes.run(command, capture_output=True, cwd=ROOT)
     if listed.returncode != 0:
-        said = (listed.stderr or listed.stdout).strip() or child_processes.how_it_ended(listed.returncode)
-        raise Failure(f"{binary.name} failed: {said}")
+        raise Failure(f"{binary.name} failed: {child_processes.complaint(listed)}")
     begin = f"{binary.name}: note: "
     notes = [line.removeprefix(begin) for line in listed.stderr.splitlines() if line.startswith(begin)]
     return [line for line in listed.stdout.splitlines() if result_file.parse_name(line)], notes
@@ -39,8 +38,8 @@ def chosen(names: list[str], pattern: str | None) -> list[str]:
     if not found:
         if pattern is None:
             raise Failure("the binary lists no benchmark")
-        near = difflib.get_close_matches(pattern, {part for name in names for part in name.split("/")}, n=1)
-        help_ = f"; did you mean {near[0]}?" if near else f"; names are such as {names[0]}" if names else ""
+        near = nearest(pattern, {part for name in names for part in name.split("/")})
+        help_ = near or (f"; names are such as {names[0]}" if names else "")
         raise Failure(f"--filter {pattern}: no benchmark has that in its name{help_}")
     return found
 

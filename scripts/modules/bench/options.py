@@ -97,8 +97,3 @@ def positive(text):
     if not re.fullmatch(r"\d+", text) or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text}: not a number of at least 1")
     return int(text)
-
-
-def shown_arguments(arguments):
-    """Returns the arguments as given, paths outside the repository by their last part only."""
-    return [re.sub(r"(^|=)(\.\.?/|/)[^=]*/", r"\1", argument) for argument in arguments]

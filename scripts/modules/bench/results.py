@@ -10,6 +10,7 @@ import re
 import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Dict
 
 from common.failure import Failure
 
@@ -35,6 +36,9 @@ _OWN_PARTS = re.compile(
 )
 # Parameters that say how large the work is, as against which variant of it runs.
 _SIZES = ("n", "dim", "k", "batch", "universe")
+
+
+Json = Dict[str, Any]  # an object of a JSON file: what it holds is checked where it is read
 
 
 class BadResults(Failure):

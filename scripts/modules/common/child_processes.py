@@ -21,7 +21,8 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Mapping
+from types import FrameType
+from typing import IO, Mapping, Sequence, Union
 
 # `git rev-parse --local-env-vars`, without the two that carry settings: they may hold the safe.directory that
 # git needs.
@@ -50,7 +51,7 @@ GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 class Ended(BaseException):
     """A signal asks the command to end. Not an Exception: no handler of ordinary faults may swallow it."""
 
-    def __init__(self, number: int):
+    def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.number = number
 
@@ -62,7 +63,7 @@ class _State:
         self.children: dict[int, Child] = {}
         self.ending: int | None = None  # the signal; 0 when the command ends by itself
         self.starting = 0  # the main thread is between a fork and the entry in `children`
-        self.guard: subprocess.Popen | None = None
+        self.guard: subprocess.Popen[bytes] | None = None
 
 
 _state = _State()
@@ -75,16 +76,29 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**inherited, "GIT_OPTIONAL_LOCKS": "0", **(extra or {})}
 
 
-class Child(subprocess.Popen):
-    """A running child. `interactive` leaves it in our own group, on the terminal: for what asks for a
-    password."""
+Command = Sequence[Union[str, Path]]
+Stream = Union[int, IO[str], IO[bytes], None]
+
+
+class Child(subprocess.Popen[str]):
+    """A running child, whose streams are text. `interactive` leaves it in our own group, on the terminal: for what
+    asks for a password."""
 
     def __init__(
-        self, command, *, env: Mapping[str, str] | None = None, interactive: bool = False, **options
+        self,
+        command: Command,
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | str | None = None,
+        interactive: bool = False,
+        stdin: Stream = None,
+        stdout: Stream = None,
+        stderr: Stream = None,
+        errors: str | None = None,
     ) -> None:
         self.interactive = interactive
-        if not interactive:
-            options.setdefault("stdin", subprocess.DEVNULL)
+        if not interactive and stdin is None:
+            stdin = subprocess.DEVNULL
         words = [str(word) for word in command]
         main = threading.current_thread() is threading.main_thread()
         if _state.ending:
@@ -92,7 +106,17 @@ class Child(subprocess.Popen):
         _state.starting += main
         try:
             _start_guard()  # first: what is killed in the moment between a fork and its entry has no guard
-            super().__init__(words, env=environment(env), start_new_session=not interactive, **options)
+            super().__init__(
+                words,
+                env=environment(env),
+                cwd=cwd,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                text=True,
+                errors=errors,
+                start_new_session=not interactive,
+            )
             _state.children[self.pid] = self
             if not interactive:
                 _tell_guard(f"+{self.pid}\n")
@@ -115,14 +139,14 @@ class Child(subprocess.Popen):
         except OSError:
             pass  # it has ended, or runs as somebody else (sudo)
 
-    def poll(self):
+    def poll(self) -> int | None:
         """Returns the exit status, or None while it runs."""
         status = super().poll()
         if status is not None:
             self.forget()
         return status
 
-    def wait(self, timeout=None):
+    def wait(self, timeout: float | None = None) -> int:
         """Returns the exit status. Raises subprocess.TimeoutExpired."""
         status = super().wait(timeout)
         self.forget()
@@ -155,14 +179,33 @@ class Child(subprocess.Popen):
             return True
 
 
-def run(command, *, text_input: str | None = None, timeout: float | None = None, **options):
-    """Runs a command to its end. Returns a subprocess.CompletedProcess; `capture_output` and the other
-    options are those of subprocess.run."""
-    if options.pop("capture_output", False):
-        options["stdout"] = options["stderr"] = subprocess.PIPE
-    if text_input is not None:
-        options["stdin"] = subprocess.PIPE
-    child = Child(command, **options)
+def run(
+    command: Command,
+    *,
+    text_input: str | None = None,
+    timeout: float | None = None,
+    capture_output: bool = False,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | str | None = None,
+    interactive: bool = False,
+    stdout: Stream = None,
+    stderr: Stream = None,
+    errors: str | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command to its end. Returns what it printed, as text, and its status. The options are those of
+    subprocess.run and of Child."""
+    if capture_output:
+        stdout = stderr = subprocess.PIPE
+    child = Child(
+        command,
+        env=env,
+        cwd=cwd,
+        interactive=interactive,
+        stdin=None if text_input is None else subprocess.PIPE,
+        stdout=stdout,
+        stderr=stderr,
+        errors=errors,
+    )
     try:
         output, errors = child.communicate(text_input, timeout)
     except BaseException:
@@ -182,6 +225,11 @@ def how_it_ended(returncode: int) -> str:
     if returncode < 0 or number in ENDING:
         return signal.Signals(number).name
     return f"status {returncode}"
+
+
+def complaint(done: subprocess.CompletedProcess[str]) -> str:
+    """Returns what a child that failed has said, how it ended where it said nothing."""
+    return (done.stderr or done.stdout).strip() or how_it_ended(done.returncode)
 
 
 # ---- the guard ----
@@ -242,7 +290,7 @@ def _tell_all(number: int) -> None:
         worker.kill()  # it has nothing to save
 
 
-def _on_signal(number: int, _frame) -> None:
+def _on_signal(number: int, _frame: FrameType | None) -> None:
     if _state.ending is not None:
         if number == signal.SIGINT:  # somebody presses Ctrl-C again
             _tell_all(signal.SIGKILL)

@@ -4,7 +4,6 @@ progress, children with a log."""
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 import shutil
 import signal
@@ -19,6 +18,7 @@ from typing import Callable, NoReturn
 from common import child_processes, output
 from common.failure import Failure
 from common.repository import ROOT
+from common.suggestion import nearest
 
 
 def begin_and_end(name: str, main: Callable[[], int], *, failure: int = 1) -> NoReturn:
@@ -79,8 +79,7 @@ class StrictParser(argparse.ArgumentParser):
                 flag = argument.split("=", 1)[0]
                 known = self._option_string_actions
                 if flag not in known and (flag.startswith("--") or flag[:2] not in known):
-                    near = difflib.get_close_matches(flag, known, n=1, cutoff=0.5)
-                    self.error(f"unknown flag {flag}" + (f"; did you mean {near[0]}?" if near else ""))
+                    self.error(f"unknown flag {flag}{nearest(flag, known, cutoff=0.5)}")
         parsed, rest = self.parse_known_args(arguments, namespace)
         if rest:
             self.error(f"unexpected argument {rest[0]}")
@@ -167,7 +166,6 @@ def run_logged(
                 env=env,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                text=True,
                 errors="replace",
             )
         except OSError as failure:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from pathlib import Path
 
 from common import child_processes
 from common.failure import Failure
+from common.suggestion import nearest
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -31,7 +31,6 @@ def attempt(*arguments: str, cwd: Path = ROOT):
             cwd=cwd,
             env={"LC_ALL": "C"},
             capture_output=True,
-            text=True,
             errors="replace",
         )
     except FileNotFoundError:
@@ -75,8 +74,7 @@ def resolve(ref: str) -> str:
         help_ = "git fetch --unshallow brings the rest"
         raise GitRefused(f"{ref}: this clone is shallow and has no such commit: {help_}")
     names = attempt("for-each-ref", "--format=%(refname:short)").stdout.split()
-    near = difflib.get_close_matches(ref, names, n=1, cutoff=0.6)
-    help_ = f"; did you mean {near[0]}?" if near else ": git fetch brings what others have pushed"
+    help_ = nearest(ref, names) or ": git fetch brings what others have pushed"
     raise GitRefused(f"{ref}: this clone has no such commit{help_}")
 
 
@@ -94,6 +92,11 @@ def changed() -> bool | None:
         return bool(git("status", "--porcelain"))
     except GitRefused:
         return None
+
+
+def shown(path: Path) -> Path:
+    """Returns a path as a reader of the terminal knows it: inside the repository from its root."""
+    return path.relative_to(ROOT) if path.is_absolute() and ROOT in path.parents else path
 
 
 def file_at(ref: str, path: Path) -> str | None:

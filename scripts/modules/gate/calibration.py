@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 import json
-import shlex
-import sys
 
-from bench import conditions, options as bench_options, results as result_file
+from bench import conditions, results as result_file
 from common import command_line, output
 from common.command_line import in_words
 from common.repository import ROOT
@@ -97,9 +94,7 @@ def calibrate(options):
                 for key, value in runs[1].context.items()
                 if key in ("machine", "compiler", "flags", "laps")
             },
-            **conditions.describe_source(),
-            "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            "command_line": shlex.join(["scripts/gate", *bench_options.shown_arguments(sys.argv[1:])]),
+            **conditions.describe_run("scripts/gate"),
         },
         "pairs_measured": pairs,
         "pairs_at_looks": [options.pairs, SECOND * options.pairs],

@@ -6,13 +6,12 @@ from gate.report import ORDER, percent
 from gate.statistics import IMPROVEMENT, NO_DATA, PASS, REGRESSION, UNDECIDED
 from plot import style
 
-# Okabe and Ito's colours; the markers say the same again.
 STYLES = {
-    REGRESSION: ("#D55E00", "X"),
-    NO_DATA: ("#000000", "x"),
-    UNDECIDED: ("#999999", "D"),
-    IMPROVEMENT: ("#009E73", "^"),
-    PASS: ("#0072B2", "o"),
+    REGRESSION: (style.VERMILION, "X"),
+    NO_DATA: (style.BLACK, "x"),
+    UNDECIDED: (style.GREY, "D"),
+    IMPROVEMENT: (style.GREEN, "^"),
+    PASS: (style.BLUE, "o"),
 }
 
 
@@ -39,17 +38,17 @@ def draw(comparison, path):
     axis.set_ylim(-0.7, len(shown) - 0.3)
     for place, each in enumerate(shown):
         colour, marker = STYLES[each.verdict]
-        axis.barh(place, each.threshold * 2, left=1 - each.threshold, height=0.8, color="#EDEDED", zorder=0)
+        axis.barh(place, each.threshold * 2, left=1 - each.threshold, height=0.8, color=style.BAND, zorder=0)
         axis.plot(each.interval, (place, place), color=colour, linewidth=1.8, solid_capstyle="butt", zorder=2)
         axis.plot(
             [each.ratio], [place], color=colour, marker=marker, markersize=6.5, linestyle="none", zorder=3
         )
-    axis.axvline(1, color="#555555", linewidth=1, zorder=1)
+    axis.axvline(1, color=style.NOTE, linewidth=1, zorder=1)
     axis.set_yticks(range(len(shown)))
     axis.set_yticklabels([short_name(each.name) for each in shown], fontsize=8)
     for label, each in zip(axis.get_yticklabels(), shown):
         if each.verdict not in (PASS, IMPROVEMENT):
-            label.set_color(STYLES[each.verdict][0] if each.verdict == REGRESSION else "#555555")
+            label.set_color(STYLES[each.verdict][0] if each.verdict == REGRESSION else style.NOTE)
         if each.verdict == REGRESSION:
             label.set_fontweight("bold")
     axis.grid(axis="y", visible=False)
@@ -78,7 +77,7 @@ def draw(comparison, path):
         for verdict in seen
     ]
     handles.append(
-        Patch(color="#EDEDED", label="too little to count: below the minimum effect or the noise floor")
+        Patch(color=style.BAND, label="too little to count: below the minimum effect or the noise floor")
     )
     figure.legend(
         handles=handles,
@@ -92,18 +91,10 @@ def draw(comparison, path):
     )
     kind = "the median of the pairs' ratios" if shown[0].paired else "the ratio of medians"
     note = f"{comparison.candidate} against {comparison.baseline}\nPoint: {kind}; line: its 95% bootstrap interval. {comparison.machine}"
-    figure.text(0.14 / 10.5, 0.1 / height, note, fontsize=8, color="#555555", va="bottom")
+    figure.text(0.14 / 10.5, 0.1 / height, note, fontsize=8, color=style.NOTE, va="bottom")
     figure.tight_layout(rect=(0, 0.42 / height, 1, 1 - 0.72 / height))
-    save(figure, path)
+    style.save(figure, path.with_suffix(""))
     return True
-
-
-def save(figure, path):
-    import matplotlib.pyplot as plt
-
-    for kind, options in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": 130})):
-        figure.savefig(path.with_suffix(f".{kind}"), **options)
-    plt.close(figure)
 
 
 def short_name(name):

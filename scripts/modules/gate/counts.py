@@ -64,12 +64,11 @@ def take_counts(binary, plant=None):
         path = Path(scratch) / "counts.json"
         command = [binary, f"--json={path}", *([f"--plant={plant}"] if plant else [])]
         try:
-            done = child_processes.run(command, capture_output=True, text=True, cwd=scratch)
+            done = child_processes.run(command, capture_output=True, cwd=scratch)
         except OSError as failure:
             raise CountsFailed(f"{binary}: {failure.strerror}") from None
         if done.returncode != 0:
-            said = (done.stderr or done.stdout).strip() or child_processes.how_it_ended(done.returncode)
-            raise CountsFailed(f"{Path(binary).name} failed: {said}")
+            raise CountsFailed(f"{Path(binary).name} failed: {child_processes.complaint(done)}")
         return read_counts(path)["counts"]
 
 
@@ -86,7 +85,7 @@ def take_instructions(driver):
             "--dump-before=measured_end",
             driver,
         ]
-        done = child_processes.run(command, capture_output=True, text=True, cwd=scratch)
+        done = child_processes.run(command, capture_output=True, cwd=scratch)
         if done.returncode != 0:
             raise CountsFailed(f"valgrind failed: {done.stderr.strip()[-500:] or done.returncode}")
         counts = {}

@@ -10,6 +10,7 @@ from bench import options as bench_options
 from common import command_line, output
 from common.failure import Failure
 from common.repository import ROOT
+from common.suggestion import nearest
 from gate import runs as gate_runs
 from gate.statistics import Rules
 
@@ -173,12 +174,8 @@ def list_of(known):
         words = text.split(",")
         for word in words:
             if word not in known:
-                import difflib
-
-                near = difflib.get_close_matches(word, known, n=1, cutoff=0.4)
-                raise argparse.ArgumentTypeError(
-                    f"{word}: not one of {', '.join(known)}" + (f"; did you mean {near[0]}?" if near else "")
-                )
+                near = nearest(word, known, cutoff=0.4)
+                raise argparse.ArgumentTypeError(f"{word}: not one of {', '.join(known)}{near}")
         return words
 
     return parse

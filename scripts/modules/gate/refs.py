@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import conditions, measurement
-from common import child_processes, command_line, output, repository
+from common import builds, child_processes, command_line, output, repository
 from common.command_line import in_words
 from common.failure import Failure
 from common.repository import ROOT
@@ -91,9 +91,9 @@ def build(version, targets=TARGETS, must=TARGETS[:1]):
     progress, begin = command_line.ProgressLine(), time.monotonic()
 
     def show(line):
-        step = re.match(r"\[(\d+/\d+)\]", line)
+        step = builds.step_of(line)
         if step:
-            progress.show(f"build {version.commit}: {step[1]}, {in_words(time.monotonic() - begin)}")
+            progress.show(f"build {version.commit}: {step}, {in_words(time.monotonic() - begin)}")
 
     def step(name, command):
         log = FOLDER / f"{version.commit.replace(' ', '-')}-{name}.log"
@@ -107,9 +107,7 @@ def build(version, targets=TARGETS, must=TARGETS[:1]):
     if root != ROOT:
         configure.append("-DHOTINDEX_BUILD_TESTS=OFF")
     step("configure", configure)
-    listing = ["ninja", "-C", version.folder, "-t", "targets", "all"]
-    known = child_processes.run(listing, capture_output=True, text=True).stdout
-    known = {line.split(":")[0] for line in known.splitlines()}
+    known = builds.known_targets(version.folder)
     lacking = [target for target in must if target not in known]
     if lacking:
         raise RefsFailed(f"{version.name}: this version has no {lacking[0]}")
@@ -131,10 +129,9 @@ def profile_flags(threads, every_workload=False):
 
 def list_names(version, flags):
     binary = version.binary("hotindex_bench")
-    done = child_processes.run([binary, *flags, "--benchmark_list_tests"], capture_output=True, text=True)
+    done = child_processes.run([binary, *flags, "--benchmark_list_tests"], capture_output=True)
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip() or child_processes.how_it_ended(done.returncode)
-        raise RefsFailed(f"{version.name}: {said}")
+        raise RefsFailed(f"{version.name}: {child_processes.complaint(done)}")
     return [line for line in done.stdout.splitlines() if "/" in line]
 
 
@@ -209,7 +206,7 @@ class Session:
             measurement.exactly([name]),
             "--benchmark_format=json",
         ]
-        done = child_processes.run(command, capture_output=True, text=True, cwd=FOLDER)
+        done = child_processes.run(command, capture_output=True, cwd=FOLDER)
         try:
             document = json.loads(done.stdout)
             entries = [each for each in document["benchmarks"] if each["name"] == name]

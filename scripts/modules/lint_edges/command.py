@@ -14,11 +14,10 @@ from typing import NoReturn
 
 from common import command_line
 from common.repository import ROOT
+from model_check.source import IMPL, USE, declared_edges
 
-IMPL = ROOT / "impl" / "hotindex"
 REACH = 12  # a comment covers the operations in so many lines below it
 
-USE = re.compile(r"B::(acquire|release|acq_rel|light_fence|heavy_fence)\((?:edge::(\w+)|(e))\)")
 CITED = re.compile(r"// \[(\w+)\] (acquire|release|acq_rel|light|heavy)")
 RELAXED = re.compile(r"B::relaxed\(\)")
 STRONG = re.compile(r"std::memory_order_(?!relaxed)|seq_cst")
@@ -70,7 +69,7 @@ def main() -> int:
     if arguments not in ([], ["--list"]):
         print(f"lint_edges: unknown argument {' '.join(arguments)}; the only flag is --list", file=sys.stderr)
         return 2
-    declared = re.findall(r"X\((\w+),", (IMPL / "backend" / "edges.hpp").read_text().split("enum class")[0])
+    declared = declared_edges()
     ends = {edge: {"release": [], "acquire": []} for edge in declared}
     findings = []
     text = {path: path.read_text().splitlines() for path in source_files()}

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import NoReturn
 
-from common import command_line
+from common import child_processes, command_line
 from common.command_line import in_words
 from model_check.checks import check, check_coverage, check_ledger, check_windows
 from model_check.ledger import write_ledger
@@ -91,9 +91,7 @@ def parse():
 
 def models_with(only):
     """The models that have the scenario of that name, else those with scenarios whose names contain it."""
-    listed = {
-        m: subprocess.run([executable(m), "--list"], capture_output=True, text=True).stdout for m in MODELS
-    }
+    listed = {m: child_processes.run([executable(m), "--list"], capture_output=True).stdout for m in MODELS}
     names = {m: [line.split()[0] for line in listed[m].splitlines() if line.strip()] for m in MODELS}
     return [m for m in MODELS if only in names[m]] or [
         m for m in MODELS if any(only in name for name in names[m])
@@ -111,9 +109,7 @@ def run_here(models, options):
     flags += ["--list"] if options.list else []
     flags += ["--deep"] if options.deep else []
     flags += ["--executions", str(options.executions)] if options.executions else []
-    statuses = [
-        subprocess.run([executable(model), *flags], stderr=subprocess.PIPE, text=True) for model in models
-    ]
+    statuses = [child_processes.run([executable(model), *flags], stderr=subprocess.PIPE) for model in models]
     ran = [done for done in statuses if done.returncode != NO_SUCH_MUTANT]
     # Where a model does not meet an order, another one may.
     for done in ran or statuses[:1]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from common import output
+from common import output, readme
 from common.repository import ROOT
 from model_check.windows import WINDOW_EXECUTIONS
 
@@ -84,19 +84,10 @@ def update_example(ledger):
     path.write_text(EXAMPLE.sub(example(ledger), path.read_text()))
 
 
-BEGIN, END = "<!-- model_check: generated -->", "<!-- model_check: end -->"
-
-
 def update_readme(killed, mutants, dead_bugs, bugs):
-    path = ROOT / "README.md"
-    text = path.read_text()
-    if BEGIN not in text:
-        return
     rest = "" if (killed, dead_bugs) == (mutants, bugs) else "; the rest is explained there"
     said = (
-        f"{BEGIN}\n{killed} of {mutants} weakened memory orders and {dead_bugs} of {bugs} planted bugs make a model fail, each in the "
-        f"search named for it: the [ledger](results/model_check/ledger.md){rest}.\n{END}"
+        f"{killed} of {mutants} weakened memory orders and {dead_bugs} of {bugs} planted bugs make a model fail, each in the "
+        f"search named for it: the [ledger](results/model_check/ledger.md){rest}."
     )
-    output.write_whole(
-        path, re.sub(re.escape(BEGIN) + ".*?" + re.escape(END), lambda _: said, text, flags=re.DOTALL)
-    )
+    readme.write_block(ROOT / "README.md", "model_check", said)

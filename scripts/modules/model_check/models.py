@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from common import child_processes, command_line
+from common import builds, child_processes, command_line
 from common.command_line import in_words
 from common.repository import ROOT
 
@@ -72,12 +72,11 @@ def read_report(path):
 
 def build():
     log = BUILD.parent / "test-logs" / "relacy-build.log"
-    for command in (["cmake", "--preset", "relacy"], ["cmake", "--build", BUILD]):
-        if command_line.run_logged(command, log) != 0:
-            print(command_line.tail(log))
-            print("scripts/model_check: the models do not build", file=sys.stderr)
-            return False
-    return True
+    if builds.run_in_turn((["cmake", "--preset", "relacy"], ["cmake", "--build", BUILD]), log):
+        return True
+    print(command_line.tail(log))
+    print("scripts/model_check: the models do not build", file=sys.stderr)
+    return False
 
 
 def run_models(models, flags):
@@ -88,7 +87,7 @@ def run_models(models, flags):
     def one(model):
         with tempfile.NamedTemporaryFile(suffix=".tsv") as report:
             command = [executable(model), *flags, "--report", report.name]
-            done = child_processes.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            done = child_processes.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             return done.returncode, done.stdout, read_report(report.name)
 
     progress = command_line.ProgressLine(every=30)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench import results as result_file
 from common import child_processes
-from plot.style import label_of, new_figure, style_of
+from plot import style
 
 PANEL_WIDTH = {1: 7.0, 2: 5.6, 3: 4.4}  # inches, by the number of panels
 
@@ -30,7 +30,7 @@ def thread_axis(axis, group, cores):
         # From just beyond the last count that still has a core for each thread.
         fitting = cores - group.busy_threads(0)
         begin = max(left, min(fitting * 2**0.15, threads[-1] / 2**0.1))
-        axis.axvspan(begin, right, color="#000000", alpha=0.055, linewidth=0, zorder=0)
+        axis.axvspan(begin, right, color=style.BLACK, alpha=0.055, linewidth=0, zorder=0)
         axis.annotate(
             f"oversubscribed: more\nthreads than {cores} core{'s' if cores != 1 else ''}",
             xy=(right, 1.0),
@@ -40,7 +40,7 @@ def thread_axis(axis, group, cores):
             ha="right",
             va="bottom",
             fontsize=8,
-            color="#555555",
+            color=style.NOTE,
         )
 
 
@@ -49,7 +49,7 @@ def draw_lines(axis, group, value):
     top = 0.0
     alone = len(group.threads) == 1
     crowded = alone or len(group.lines) > 3  # then points and bars stand side by side, without bands
-    for place, (line, (colour, marker, dashes)) in enumerate(style_of(group.lines).items()):
+    for place, (line, (colour, marker, dashes)) in enumerate(style.style_of(group.lines).items()):
         points = [(count, value(line, count)) for count in sorted(group.lines[line])]
         points = [(count, *seen) for count, seen in points if seen]
         if not points:
@@ -65,7 +65,13 @@ def draw_lines(axis, group, value):
         bars = [[m - l for m, l in zip(middle, low)], [h - m for m, h in zip(middle, high)]]
         axis.errorbar(counts, middle, yerr=bars, fmt="none", ecolor=colour, elinewidth=1.1, capsize=3)
         axis.plot(
-            counts, middle, color=colour, marker=marker, linestyle=dashes, markersize=6, label=label_of(line)
+            counts,
+            middle,
+            color=colour,
+            marker=marker,
+            linestyle=dashes,
+            markersize=6,
+            label=style.label_of(line),
         )
         top = max(top, *high)
     return top
@@ -86,13 +92,13 @@ def draw_throughput(axis, group, cores):
 
 
 def baseline_words(group):
-    return "all off" if group.workload == "tax" else label_of(group.baseline)
+    return "all off" if group.workload == "tax" else style.label_of(group.baseline)
 
 
 def draw_ratio(axis, group, cores):
     top = draw_lines(axis, group, group.ratio)
     thread_axis(axis, group, cores)
-    axis.axhline(1, color="#777777", linewidth=0.9, zorder=1)
+    axis.axhline(1, color=style.RULE, linewidth=0.9, zorder=1)
     axis.set_ylim(0, max(top, 1) * 1.08)
     axis.set_ylabel(f"throughput, {baseline_words(group)} = 1")
 
@@ -129,7 +135,7 @@ def draw_efficiency(axis, group, cores):
         axis.plot(
             steps,
             [min(1, cores / group.busy_threads(x)) for x in steps],
-            color="#777777",
+            color=style.RULE,
             linewidth=1,
             zorder=1,
             label=limit,
@@ -174,15 +180,11 @@ def finish(figure, axes, title, note, path):
         borderaxespad=0,
     )
     note = "\n".join(textwrap.fill(line, int(width * 14)) for line in note.split("\n"))
-    figure.text(0.14 / width, 0.1 / height, note, fontsize=8, color="#555555", va="bottom")
+    figure.text(0.14 / width, 0.1 / height, note, fontsize=8, color=style.NOTE, va="bottom")
     bottom = 0.18 + 0.14 * (note.count("\n") + 1)
     top = below_title + 0.16 + 0.21 * rows
     figure.tight_layout(rect=(0, bottom / height, 1, 1 - top / height), w_pad=2.5)
-    for kind, options in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": 130})):
-        figure.savefig(f"{path}.{kind}", **options)
-    import matplotlib.pyplot as plt
-
-    plt.close(figure)
+    style.save(figure, path)
 
 
 def draw_group(group, cores, machine, folder):
@@ -198,7 +200,7 @@ def draw_group(group, cores, machine, folder):
         and any(1 in cells for cells in group.lines.values())
     ):
         panels.append((draw_efficiency, "Parallel efficiency"))
-    figure, axes = new_figure(PANEL_WIDTH[len(panels)] * len(panels), 4.5, len(panels))
+    figure, axes = style.new_figure(PANEL_WIDTH[len(panels)] * len(panels), 4.5, len(panels))
     for axis, (draw, name) in zip(axes[0], panels):
         draw(axis, group, cores)
         axis.set_title(name, loc="left", fontsize=11)
@@ -220,7 +222,7 @@ def headline_groups(results):
 
 
 def draw_overview(groups, cores, machine, folder):
-    figure, axes = new_figure(PANEL_WIDTH[len(groups)] * len(groups), 4.5, len(groups))
+    figure, axes = style.new_figure(PANEL_WIDTH[len(groups)] * len(groups), 4.5, len(groups))
     for axis, group in zip(axes[0], groups):
         draw_throughput(axis, group, cores)
         # The title stands above the note on oversubscription, in two lines.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from bench import results as result_file
-from common import command_line, output
+from common import command_line, output, readme
 from plot.charts import draw_all, headline_groups
 from plot.style import cannot_draw
 
@@ -21,7 +21,7 @@ examples:
 writes, as SVG and PNG: overview, and one chart for each workload with its parameters
 """
 
-BEGIN, END = "<!-- bench: generated -->", "<!-- bench: end -->"
+BLOCK = "bench"  # of the README
 
 
 def ratio_table(results):
@@ -62,11 +62,10 @@ def machine_of(results):
 
 
 def update_readme(path, results):
-    text = path.read_text(encoding="utf-8")
-    if BEGIN not in text or END not in text:
-        raise result_file.BadResults(f"--readme {path}: there is no {BEGIN} ... {END} in it")
-    head, rest = text.split(BEGIN, 1)
-    output.write_whole(path, f"{head}{BEGIN}\n{ratio_table(results)}\n{END}{rest.split(END, 1)[1]}")
+    if not readme.write_block(path, BLOCK, ratio_table(results)):
+        raise result_file.BadResults(
+            f"--readme {path}: there is no {' ... '.join(readme.markers(BLOCK))} in it"
+        )
 
 
 def main() -> int:

@@ -2,7 +2,6 @@
 earlier commit."""
 
 import concurrent.futures
-import json
 import shutil
 import sys
 import time
@@ -12,11 +11,11 @@ from common import command_line, output, repository
 from common.command_line import in_words
 from common.repository import ROOT
 from plot import style
+from stress.program import rows_as_json
 
 BUILD = ROOT / "build" / "churn"
 STRUCTURES = {"map": "map", "index": "index, rows of 256 bytes", "rows": "index, rows of 64 KiB"}
 NAMES = ("seconds", "resident_bytes", "limbo_objects", "limbo_bytes", "operations", "slowest_us")
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 
 
 def built_here() -> Path:
@@ -100,11 +99,9 @@ def draw(document: dict, path: Path) -> None:
     structures = list(dict.fromkeys(run["structure"] for run in document["runs"]))
     threads = list(dict.fromkeys(run["threads"] for run in document["runs"]))
     versions = list(dict.fromkeys(run["version"] for run in document["runs"]))
-    import matplotlib.pyplot as plt
+    from matplotlib.lines import Line2D
 
-    figure, grid = plt.subplots(
-        2, len(structures), figsize=(4.6 * len(structures) + 0.8, 7), squeeze=False, sharex=True
-    )
+    figure, grid = style.new_figure(4.6 * len(structures) + 0.8, 7, len(structures), rows=2, same_x=True)
     for column, structure in enumerate(structures):
         for row, (name, title) in enumerate(
             (("resident_bytes", "Resident, MiB"), ("limbo_bytes", "Limbo, MiB"))
@@ -118,15 +115,12 @@ def draw(document: dict, path: Path) -> None:
                 axis.plot(
                     x,
                     y,
-                    color=COLOURS[threads.index(run["threads"]) % len(COLOURS)],
-                    linestyle="-" if run["version"] == versions[-1] else (0, (4, 2)),
+                    color=style.IN_TURN[threads.index(run["threads"]) % len(style.IN_TURN)],
+                    linestyle=style.SOLID if run["version"] == versions[-1] else style.DASHED,
                     linewidth=1.7 if run["version"] == versions[-1] else 1.1,
                 )
             axis.set_yscale("log")
             axis.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
-            axis.grid(True, axis="y", color="#dddddd", linewidth=0.8)
-            for side in ("top", "right"):
-                axis.spines[side].set_visible(False)
             axis.set_xlim(left=0)
             if column == 0:
                 axis.set_ylabel(title)
@@ -134,21 +128,23 @@ def draw(document: dict, path: Path) -> None:
                 axis.set_title(STRUCTURES[structure], fontsize=11)
             else:
                 axis.set_xlabel("seconds of churn")
-    handles = [plt.Line2D([], [], color=COLOURS[i % len(COLOURS)], linewidth=2) for i in range(len(threads))]
+    handles = [
+        Line2D([], [], color=style.IN_TURN[i % len(style.IN_TURN)], linewidth=2) for i in range(len(threads))
+    ]
     labels = [f"{n} thread{'s' if n > 1 else ''}" for n in threads]
     for version in versions:
         handles.append(
-            plt.Line2D([], [], color="#444444", linestyle="-" if version == versions[-1] else (0, (4, 2)))
+            Line2D(
+                [], [], color=style.NOTE, linestyle=style.SOLID if version == versions[-1] else style.DASHED
+            )
         )
         labels.append("this tree" if version == "here" else version)
     figure.legend(handles, labels, loc="upper center", ncol=len(labels), frameon=False, fontsize=9.5)
     machine = document["context"]["machine"]
     figure.text(0.01, 0.005, f"{machine} · logarithmic · about 1,000 elements live all the while", fontsize=8,
-                color="#555555")  # fmt: skip
+                color=style.NOTE)  # fmt: skip
     figure.tight_layout(rect=(0, 0.02, 1, 0.95))
-    for suffix in (".svg", ".png"):
-        figure.savefig(path.with_suffix(suffix), dpi=110)
-    plt.close(figure)
+    style.save(figure, path.with_suffix(""), dpi=110)
 
 
 def churn(options, folder: Path, machine: str, commit: str) -> int:
@@ -185,16 +181,10 @@ def churn(options, folder: Path, machine: str, commit: str) -> int:
     line.clear()
     document = {"context": {"command": f"scripts/stress {' '.join(sys.argv[1:])}", "machine": machine,
                             "commit": commit}, "runs": runs}  # fmt: skip
-    text = json.dumps(document["context"])
-    lines = ",\n".join("  " + json.dumps(run) for run in runs)
-    output.write_whole(folder / "churn.json", f'{{\n "context": {text},\n "runs": [\n{lines}\n ]\n}}\n')
+    text = rows_as_json(document["context"], "runs", document["runs"])
+    output.write_whole(folder / "churn.json", text)
     why = style.cannot_draw()
     if not why:
         draw(document, folder / "churn.svg")
-    print(f"{command_line_path(folder)}/churn.json, {f'no chart: {why}' if why else 'churn.svg, churn.png'}")
+    print(f"{repository.shown(folder)}/churn.json, {f'no chart: {why}' if why else 'churn.svg, churn.png'}")
     return 0
-
-
-def command_line_path(folder: Path) -> Path:
-    """Returns the folder as a reader of the terminal knows it."""
-    return folder.relative_to(ROOT) if ROOT in folder.resolve().parents else folder

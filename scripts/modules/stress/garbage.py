@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 
-from common import command_line, output
+from common import command_line, machine, output
 from common.command_line import in_words
 from plot import style
-from stress.program import BUILD, RESULTS, build, commit, processor, soak_command
+from stress.program import BUILD, RESULTS, build, commit, rows_as_json, soak_command
 
 
 def garbage(options):
@@ -45,15 +44,14 @@ def garbage(options):
     document = {
         "context": {
             "command": "scripts/stress --garbage",
-            "machine": processor(),
+            "machine": machine.processors(),
             "commit": commit(),
             "vectors": 1000,
             "dimension": 128,
         },
         "samples": [dict(zip(names, row)) for row in rows],
     }
-    lines = ",\n".join("  " + json.dumps(each) for each in document["samples"])
-    text = f'{{\n "context": {json.dumps(document["context"])},\n "samples": [\n{lines}\n ]\n}}\n'
+    text = rows_as_json(document["context"], "samples", document["samples"])
     output.write_whole(RESULTS / "garbage.json", text)
     for operation, stopped in dict.fromkeys((row[0], row[1]) for row in rows):
         mine = [row for row in rows if row[:2] == (operation, stopped)]
@@ -71,12 +69,10 @@ def garbage(options):
 
 
 def draw_garbage(document, path):
-    import matplotlib.pyplot as plt
-
     figure, axes = style.new_figure(10.6, 4.6, 2)
     samples = document["samples"]
     last = max(each["updates"] for each in samples)
-    styles = {0: ("#009E73", (0, (1.5, 1.5))), 1: ("#0072B2", "-"), 4: ("#CC79A7", "-")}
+    styles = {0: (style.GREEN, style.DOTTED), 1: (style.BLUE, style.SOLID), 4: (style.PURPLE, style.SOLID)}
     for axis, with_get in zip(axes[0], (False, True)):
         for stopped, (colour, dashes) in styles.items():
             mine = [each for each in samples if each["operation"] == "search" and each["stopped"] == stopped]
@@ -91,7 +87,7 @@ def draw_garbage(document, path):
                     bound,
                     color=colour,
                     linewidth=1,
-                    linestyle=(0, (5, 3)),
+                    linestyle=style.DASHED,
                     alpha=0.8,
                     drawstyle="steps-post",
                 )
@@ -113,12 +109,12 @@ def draw_garbage(document, path):
             axis.plot(
                 [each["updates"] / 1000 for each in mine],
                 [each["limbo_bytes"] / 2**20 for each in mine],
-                color="#D55E00",
+                color=style.VERMILION,
                 linewidth=2,
-                linestyle=(0, (6, 2, 1.5, 2)),
+                linestyle=style.DASH_DOT,
                 label="1 get stopped (pinned)",
             )
-        axis.axvline(0.9 * last / 1000, color="#777777", linewidth=0.9, zorder=1)
+        axis.axvline(0.9 * last / 1000, color=style.RULE, linewidth=0.9, zorder=1)
         axis.set_xlim(0, last / 1000 * 1.01)
         axis.set_ylim(bottom=0)
         axis.annotate(
@@ -130,7 +126,7 @@ def draw_garbage(document, path):
             ha="right",
             va="top",
             fontsize=8,
-            color="#555555",
+            color=style.NOTE,
         )
         axis.set_xlabel("updates, thousands")
         axis.set_ylabel("memory that waits to be used again, MiB")
@@ -147,9 +143,7 @@ def draw_garbage(document, path):
         0.01,
         "1,000 vectors of 128 floats, one thread that replaces, removes and inserts; threads stop one after the other in the first half.",
         fontsize=8,
-        color="#555555",
+        color=style.NOTE,
     )
     figure.tight_layout(rect=(0, 0.04, 1, 1))
-    for kind, settings in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": 130})):
-        figure.savefig(path.with_suffix(f".{kind}"), **settings)
-    plt.close(figure)
+    style.save(figure, path.with_suffix(""))

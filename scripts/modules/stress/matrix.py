@@ -13,10 +13,10 @@ import tempfile
 import threading
 import time
 
-from common import child_processes, command_line, output
+from common import child_processes, command_line, machine, output
 from common.command_line import in_words
 from common.repository import ROOT
-from stress.program import BUILD, RESULTS, build, commit, processor, soak_command
+from stress.program import BUILD, RESULTS, build, commit, soak_command
 
 MATRIX = RESULTS / "detection.json"  # [kind, name, check, verdict, seconds]
 NO_PROGRESS = 3
@@ -38,7 +38,7 @@ DETECTORS = [
 
 
 def listed(kind):
-    told = child_processes.run(soak_command("release", "--list"), capture_output=True, text=True)
+    told = child_processes.run(soak_command("release", "--list"), capture_output=True)
     if told.returncode != 0:
         how = child_processes.how_it_ended(told.returncode)
         raise command_line.Failure(f"stress_soak --list ended with {how}: {told.stderr.strip()}")
@@ -172,7 +172,7 @@ def matrix(options):
     lines = [
         "# Which check finds which planted bug",
         "",
-        f"Made by `scripts/stress --matrix --seconds {options.seconds:g}` on {processor()}, commit {commit()}, "
+        f"Made by `scripts/stress --matrix --seconds {options.seconds:g}` on {machine.processors()}, commit {commit()}, "
         f"{options.jobs} at a time. A cell is the time until the first detection; a dot: not within {options.seconds:g} s. "
         "`crash` and `hang`: the process died of the bug, or operations waited for each other for ever, before the check "
         "could speak. The sanitizers' columns run without any check of answers.",
@@ -198,13 +198,11 @@ def matrix(options):
         "",
     ]
     output.write_whole(RESULTS / "detection.md", "\n".join(lines))
-    progress = child_processes.run(
-        soak_command("release", "--progress-table"), capture_output=True, text=True
-    )
+    progress = child_processes.run(soak_command("release", "--progress-table"), capture_output=True)
     output.write_whole(
         RESULTS / "progress.md",
         "# Threads stopped for ever, at every step\n\nMade by `scripts/stress --matrix` on "
-        f"{processor()}, commit {commit()}. Each stop: one thread stands still before one atomic operation, another "
+        f"{machine.processors()}, commit {commit()}. Each stop: one thread stands still before one atomic operation, another "
         "completes 25 rounds of calls of every kind on the same ids and others; the whole history is linearizable. "
         "Tunables: TinyTraits, so that growth, reclamation and reuse happen in every operation.\n\n"
         + progress.stdout,

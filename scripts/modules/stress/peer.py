@@ -6,10 +6,10 @@ import os
 import re
 import sys
 
-from common import command_line, output
+from common import command_line, machine, output
 from common.command_line import in_words
 from common.repository import ROOT
-from stress.program import BUILD, RESULTS, commit, processor, soak_command
+from stress.program import BUILD, RESULTS, commit, soak_command
 
 
 def peer(options):
@@ -76,7 +76,7 @@ def peer(options):
     lines = [
         "# The positive control: hnswlib under the same checks",
         "",
-        f"Made by `scripts/stress --peer hnswlib` on {processor()}, commit {commit()}. hnswlib says of itself that a search "
+        f"Made by `scripts/stress --peer hnswlib` on {machine.processors()}, commit {commit()}. hnswlib says of itself that a search "
         "must not run beside an add. So this is no defect of hnswlib, it is a check of the checks: they must object here, "
         "and only where threads meet.",
         "",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import platform
+import json
 import sys
-from pathlib import Path
+from typing import Iterable
 
-from common import child_processes, command_line, repository
+from common import builds, command_line, repository
 from common.repository import ROOT
 
 BUILD = ROOT / "build"
@@ -17,23 +16,17 @@ PRESETS = {"none": "release", "tsan": "tsan", "asan": "asan"}
 
 def build(preset):
     log = BUILD / "test-logs" / f"{preset}-stress-build.log"
-    for command in (
+    commands = (
         ["cmake", "--preset", preset],
         ["cmake", "--build", BUILD / preset, "--target", "stress_soak"],
-    ):
-        if command_line.run_logged(command, log) != 0:
-            print(command_line.tail(log), file=sys.stderr)
-            sys.exit(f"scripts/stress: the build failed; log: {log.relative_to(ROOT)}")
+    )
+    if not builds.run_in_turn(commands, log):
+        print(command_line.tail(log), file=sys.stderr)
+        sys.exit(f"scripts/stress: the build failed; log: {log.relative_to(ROOT)}")
 
 
 def soak_command(preset, *flags, name="stress_soak"):
-    fixed = []
-    if preset.startswith(
-        "tsan"
-    ):  # older ones die at their start where the kernel randomises addresses widely
-        fixed = ["setarch", platform.machine(), "-R"]
-        if child_processes.run([*fixed, "true"], capture_output=True).returncode != 0:
-            fixed = []
+    fixed = builds.fixed_addresses() if preset.startswith("tsan") else []
     return [*fixed, str(BUILD / preset / "stress" / name), *flags]
 
 
@@ -42,8 +35,7 @@ def commit() -> str:
     return repository.commit(7)
 
 
-def processor():
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
-        if line.startswith("model name"):
-            return f"{line.split(':', 1)[1].strip()}, {os.cpu_count()} processors"
-    return f"{platform.machine()}, {os.cpu_count()} processors"
+def rows_as_json(context: dict[str, object], name: str, rows: Iterable[dict[str, object]]) -> str:
+    """Returns a JSON document: its context, and a line for each row under that name."""
+    lines = ",\n".join("  " + json.dumps(row) for row in rows)
+    return f'{{\n "context": {json.dumps(context)},\n "{name}": [\n{lines}\n ]\n}}\n'

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import re
 import time
 
-from common import child_processes, command_line
+from common import builds, child_processes, command_line
 from common.command_line import in_words
 from common.repository import ROOT
 from test.catch_report import read_catch_report
@@ -24,7 +23,7 @@ SANITIZER_OPTIONS = {
 def registered_tests(folder):
     """What ctest knows in a build folder, as [(name, command, properties)]."""
     command = ["ctest", "--test-dir", folder, "--show-only=json-v1"]
-    shown = child_processes.run(command, capture_output=True, text=True, cwd=ROOT)
+    shown = child_processes.run(command, capture_output=True, cwd=ROOT)
     if shown.returncode != 0:
         return []
     tests = json.loads(shown.stdout).get("tests", [])
@@ -72,7 +71,7 @@ def run_catch(run, folder, name, command, properties):
         environment.setdefault(key, os.environ.get(key, value))
     command = [*command, "--reporter", "xml", "--out", report]
     if folder.name == "tsan":
-        command = [*fixed_addresses(), *command]
+        command = [*builds.fixed_addresses(), *command]
     begin = time.monotonic()
     limit = time_limit(run, properties)
     status = command_line.run_logged(
@@ -101,21 +100,11 @@ def run_catch(run, folder, name, command, properties):
     return suite
 
 
-def fixed_addresses():
-    """ThreadSanitizer of older compilers dies at its start where the kernel randomises addresses widely."""
-    command = ["setarch", platform.machine(), "-R"]
-    try:
-        works = child_processes.run([*command, "true"], capture_output=True).returncode == 0
-    except OSError:
-        works = False
-    return command if works else []
-
-
 def run_through_ctest(run, folder, name, where=None):
     """A test that is no Catch2 binary: ctest runs it. The line `N passed, N failed` of its output counts; without one
     the test counts as one."""
     command = [
-        *(fixed_addresses() if folder.name == "tsan" else []),
+        *(builds.fixed_addresses() if folder.name == "tsan" else []),
         "ctest",
         "--test-dir",
         where or folder,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
 
-from common import child_processes, command_line
+from common import builds, child_processes, command_line
 from test.run import LOGS, NotReached, StepFailed, StepSkipped
 
 
@@ -25,17 +24,15 @@ def configure(run, preset, folder, extra=()):
 def build(run, folder, targets=()):
     if folder in run.broken:
         raise NotReached
-    listing = ["ninja", "-C", folder, "-t", "targets", "all"]
-    known = child_processes.run(listing, capture_output=True, text=True).stdout
-    known = {line.split(":")[0] for line in known.splitlines()}
+    known = builds.known_targets(folder)
     targets = [target for target in targets if target in known]
     log = LOGS / f"{folder.name}-build.log"
     command = ["cmake", "--build", folder, *(["--target", *targets] if targets else [])]
 
     def on_line(line):
-        step = re.match(r"\[(\d+/\d+)\]", line)
+        step = builds.step_of(line)
         if step:
-            run.live(step[1])
+            run.live(step)
 
     if command_line.run_logged(command, log, on_line=on_line) != 0:
         run.broken.add(folder)
@@ -50,7 +47,7 @@ def fuzz_configure(run, folder):
     with tempfile.TemporaryDirectory() as scratch:
         probe = 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }'
         command = ["clang++-19", "-fsanitize=fuzzer,address", "-x", "c++", "-", "-o", f"{scratch}/probe"]
-        if child_processes.run(command, text_input=probe, text=True, capture_output=True).returncode != 0:
+        if child_processes.run(command, text_input=probe, capture_output=True).returncode != 0:
             run.broken.add(folder)
             raise StepSkipped(missing)
     configure(run, "fuzz", folder)

@@ -36,11 +36,11 @@ def check_scripts(run):
         if path.read_bytes()[:32].split(b"\n")[0].endswith(b"bash")
     ]
     for path in shells:
-        checked = child_processes.run(["bash", "-n", path], capture_output=True, text=True)
+        checked = child_processes.run(["bash", "-n", path], capture_output=True)
         if checked.returncode:
             problems.append(f"    | {checked.stderr.strip()}")
     if shutil.which("shellcheck") and shells:
-        checked = child_processes.run(["shellcheck", "-x", *shells], cwd=ROOT, capture_output=True, text=True)
+        checked = child_processes.run(["shellcheck", "-x", *shells], cwd=ROOT, capture_output=True)
         if checked.returncode:
             problems.append(checked.stdout or checked.stderr)
     if problems:
@@ -82,7 +82,6 @@ def clang_tidy(run, folder):
                 child_processes.run,
                 [tool, "-p", str(folder), "--quiet", "--warnings-as-errors=*", str(path)],
                 capture_output=True,
-                text=True,
                 cwd=ROOT,
             )
             for path in files

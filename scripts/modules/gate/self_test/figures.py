@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from common import output
+from common import readme
 from common.repository import ROOT
-from gate import chart
 from gate.self_test.noise import SUITE
 from gate.self_test.trials import EFFECTS, MUST_FIND, RULES
 from plot import style
@@ -51,15 +50,15 @@ def draw(document, path):
         axis.plot(
             [100 * x for x, _ in real],
             [100 * y for _, y in real],
-            color="#D55E00",
+            color=style.VERMILION,
             marker="o",
             markersize=6,
             linewidth=2.4,
             label=f"pairs measured: {gated} benchmarks that can be gated",
         )
-    axis.axhline(95, color="#777777", linewidth=0.9, linestyle=(0, (4, 3)))
-    axis.text(30.6, 93.6, "95 in 100", ha="right", va="top", fontsize=8, color="#555555")
-    axis.axvline(100 * RULES.minimum_effect, color="#777777", linewidth=0.9, linestyle=(0, (4, 3)))
+    axis.axhline(95, color=style.RULE, linewidth=0.9, linestyle=style.DASHED)
+    axis.text(30.6, 93.6, "95 in 100", ha="right", va="top", fontsize=8, color=style.NOTE)
+    axis.axvline(100 * RULES.minimum_effect, color=style.RULE, linewidth=0.9, linestyle=style.DASHED)
     axis.text(
         100 * RULES.minimum_effect - 0.25,
         52,
@@ -68,7 +67,7 @@ def draw(document, path):
         va="center",
         rotation=90,
         fontsize=8,
-        color="#555555",
+        color=style.NOTE,
     )
     axis.set_xlim(0, 31)
     axis.set_ylim(-2, 102)
@@ -84,17 +83,10 @@ def draw(document, path):
         fontsize=10,
     )
     figure.tight_layout()
-    chart.save(figure, path)
-
-
-BEGIN, END = "<!-- gate: generated -->", "<!-- gate: end -->"
+    style.save(figure, path.with_suffix(""))
 
 
 def update_readme(document):
-    path = ROOT / "README.md"
-    text = path.read_text(encoding="utf-8")
-    if BEGIN not in text:
-        return
     synthetic, real = document["identical_synthetic"]["accused"], document["identical_measured"]["accused"]
     kinds = [
         next(each for each in told if each["effect"] == MUST_FIND)
@@ -111,5 +103,4 @@ def update_readme(document):
         f"| the same, on the {len(document['slower_measured']) - len(noisy)} of {len(document['slower_measured'])} benchmarks whose measured noise allows a verdict | {found[1]:,} | {found[0] / max(1, found[1]):.1%} |",
         f"| one more atomic operation, fence or allocation in an operation: found | {document['counts']['planted']} | {document['counts']['found']} |",
     ]
-    head, rest = text.split(BEGIN, 1)
-    output.write_whole(path, f"{head}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{rest.split(END, 1)[1]}")
+    readme.write_block(ROOT / "README.md", "gate", "\n".join(lines))

@@ -11,16 +11,13 @@ self-test on synthetic runs says the same each time; runs of the benchmarks them
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
-import shlex
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-from bench import conditions, options as bench_options
+from bench import conditions
 from common import child_processes, output
 from common.command_line import in_words
 from gate import refs as gate_refs, runs as gate_runs, statistics as gate_statistics
@@ -166,9 +163,7 @@ def run(full, options, gate):
         document = {
             "context": {
                 "machine": conditions.describe_machine(),
-                **conditions.describe_source(),
-                "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-                "command_line": shlex.join(["scripts/gate", *bench_options.shown_arguments(sys.argv[1:])]),
+                **conditions.describe_run("scripts/gate"),
                 "seconds": round(took),
             },
             "rules": {
