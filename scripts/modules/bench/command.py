@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import os
 import shlex
@@ -22,7 +23,7 @@ from bench.conditions import (
     shown_arguments,
 )
 from bench.keeping import Keeper, draw, remarks, tell_of_existing
-from bench.measurement import Measurement, chosen, exactly, list_benchmarks, measure
+from bench.measurement import Measurement, Plan, chosen, exactly, list_benchmarks, measure
 from bench.options import parse_options
 from common import builds, command_line, output, repository
 from common.command_line import in_words
@@ -34,7 +35,7 @@ from plot import style
 @dataclass(frozen=True)
 class Effort:
     rounds: int
-    limit: float  # seconds for everything, None: as long as it takes
+    limit: float | None  # seconds for everything, None: as long as it takes
     at_least: float  # of them for measuring, should the build have used them up
     threads: int  # the ladder's least top
     per_core: int  # and the top in threads a core
@@ -55,20 +56,23 @@ SHORTEST, LONGEST = 0.01, 0.5
 CHARTS = 12  # seconds for the charts
 
 
-def ladder(effort):
+def ladder(effort: Effort) -> list[int]:
+    """Returns the numbers of threads to measure: powers of two up to the effort's top, and the number of
+    cores."""
     top, counts = max(effort.threads, effort.per_core * cores()), [1]
     while counts[-1] * 2 <= top:
         counts.append(counts[-1] * 2)
     return sorted({*counts, cores()})
 
 
-def build(logs):
+def build(logs: Path) -> Path:
+    """Builds the benchmark binary, with its logs in that folder. Returns its path. Raises Failure."""
     progress = command_line.ProgressLine()
     begin = time.monotonic()
     if not command_line.run_setup():
         raise Failure("the setup failed; HOTINDEX_NO_SETUP=1 in the environment does without it")
 
-    def show(line):
+    def show(line: str) -> None:
         step = builds.step_of(line)
         if step:
             progress.show(f"build: {step}, {in_words(time.monotonic() - begin)}")
@@ -86,8 +90,11 @@ def build(logs):
     return ROOT / "build" / "release" / "bench" / "hotindex_bench"
 
 
-def plan_time(effort, options, count, begin):
-    """(rounds, min_time, deadline) so that `count` benchmarks fit into what is left of the effort's limit."""
+def plan_time(
+    effort: Effort, options: argparse.Namespace, count: int, begin: float
+) -> tuple[int, float, float | None]:
+    """Returns (rounds, min_time, deadline) so that `count` benchmarks fit into what is left of the effort's
+    limit."""
     rounds = options.repetitions or effort.rounds
     if effort.limit is None:
         return rounds, effort.min_time, None
@@ -152,7 +159,8 @@ def main() -> int:
         )
         if os.getloadavg()[0] > 0.5 * cores():
             print(f"measure: the load is {os.getloadavg()[0]:.1f} already; expect noise", flush=True)
-        measured = measure(binary, flags, names, rounds, min_time, deadline, logs, keeper.keep)
+        plan = Plan(binary, flags, names, rounds, min_time, deadline)
+        measured = measure(plan, logs, keeper.keep)
 
     if not measured.entries:
         keeper.leave_no_empty_folder()

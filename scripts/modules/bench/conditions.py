@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import hashlib
 import json
@@ -10,17 +11,20 @@ import platform
 import re
 import shlex
 import sys
+from pathlib import Path
 
 from bench.results import Json
 from common import child_processes, machine, repository
 from common.repository import ROOT
 
 
-def cores():
+def cores() -> int:
+    """Returns how many processors this process may use."""
     return len(os.sched_getaffinity(0))
 
 
-def first_line(command):
+def first_line(command: child_processes.Command) -> str:
+    """Returns the first line that a command prints, "" where it cannot be run."""
     try:
         said = child_processes.run(command, capture_output=True, cwd=ROOT).stdout
     except OSError:
@@ -28,18 +32,19 @@ def first_line(command):
     return said.splitlines()[0].strip() if said.strip() else ""
 
 
-def describe_machine():
+def describe_machine() -> Json:
+    """Returns the machine for a document's context: processor, cores, memory, kernel."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "cpu": machine.cpu(),
         "cores": cores(),
         "memory_gib": round(memory / 2**30, 1),
-        "kernel": f"{platform.system()} {re.match(r'[0-9.]*', platform.release())[0]} {platform.machine()}",
+        "kernel": f"{platform.system()} {re.sub(r'[^0-9.].*', '', platform.release())} {platform.machine()}",
     }
 
 
-def describe_build(folder=ROOT / "build" / "release"):
-    """The compiler and the flags that the benchmark binary was really compiled with."""
+def describe_build(folder: Path = ROOT / "build" / "release") -> Json:
+    """Returns the compiler and the flags that the benchmark binary was really compiled with."""
     commands = json.loads((folder / "compile_commands.json").read_text())
     chosen = next((each for each in commands if "hotindex_bench.dir" in each["command"]), commands[0])
     compiler, *words = shlex.split(chosen["command"])
@@ -52,7 +57,8 @@ def describe_build(folder=ROOT / "build" / "release"):
     return {"compiler": first_line([compiler, "--version"]), "flags": " ".join(flags)}
 
 
-def describe_source():
+def describe_source() -> Json:
+    """Returns the commit that is checked out, and whether files differ from it."""
     return {"commit": repository.commit(), "dirty": repository.changed()}
 
 
@@ -70,8 +76,9 @@ def shown_arguments(arguments: list[str]) -> list[str]:
     return [re.sub(r"(^|=)(\.\.?/|/)[^=]*/", r"\1", argument) for argument in arguments]
 
 
-def describe_dataset(options):
-    path = options.dataset
+def describe_dataset(options: argparse.Namespace) -> str:
+    """Returns the dataset in words: its file's name, size and digest, and what is used of it."""
+    path: Path | None = options.dataset
     if path is None:
         return "generated"
     digest = hashlib.sha256()

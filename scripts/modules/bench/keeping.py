@@ -9,6 +9,7 @@ from pathlib import Path
 from bench import results as result_file
 from bench.conditions import cores
 from bench.measurement import Measurement
+from bench.results import Json, Results
 from common import command_line, output, repository
 from plot import charts, style
 
@@ -30,13 +31,13 @@ def tell_of_existing(folder: Path) -> None:
 class Keeper:
     """Writes what was measured. A disk that is full is told at the end: until then it may have room again."""
 
-    def __init__(self, folder: Path, context: dict):
+    def __init__(self, folder: Path, context: Json) -> None:
         self.folder = folder
         self.context = context
         self.made = not folder.exists()
         self.trouble = ""
 
-    def document(self, measured: Measurement) -> dict:
+    def document(self, measured: Measurement) -> Json:
         """Returns what results.json holds."""
         private = ("host_name", "executable")
         context = {key: value for key, value in measured.context.items() if key not in private}
@@ -67,23 +68,26 @@ class Keeper:
                 self.folder.rmdir()
 
 
-def draw(results, folder: Path) -> tuple[list[str], str]:
+def draw(results: Results, folder: Path) -> tuple[list[str], str]:
     """Draws the charts. Returns (their names, why there are none or not all)."""
     why = style.cannot_draw()
     if why:
         return [], why
     progress = command_line.ProgressLine()
     try:
-        show = lambda done, all: progress.show(f"charts: {done} of {all}")  # noqa: E731
-        return charts.draw_all(results, folder, None, show), ""
+        return (
+            charts.draw_all(results, folder, None, lambda done, of: progress.show(f"charts: {done} of {of}")),
+            "",
+        )
+    except OSError as failure:
+        return [], output.reason(failure)
     except Exception as failure:  # whatever it is: the numbers are there
-        known = isinstance(failure, OSError)
-        return [], output.reason(failure) if known else f"{type(failure).__name__}: {failure}"
+        return [], f"{type(failure).__name__}: {failure}"
     finally:
         progress.clear()
 
 
-def remarks(measured: Measurement, results) -> list[str]:
+def remarks(measured: Measurement, results: Results) -> list[str]:
     """Returns what a reader of the numbers must know."""
     notes = [*results.context["dataset_notes"], *([measured.note] if measured.note else [])]
     if measured.others is not None and measured.others > result_file.QUIET:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
 from pathlib import Path
 
 from common import command_line, output
@@ -36,7 +37,8 @@ examples:
 FILTER = "only benchmarks in whose name this Python regular expression is found; (?!...) excludes"
 
 
-def parse_options():
+def parse_options() -> argparse.Namespace:
+    """Returns the command line; ends the command where it is wrong."""
     parser = command_line.StrictParser(prog="scripts/bench", description=__doc__, epilog=EXPLANATION)
     effort = parser.add_mutually_exclusive_group()
     effort.add_argument("--quick", action="store_true", help="within about 90 seconds")
@@ -54,7 +56,7 @@ def parse_options():
     parser.add_argument("--filter", metavar="REGEX", type=regular_expression, help=FILTER)
     parser.add_argument("--repetitions", metavar="N", type=positive, help="rounds, all of them run")
     parser.add_argument("--out", metavar="DIR", type=Path, help="default: results/local/<time>")
-    options = parser.parse_args()
+    options = parser.parse(sys.argv[1:])
     trouble = options.out and output.check_folder(options.out)
     if trouble:
         parser.error(f"--out {trouble}")
@@ -64,7 +66,8 @@ def parse_options():
     return options
 
 
-def existing_file(text):
+def existing_file(text: str) -> Path:
+    """Returns a flag's value as the path of a file that can be read."""
     path = Path(text)
     if path.is_dir():
         raise argparse.ArgumentTypeError(f"{text}: this is a directory; give one of the files in it")
@@ -79,13 +82,15 @@ def existing_file(text):
     return path
 
 
-def thread_list(text):
+def thread_list(text: str) -> list[int]:
+    """Returns a flag's value as numbers of threads, ascending."""
     if not re.fullmatch(r"\d+(,\d+)*", text) or not all(1 <= int(count) <= 1024 for count in text.split(",")):
         raise argparse.ArgumentTypeError(f"{text}: not a list of numbers from 1 to 1024, such as 1,2,4")
     return sorted({int(count) for count in text.split(",")})
 
 
-def regular_expression(text):
+def regular_expression(text: str) -> str:
+    """Returns a flag's value, a regular expression that compiles."""
     try:
         re.compile(text)
     except re.error as failure:
@@ -93,7 +98,8 @@ def regular_expression(text):
     return text
 
 
-def positive(text):
+def positive(text: str) -> int:
+    """Returns a flag's value as a whole number of at least 1."""
     if not re.fullmatch(r"\d+", text) or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text}: not a number of at least 1")
     return int(text)

@@ -5,12 +5,14 @@ alone; they are compared with each other, not with the indexes. Throughput is th
 a second, all threads together, in real time. `items_per_second` counts attempts, and stands in where `ops` is absent.
 """
 
+from __future__ import annotations
+
 import json
 import re
 import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, Iterable, NoReturn, Tuple
 
 from common.failure import Failure
 
@@ -39,6 +41,8 @@ _SIZES = ("n", "dim", "k", "batch", "universe")
 
 
 Json = Dict[str, Any]  # an object of a JSON file: what it holds is checked where it is read
+Parameters = Tuple[Tuple[str, str], ...]
+Ratio = Tuple[float, float, float]  # median, lowest, highest
 
 
 class BadResults(Failure):
@@ -50,12 +54,12 @@ class Name:
     workload: str
     index: str
     structure: str  # "index" or "map"
-    parameters: tuple  # of (key, value), both text
+    parameters: Parameters
     threads: int
 
 
-def parse_name(text, threads=1):
-    """The parts of a benchmark's name, or None when it does not follow the contract."""
+def parse_name(text: str, threads: int = 1) -> Name | None:
+    """Returns the parts of a benchmark's name, None when it does not follow the contract."""
     parts = [part for part in text.split("/") if part]
     if len(parts) < 2 or any(":" in part for part in parts[:2]):
         return None
@@ -79,32 +83,34 @@ def parse_name(text, threads=1):
 class Cell:
     """One line's value at one number of threads: a throughput for each repetition."""
 
-    throughput: list = field(default_factory=list)
-    failed: list = field(default_factory=list)
-    beside: list = field(
-        default_factory=list
-    )  # operations/s of a thread beside those that are measured, if there is one
+    throughput: list[float] = field(default_factory=list)
+    failed: list[float] = field(default_factory=list)
+    beside: list[float] = field(default_factory=list)  # of a thread beside those that are measured, if any
 
     @property
-    def median(self):
+    def median(self) -> float:
+        """The throughput of the middle repetition."""
         return statistics.median(self.throughput)
 
     @property
-    def low(self):
+    def low(self) -> float:
+        """The lowest throughput."""
         return min(self.throughput)
 
     @property
-    def high(self):
+    def high(self) -> float:
+        """The highest throughput."""
         return max(self.throughput)
 
     @property
-    def spread(self):
+    def spread(self) -> float | None:
         """(max - min) / median; None with one repetition only."""
         return (self.high - self.low) / self.median if len(self.throughput) > 1 and self.median else None
 
     @property
-    def failed_share(self):
-        """Of the operations attempted, the share that failed (an insert of what is there, a remove of what is not)."""
+    def failed_share(self) -> float:
+        """Of the operations attempted, the share that failed (an insert of what is there, a remove of what is
+        not)."""
         attempted = sum(self.throughput) + sum(self.failed)
         return sum(self.failed) / attempted if attempted else 0.0
 
@@ -115,37 +121,42 @@ class Group:
 
     workload: str
     structure: str
-    parameters: tuple
+    parameters: Parameters
     baseline: str = BASELINE
-    lines: dict = field(default_factory=dict)  # line's name -> {threads -> Cell}
+    lines: dict[str, dict[int, Cell]] = field(default_factory=dict)  # by name, by threads
 
     @property
-    def title(self):
+    def title(self) -> str:
+        """The workload and its parameters in words."""
         return describe(self.workload, self.structure, dict(self.parameters))
 
     @property
-    def slug(self):
+    def slug(self) -> str:
+        """The name of the group's chart, without ending."""
         parts = [self.workload] if self.structure == "index" else [self.workload, "map"]
         parts += [f"{key}{value}" for key, value in self.parameters]
         return re.sub(r"[^A-Za-z0-9.]+", "_", "_".join(parts)).strip("_")
 
     @property
-    def threads(self):
+    def threads(self) -> list[int]:
+        """The numbers of threads of any line, ascending."""
         return sorted({count for cells in self.lines.values() for count in cells})
 
-    def busy_threads(self, threads):
-        """How many threads compete for the cores: beside the searchers of search_beside_writer, which are what
-        `threads` counts, there is the writer."""
+    def busy_threads(self, threads: float) -> float:
+        """Returns how many threads compete for the cores: beside the searchers of search_beside_writer, which
+        are what `threads` counts, there is the writer."""
         return threads + (self.workload == "search_beside_writer")
 
     @property
-    def repetitions(self):
+    def repetitions(self) -> tuple[int, int]:
+        """The lowest and the highest number of repetitions of a cell."""
         counts = [len(cell.throughput) for cells in self.lines.values() for cell in cells.values()]
         return min(counts), max(counts)
 
-    def ratio(self, line, threads, baseline=None):
-        """Throughput relative to the baseline (the group's own unless told otherwise), as (median, low, high), or None. Repetitions are compared in pairs where
-        both sides have as many: the rounds are interleaved, so a pair met the same conditions."""
+    def ratio(self, line: str, threads: int, baseline: str | None = None) -> Ratio | None:
+        """Returns the throughput relative to the baseline (the group's own unless told otherwise) as (median,
+        low, high), None where there is none. Repetitions are compared in pairs where both sides have as many:
+        the rounds are interleaved, so a pair met the same conditions."""
         mine, base = self.lines[line].get(threads), self.lines.get(baseline or self.baseline, {}).get(threads)
         if not mine or not base or min(base.throughput) <= 0:
             return None
@@ -156,12 +167,13 @@ class Group:
         return ratio, ratio, ratio
 
 
-def describe(workload, structure, parameters):
-    """The workload and its parameters in words; every parameter it does not know by name is added as it stands."""
+def describe(workload: str, structure: str, parameters: dict[str, str]) -> str:
+    """Returns the workload and its parameters in words; every parameter it does not know by name is added as
+    it stands."""
     left = dict(parameters)
     subject = left.pop("index", "")  # of the tax only: elsewhere the indexes are the lines
 
-    def take(key):
+    def take(key: str) -> str:
         value = left.pop(key, "")
         return f"{int(value):,}" if value.isdigit() else value
 
@@ -205,27 +217,28 @@ def describe(workload, structure, parameters):
     return words
 
 
-def _refuse_constant(text):
+def _refuse_constant(text: str) -> NoReturn:
     raise ValueError(f"it holds {text}, which is no measurement")
 
 
 @dataclass
 class Results:
-    context: dict
-    groups: list
-    errors: list  # (name, message): benchmarks that reported an error instead of a result
-    unnamed: list  # benchmarks whose names do not follow the contract
+    context: Json
+    groups: list[Group]
+    errors: list[tuple[str, str]]  # (name, message): benchmarks that reported an error instead of a result
+    unnamed: list[str]  # benchmarks whose names do not follow the contract
 
     @property
-    def cores(self):
+    def cores(self) -> int | None:
+        """The cores of the machine that was measured; None where the file does not say."""
         for value in (self.context.get("machine", {}).get("cores"), self.context.get("num_cpus")):
             if isinstance(value, int) and value > 0:
                 return value
         return None
 
 
-def load(path):
-    """The JSON in a file, or BadResults."""
+def load(path: Path | str) -> Any:
+    """Returns the JSON in a file, whatever it is. Raises BadResults."""
     path = Path(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
@@ -244,10 +257,10 @@ def load(path):
         raise BadResults(f"{path}: {failure}") from None
 
 
-def parts(path, document):
-    """(context, benchmarks) of a document that Google Benchmark wrote, or BadResults."""
+def parts(path: Path | str, document: object) -> tuple[Json, list[Json]]:
+    """Returns (context, benchmarks) of a document that Google Benchmark wrote. Raises BadResults."""
     entries = document.get("benchmarks") if isinstance(document, dict) else None
-    if not isinstance(entries, list):
+    if not isinstance(document, dict) or not isinstance(entries, list):
         raise BadResults(f'{path}: no list "benchmarks": this is not Google Benchmark\'s JSON')
     if not entries:
         raise BadResults(f"{path}: the list of benchmarks is empty: nothing was measured")
@@ -258,13 +271,13 @@ def parts(path, document):
     return context, entries
 
 
-def read(path):
-    """The results in a file, or BadResults."""
+def read(path: Path | str) -> Results:
+    """Returns the results in a file. Raises BadResults."""
     return summarise(Path(path), *parts(path, load(path)))
 
 
-def summarise(path, context, entries):
-    """The Results of what a file at `path` holds, or will hold. Raises BadResults."""
+def summarise(path: Path | str, context: Json, entries: list[Json]) -> Results:
+    """Returns what a file at `path` holds, or will hold. Raises BadResults."""
     errors, unnamed, measured = [], [], []
     for position, entry in enumerate(entries):
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
@@ -299,40 +312,45 @@ def summarise(path, context, entries):
     return Results(context, group(measured), errors, unnamed)
 
 
-def group(measured):
-    groups = {}
+Measured = Tuple[Name, float, float, float]  # throughput, failed, beside
+
+
+def group(measured: list[Measured]) -> list[Group]:
+    """Returns what was measured by chart, the workloads in their usual order."""
+    groups: dict[tuple[str, str, Parameters], Group] = {}
     varying = _what_the_tax_varies(name for name, *_ in measured)
     for name, throughput, failed, beside in measured:
+        variant: Parameters = ()
+        line, parameters = name.index, name.parameters
         if name.workload == "tax":
             # There the same index runs with and without its instruments: the variants are the lines.
             variant = tuple((key, value) for key, value in name.parameters if key in varying)
             rest = tuple(pair for pair in name.parameters if pair[0] not in varying)
             line = ", ".join(f"{key} {value}".strip() for key, value in variant) or "as it is"
             parameters = (("index", f"{'map_' if name.structure == 'map' else ''}{name.index}"), *rest)
-        else:
-            variant, line, parameters = (), name.index, name.parameters
-        each = (name.workload, name.structure, parameters)
-        if each not in groups:
-            groups[each] = Group(name.workload, name.structure, parameters, "" if variant else BASELINE)
+        key_of_group = (name.workload, name.structure, parameters)
+        into = groups.setdefault(
+            key_of_group, Group(name.workload, name.structure, parameters, "" if variant else BASELINE)
+        )
         if variant and all((value or key) in ("off", "0", "none", "false", "no") for key, value in variant):
-            groups[each].baseline = line
-        cell = groups[each].lines.setdefault(line, {}).setdefault(name.threads, Cell())
+            into.baseline = line
+        cell = into.lines.setdefault(line, {}).setdefault(name.threads, Cell())
         cell.throughput.append(throughput)
         cell.failed.append(failed)
         if name.workload == "search_beside_writer":
             cell.beside.append(beside)
     for each in groups.values():
-        known = [each.baseline, *INDEXES]
-        order = lambda line: (known.index(line) if line in known else len(known))  # noqa: E731
-        each.lines = {line: each.lines[line] for line in sorted(each.lines, key=order)}
-    rank = (
-        lambda each: WORKLOADS.index(each.workload) if each.workload in WORKLOADS else len(WORKLOADS)
-    )  # noqa: E731
-    return sorted(groups.values(), key=lambda each: (rank(each), each.structure == "map"))
+        each.lines = dict(sorted(each.lines.items(), key=lambda of: rank(of[0], (each.baseline, *INDEXES))))
+    return sorted(groups.values(), key=lambda each: (rank(each.workload, WORKLOADS), each.structure == "map"))
 
 
-def _what_the_tax_varies(names):
-    values = {}
+def rank(name: str, known: tuple[str, ...]) -> int:
+    """Returns where a name stands among the known ones; what is unknown comes last."""
+    return known.index(name) if name in known else len(known)
+
+
+def _what_the_tax_varies(names: Iterable[Name]) -> set[str]:
+    values: dict[str, set[str]] = {}
     for name in names:
         if name.workload == "tax":
             for key, value in name.parameters:
@@ -340,8 +358,8 @@ def _what_the_tax_varies(names):
     return {key for key, seen in values.items() if key not in _SIZES and (len(seen) > 1 or seen == {""})}
 
 
-def unit(top):
-    """(divisor, words) for rates of which the largest is `top`: so that the numbers read well."""
+def unit(top: float) -> tuple[float, str]:
+    """Returns (divisor, words) for rates of which the largest is `top`, so that the numbers read well."""
     if top >= 2e5:
         return 1e6, "million operations/s"
     if top >= 2e2:
@@ -349,8 +367,8 @@ def unit(top):
     return 1.0, "operations/s"
 
 
-def machine_line(results):
-    """One line for footnotes: machine, commit, date, as far as the file tells."""
+def machine_line(results: Results) -> str:
+    """Returns one line for footnotes: machine, commit, date, as far as the file tells."""
     context, machine = results.context, results.context.get("machine", {})
     parts = []
     if machine.get("cpu") or results.cores:

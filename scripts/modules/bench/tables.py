@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import statistics
+from typing import List, Tuple
 
 from bench import results as result_file
+from bench.results import Group, Results
 
 
-def rows_of(group):
+Table = Tuple[List[str], List[List[str]], str]  # heading, rows, unit
+
+
+def rows_of(group: Group) -> Table:
     """Returns the group's table: a heading and rows, every cell text. Numbers of threads go down and lines
     across; in the tax, whose lines are many and have long names, the other way round."""
     top = max(cell.high for cells in group.lines.values() for cell in cells.values())
     divisor, words = result_file.unit(top)
 
-    def value(line, count):
+    def value(line: str, count: int) -> str:
         cell = group.lines[line].get(count)
         if not cell:
             return "-"
         spread = f" ({cell.spread:.0%})" if cell.spread is not None else ""
         return three_digits(cell.median / divisor) + spread
 
-    def ratio(line, count):
+    def ratio(line: str, count: int) -> str:
         seen = group.ratio(line, count)
         return f"x{seen[0]:.2f}" if seen else "-"
 
@@ -54,7 +59,7 @@ def three_digits(value: float) -> str:
     return f"{value:.{decimals}f}"
 
 
-def failures_of(group):
+def failures_of(group: Group) -> str:
     """Returns words on operations that failed, such as the insert of a key that is there."""
     shares = {}
     for line, cells in group.lines.items():
@@ -68,7 +73,7 @@ def failures_of(group):
     return f"failed, and not counted, of the attempts: {', '.join(told)}" if told else ""
 
 
-def writer_of(group):
+def writer_of(group: Group) -> str:
     """Returns what the thread beside the measured ones did, by index, over the numbers of threads."""
     told = []
     for line, cells in group.lines.items():
@@ -79,7 +84,7 @@ def writer_of(group):
     return f"the writer beside it, thousand replacements/s: {', '.join(told)}" if told else ""
 
 
-def remarks_on(group) -> list[str]:
+def remarks_on(group: Group) -> list[str]:
     """Returns what stands below a group's table."""
     return [remark for remark in (failures_of(group), writer_of(group)) if remark]
 
@@ -91,7 +96,7 @@ LEGEND = (
 )
 
 
-def print_tables(results) -> None:
+def print_tables(results: Results) -> None:
     """Prints all tables."""
     base = "mutex, in tax to the variant with all off"
     print("\n" + LEGEND.format(base=base))
@@ -105,7 +110,7 @@ def print_tables(results) -> None:
             print(f"  {remark}")
 
 
-def summary(results, notes: list[str], drawn: list[str]) -> str:
+def summary(results: Results, notes: list[str], drawn: list[str]) -> str:
     """Returns the text of summary.md; `drawn` are the charts that lie beside it."""
     context, machine = results.context, results.context["machine"]
     base = "mutex, in `tax` to the variant with all off"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import platform
 import re
 from pathlib import Path
-from typing import Iterable, Sequence
+from typing import Iterable
 
 from common import child_processes, command_line
+from common.child_processes import Command
 
 
-def run_in_turn(commands: Iterable[Sequence[str | Path]], log: Path) -> bool:
+def run_in_turn(commands: Iterable[Command], log: Path) -> bool:
     """Runs commands until one fails; the log is of the last one that ran. Returns whether all succeeded."""
     return all(command_line.run_logged(command, log) == 0 for command in commands)
 
@@ -23,7 +24,7 @@ def step_of(line: str) -> str:
 
 def known_targets(folder: Path) -> set[str]:
     """Returns the targets of a build folder."""
-    listing = ["ninja", "-C", folder, "-t", "targets", "all"]
+    listing: Command = ["ninja", "-C", folder, "-t", "targets", "all"]
     listed = child_processes.run(listing, capture_output=True).stdout
     return {line.split(":")[0] for line in listed.splitlines()}
 

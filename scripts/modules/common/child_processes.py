@@ -249,9 +249,11 @@ def _start_guard() -> None:
 
 
 def _tell_guard(line: str) -> None:
+    if _state.guard is None or _state.guard.stdin is None:
+        return
     try:
         _state.guard.stdin.write(line.encode())
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError):
         pass  # the command is ending, or somebody has killed the guard: all else works without it
 
 
@@ -262,7 +264,7 @@ def _begin_worker(parent: int) -> None:
     """In each process of a pool: the parent alone answers the signals, and takes its workers along."""
     for number in ENDING:
         signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
-    if _state.guard is not None:
+    if _state.guard is not None and _state.guard.stdin is not None:
         _state.guard.stdin.close()  # or the guard would wait for this process, too
     _state.children.clear()
     if sys.platform == "linux":
@@ -327,6 +329,6 @@ def end_all() -> None:
         child.end()
     signal.setitimer(signal.ITIMER_REAL, 0)
     guard, _state.guard = _state.guard, None
-    if guard is not None:
+    if guard is not None and guard.stdin is not None:
         guard.stdin.close()
         guard.wait()

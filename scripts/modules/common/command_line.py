@@ -13,7 +13,7 @@ import threading
 import time
 import traceback
 from pathlib import Path
-from typing import Callable, NoReturn
+from typing import Callable, NoReturn, Sequence
 
 from common import child_processes, output
 from common.failure import Failure
@@ -54,22 +54,30 @@ def begin_and_end(name: str, main: Callable[[], int], *, failure: int = 1) -> No
         print(f"{name}: this is a fault of the command itself", file=sys.stderr)
         status = failure
     child_processes.end_all()
-    said, fault = output.lost()
+    said, got_lost = output.lost()
     if said:
         print(f"{name}: {said}", file=sys.stderr)
     sys.stderr.flush()
-    sys.exit(failure if fault and status == 0 else status)
+    sys.exit(failure if got_lost and status == 0 else status)
 
 
 class StrictParser(argparse.ArgumentParser):
     """argparse without abbreviations; a misspelt flag is an error (exit 2) that names the nearest valid
     one."""
 
-    def __init__(self, **options):
-        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+    wrong_usage = 2  # the status
 
-    def parse_args(self, args=None, namespace=None):
-        arguments = sys.argv[1:] if args is None else list(args)
+    def __init__(self, prog: str, description: str | None, epilog: str) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=epilog,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """Returns what these arguments say; ends the command where they are wrong."""
         # Before argparse, which would rather complain about a positional argument that the stray value looks
         # like.
         for argument in arguments:
@@ -80,13 +88,14 @@ class StrictParser(argparse.ArgumentParser):
                 known = self._option_string_actions
                 if flag not in known and (flag.startswith("--") or flag[:2] not in known):
                     self.error(f"unknown flag {flag}{nearest(flag, known, cutoff=0.5)}")
-        parsed, rest = self.parse_known_args(arguments, namespace)
+        parsed, rest = self.parse_known_args(arguments)
         if rest:
             self.error(f"unexpected argument {rest[0]}")
         return parsed
 
-    def error(self, message):
-        self.exit(2, f"{self.prog}: {message}\nSee {self.prog} --help.\n")
+    def error(self, message: str) -> NoReturn:
+        """Ends the command with this message and the status for wrong usage."""
+        self.exit(self.wrong_usage, f"{self.prog}: {message}\nSee {self.prog} --help.\n")
 
 
 def in_words(seconds: float) -> str:
@@ -105,7 +114,7 @@ class ProgressLine:
 
     unfinished = 0  # characters of the line that is on the terminal now
 
-    def __init__(self, every: float = 15.0):
+    def __init__(self, every: float = 15.0) -> None:
         self.terminal = output.fancy()
         self.every = every
         self.last = time.monotonic()
@@ -138,7 +147,7 @@ class ProgressLine:
 
 
 def run_logged(
-    command,
+    command: child_processes.Command,
     log: Path | str,
     *,
     timeout: float | None = None,
@@ -182,7 +191,7 @@ def run_logged(
             if timer:
                 timer.daemon = True
                 timer.start()
-            for line in child.stdout:
+            for line in child.stdout or ():
                 note(line)
                 if on_line:
                     on_line(line.rstrip("\n"))
@@ -193,7 +202,8 @@ def run_logged(
         finally:
             if timer:
                 timer.cancel()
-            child.stdout.close()
+            if child.stdout:
+                child.stdout.close()
     return None if timed_out.is_set() else status
 
 

@@ -15,6 +15,7 @@ import stat
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from common.failure import Failure
 
@@ -29,11 +30,11 @@ class CannotWrite(Failure):
 class _Steady(io.FileIO):
     """A standard stream's file. What cannot be written is dropped; the first reason is kept."""
 
-    def __init__(self, descriptor: int):
+    def __init__(self, descriptor: int) -> None:
         super().__init__(descriptor, "wb", closefd=False)
         self.failure: OSError | None = None
 
-    def write(self, data):
+    def write(self, data: Any) -> int:
         """Returns how much is dealt with: always all of it, in the end."""
         try:
             while (written := super().write(data)) is None:  # somebody has made it non-blocking

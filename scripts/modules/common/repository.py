@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 from pathlib import Path
 
 from common import child_processes
@@ -21,10 +22,9 @@ class NoRepository(GitRefused):
     """This folder is not a clone."""
 
 
-def attempt(*arguments: str, cwd: Path = ROOT):
-    """Returns a subprocess.CompletedProcess of git, whether it succeeded or not. Raises GitRefused where git
-    does not answer any question at all: it is not installed, does not trust the folder, or finds no
-    repository."""
+def attempt(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Returns what git printed, and its status, whether it succeeded or not. Raises GitRefused where git does
+    not answer any question at all: it is not installed, does not trust the folder, or finds no repository."""
     try:
         done = child_processes.run(
             ["git", "-c", f"core.hooksPath={os.devnull}", *arguments],  # nobody's hooks run because we look

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+from pathlib import Path
 
 from bench import conditions, results as result_file
+from bench.results import Json
 from common import command_line, output
 from common.command_line import in_words
 from common.repository import ROOT
 from gate import refs as gate_refs, report as gate_report, runs as gate_runs, statistics as gate_statistics
 from gate.options import CALIBRATION, SECOND, Usage, rules_of
-from gate.statistics import NO_DATA, PASS, UNDECIDED
+from gate.statistics import Floors, NO_DATA, PASS, UNDECIDED
 
 
-def load_floors(options, context, notes):
-    """The calibrated noise floors for both looks, where there are some for this machine."""
+def load_floors(options: argparse.Namespace, context: Json, notes: list[str]) -> tuple[Floors, Floors]:
+    """Returns the calibrated noise floors for both looks, empty where there are none for this machine."""
     path = options.calibration or CALIBRATION
     if not path.exists():
         if options.calibration:
@@ -23,9 +26,9 @@ def load_floors(options, context, notes):
     document = result_file.load(path)
     try:
         same = all(document["context"].get(key) == context.get(key) for key in ("machine", "compiler"))
-        floors = tuple(
+        floors = [
             {each["name"]: float(each["floor"][look]) for each in document["benchmarks"]} for look in (0, 1)
-        )
+        ]
     except (KeyError, TypeError, IndexError, ValueError, AttributeError):
         raise Usage(f"{path}: not what scripts/gate --calibrate writes") from None
     if not same:
@@ -35,15 +38,17 @@ def load_floors(options, context, notes):
         return {}, {}
     if document.get("pairs_at_looks") != [options.pairs, SECOND * options.pairs]:
         return {}, {}
-    return floors
+    return floors[0], floors[1]
 
 
-def shown(path):
+def shown(path: Path) -> Path | str:
+    """Returns a path as a published document may have it: without the places of this machine."""
     path = path.resolve()
     return path.relative_to(ROOT) if ROOT in path.parents else path.name
 
 
-def calibrate(options):
+def calibrate(options: argparse.Namespace) -> int:
+    """Measures this version against itself and writes the noise floors. Returns the exit status."""
     gate_refs.FOLDER.mkdir(parents=True, exist_ok=True)
     gate_refs.install()
     version = gate_refs.working_tree()
@@ -53,10 +58,12 @@ def calibrate(options):
     pairs = 2 * options.pairs
     print(f"measure: {len(session.names)} benchmarks against themselves, {pairs} pairs of each", flush=True)
     took = session.measure(session.names, pairs, "calibrate")
-    runs = [session.saved(side)[0] for side in (0, 1)]
-    samples = gate_runs.samples(*runs)
+    baseline, candidate = session.saved(0)[0], session.saved(1)[0]
+    samples = gate_runs.samples(baseline, candidate)
     rules = rules_of(options, 2)
-    rows, entries, status = [("benchmark", "spread of pairs", "noise floor", "finds", "verdict")], [], PASS
+    rows: list[gate_report.Row] = [("benchmark", "spread of pairs", "noise floor", "finds", "verdict")]
+    entries: list[Json] = []
+    status = PASS
     progress = command_line.ProgressLine()
     for position, each in enumerate(samples):
         progress.show(f"simulate: {position} of {len(samples)} benchmarks")
@@ -83,15 +90,15 @@ def calibrate(options):
         )
     progress.clear()
     print(
-        f"\nWith {SECOND * options.pairs} pairs of each: what identical versions show 99 times in 100 (noise floor), and the smallest"
+        f"\nWith {SECOND * options.pairs} pairs of each: what identical versions show 99 times in 100", end=""
     )
-    print("slowdown that is found 95 times in 100.")
+    print(" (noise floor), and the smallest\nslowdown that is found 95 times in 100.")
     gate_report.print_rows(rows)
     document = {
         "context": {
             **{
                 key: value
-                for key, value in runs[1].context.items()
+                for key, value in candidate.context.items()
                 if key in ("machine", "compiler", "flags", "laps")
             },
             **conditions.describe_run("scripts/gate"),
@@ -102,11 +109,10 @@ def calibrate(options):
     }
     path = options.calibration or CALIBRATION
     output.write_whole(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
-    noisy = [row[0] for row in rows[1:] if row[-1].startswith("cannot")]
+    too_noisy = [row[0] for row in rows[1:] if row[-1].startswith("cannot")]
     print()
-    if noisy:
-        print(
-            f"Too noisy here for the gate to decide on a slowdown of {rules.detect:.0%}: {', '.join(noisy)}"
-        )
+    if too_noisy:
+        names = ", ".join(too_noisy)
+        print(f"Too noisy here for the gate to decide on a slowdown of {rules.detect:.0%}: {names}")
     print(f"{in_words(took)}; {shown(path)} has the noise floors that the gate uses on this machine")
     return gate_report.EXIT[status]

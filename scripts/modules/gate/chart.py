@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from gate.report import ORDER, percent
+from pathlib import Path
+
+from gate.report import Comparison, ORDER, percent
 from gate.statistics import IMPROVEMENT, NO_DATA, PASS, REGRESSION, UNDECIDED
 from plot import style
 
@@ -15,38 +17,42 @@ STYLES = {
 }
 
 
-def draw(comparison, path):
-    """The ratio of each benchmark with its interval, the worst on top; as SVG and PNG. False when there is nothing to
-    draw."""
+def draw(comparison: Comparison, path: Path) -> bool:
+    """Draws the ratio of each benchmark with its interval, the worst on top; as SVG and PNG. Returns whether
+    there was anything to draw."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
     from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
-    shown = [each for each in comparison.findings if each.ratio is not None]
+    shown = [(each, each.effect) for each in comparison.findings if each.effect]
     if not shown:
         return False
-    shown.sort(key=lambda each: each.ratio)
+    shown.sort(key=lambda each: each[1].ratio)
     path.parent.mkdir(parents=True, exist_ok=True)
     height = 2.1 + 0.23 * len(shown)
     figure, axes = style.new_figure(10.5, height, 1)
     axis = axes[0][0]
-    low = min(min(each.interval[0] for each in shown), 0.93)
-    high = max(max(each.interval[1] for each in shown), 1.07)
+    low = min(min(effect.interval[0] for _, effect in shown), 0.93)
+    high = max(max(effect.interval[1] for _, effect in shown), 1.07)
     low, high = max(low, 0.4) / 1.01, min(high, 2.5) * 1.01
     axis.set_xscale("log")
     axis.set_xlim(low, high)
     axis.set_ylim(-0.7, len(shown) - 0.3)
-    for place, each in enumerate(shown):
+    for place, (each, effect) in enumerate(shown):
         colour, marker = STYLES[each.verdict]
-        axis.barh(place, each.threshold * 2, left=1 - each.threshold, height=0.8, color=style.BAND, zorder=0)
-        axis.plot(each.interval, (place, place), color=colour, linewidth=1.8, solid_capstyle="butt", zorder=2)
+        axis.barh(
+            place, effect.threshold * 2, left=1 - effect.threshold, height=0.8, color=style.BAND, zorder=0
+        )
         axis.plot(
-            [each.ratio], [place], color=colour, marker=marker, markersize=6.5, linestyle="none", zorder=3
+            effect.interval, (place, place), color=colour, linewidth=1.8, solid_capstyle="butt", zorder=2
+        )
+        axis.plot(
+            [effect.ratio], [place], color=colour, marker=marker, markersize=6.5, linestyle="none", zorder=3
         )
     axis.axvline(1, color=style.NOTE, linewidth=1, zorder=1)
     axis.set_yticks(range(len(shown)))
-    axis.set_yticklabels([short_name(each.name) for each in shown], fontsize=8)
-    for label, each in zip(axis.get_yticklabels(), shown):
+    axis.set_yticklabels([short_name(each.name) for each, _ in shown], fontsize=8)
+    for label, (each, _) in zip(axis.get_yticklabels(), shown):
         if each.verdict not in (PASS, IMPROVEMENT):
             label.set_color(STYLES[each.verdict][0] if each.verdict == REGRESSION else style.NOTE)
         if each.verdict == REGRESSION:
@@ -71,7 +77,7 @@ def draw(comparison, path):
         fontsize=13,
         fontweight="bold",
     )
-    seen = [verdict for verdict in ORDER if any(each.verdict == verdict for each in shown)]
+    seen = [verdict for verdict in ORDER if any(each.verdict == verdict for each, _ in shown)]
     handles = [
         Line2D([], [], color=STYLES[verdict][0], marker=STYLES[verdict][1], linewidth=1.8, label=verdict)
         for verdict in seen
@@ -89,16 +95,17 @@ def draw(comparison, path):
         borderaxespad=0,
         fontsize=9,
     )
-    kind = "the median of the pairs' ratios" if shown[0].paired else "the ratio of medians"
-    note = f"{comparison.candidate} against {comparison.baseline}\nPoint: {kind}; line: its 95% bootstrap interval. {comparison.machine}"
+    kind = "the median of the pairs' ratios" if shown[0][0].paired else "the ratio of medians"
+    sides = f"{comparison.candidate} against {comparison.baseline}"
+    note = f"{sides}\nPoint: {kind}; line: its 95% bootstrap interval. {comparison.machine}"
     figure.text(0.14 / 10.5, 0.1 / height, note, fontsize=8, color=style.NOTE, va="bottom")
     figure.tight_layout(rect=(0, 0.42 / height, 1, 1 - 0.72 / height))
     style.save(figure, path.with_suffix(""))
     return True
 
 
-def short_name(name):
-    """Without what all benchmarks say."""
+def short_name(name: str) -> str:
+    """Returns a benchmark's name without what all benchmarks say."""
     return (
         name.replace("/real_time", "").replace("/threads:1", ", 1 thread")
         if name.endswith("/threads:1")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import traceback
+from pathlib import Path
 from typing import NoReturn
 
 from common import command_line, output
@@ -15,14 +17,16 @@ from gate.options import Usage, parse_options
 from gate.statistics import REGRESSION
 
 
-def counts_of_this_build():
+def counts_of_this_build() -> Path:
+    """Builds operation_counts. Returns its path."""
     version = gate_refs.working_tree()
     gate_refs.FOLDER.mkdir(parents=True, exist_ok=True)
     gate_refs.build(version, ("operation_counts",), ("operation_counts",))
     return version.binary("operation_counts")
 
 
-def check_counts(options):
+def check_counts() -> int:
+    """Compares this build's counts with the committed ones. Returns the exit status."""
     failing, told, compared = gate_counts.check_committed(counts_of_this_build())
     for line in told:
         print(line)
@@ -34,7 +38,8 @@ def check_counts(options):
     return 3 if failing else 0
 
 
-def write_counts(options):
+def write_counts(options: argparse.Namespace) -> int:
+    """Writes this build's counts, with a reason where some rise. Returns the exit status."""
     counts = gate_counts.take_counts(counts_of_this_build())
     more, written = gate_counts.write_committed(counts, options.accept)
     for each in more:
@@ -47,13 +52,15 @@ def write_counts(options):
     return 0
 
 
-def self_test(options):
+def self_test(options: argparse.Namespace) -> int:
+    """Measures the gate itself. Returns the exit status."""
     from gate.self_test import run as gate_self_test
 
     return gate_self_test.run(options.full, options, run)
 
 
-def main(arguments):
+def main(arguments: list[str]) -> int:
+    """Does what a command line asks for. Returns the exit status."""
     options = parse_options(arguments)
     if options.refs:
         return compare_refs(options)
@@ -63,11 +70,11 @@ def main(arguments):
         return calibrate(options)
     if options.self_test:
         return self_test(options)
-    return check_counts(options) if options.check_counts else write_counts(options)
+    return check_counts() if options.check_counts else write_counts(options)
 
 
-def run(arguments) -> int:
-    """Returns the exit status of a command line."""
+def run(arguments: list[str]) -> int:
+    """Does what a command line asks for, and tells what went wrong. Returns the exit status."""
     try:
         return main(arguments)
     except Failure as failure:
@@ -79,7 +86,7 @@ def run(arguments) -> int:
         print(f"scripts/gate: {output.reason(failure)}", file=sys.stderr)
         return 3
     except SystemExit as end:
-        return end.code
+        return end.code if isinstance(end.code, int) else 3
     except Exception:  # a fault of the gate itself is no regression of what it measures
         traceback.print_exc()
         print("scripts/gate: this is a fault of the gate itself", file=sys.stderr)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import shlex
 import sys
+from pathlib import Path
+from typing import Sequence
 
 from bench import conditions, results as result_file
+from bench.results import Json, Results
 from common import child_processes, command_line, output, repository
 from gate import (
     chart,
@@ -17,30 +21,29 @@ from gate import (
     statistics as gate_statistics,
 )
 from gate.calibration import load_floors
+from gate.counts import CountFinding, Counts
 from gate.options import MEASURES, SECOND, Usage, rules_of
-from gate.statistics import NO_DATA, UNDECIDED
+from gate.refs import Session, Version
+from gate.report import AnyFinding, Comparison
+from gate.runs import SavedRun
+from gate.statistics import Finding, NO_DATA, Rules, Sample, UNDECIDED
 from plot import style
 
 
-def machine_of(context):
-    class Described:
-        pass
-
-    described = Described()
-    described.context = context
-    described.cores = (context.get("machine") or {}).get("cores")
-    return result_file.machine_line(described)
+def machine_of(context: Json) -> str:
+    """Returns one line on the machine of a saved run."""
+    return result_file.machine_line(Results(context, [], [], []))
 
 
-def compare_files(options):
-    sides = [gate_runs.read(path) for path in (options.baseline, options.candidate)]
-    comparison = compare_runs(*sides, options)
-    return finish(comparison, options)
+def compare_files(options: argparse.Namespace) -> int:
+    """Compares two saved runs. Returns the exit status."""
+    baseline, candidate = (gate_runs.read(path) for path in (options.baseline, options.candidate))
+    return finish(compare_runs(baseline, candidate, options), options)
 
 
-def compare_runs(baseline, candidate, options):
-    """The Comparison of two saved runs; raises Usage when they are not comparable."""
-    notes = []
+def compare_runs(baseline: SavedRun, candidate: SavedRun, options: argparse.Namespace) -> Comparison:
+    """Returns what two saved runs show. Raises Usage when they are not comparable."""
+    notes: list[str] = []
     for condition, words in gate_runs.differences(baseline, candidate):
         if condition in options.across:
             notes.append(f"compared in spite of another {condition}: {words}")
@@ -57,35 +60,35 @@ def compare_runs(baseline, candidate, options):
     findings = gate_statistics.judge(samples, rules, floors[0], intervals=False)
     counts = choose_counts(baseline.counts, candidate.counts, options)
 
-    def reproduce(name):
-        commits = [run.context.get("commit") for run in (baseline, candidate)]
-        if all(commits) and all(re.fullmatch(r"[0-9a-f]{7,40}", commit) for commit in commits):
+    def reproduce(name: str) -> str:
+        commits = [str(run.context.get("commit") or "") for run in (baseline, candidate)]
+        if all(re.fullmatch(r"[0-9a-f]{7,40}", commit) for commit in commits):
             return refs_command(commits, name, candidate.context.get("profile") != "gate")
-        return f"build/release/bench/hotindex_bench --benchmark_filter={shlex.quote(f'^{re.escape(name)}$')}, with each version"
+        wanted = shlex.quote(f"^{re.escape(name)}$")
+        return f"build/release/bench/hotindex_bench --benchmark_filter={wanted}, with each version"
 
-    names = [described(run) for run in (baseline, candidate)]
-    return gate_report.Comparison(
-        *names, findings, counts, rules, machine_of(candidate.context), notes, reproduce
-    )
+    machine = machine_of(candidate.context)
+    names = described(baseline), described(candidate)
+    return Comparison(*names, findings, counts, rules, machine, notes, reproduce)
 
 
-def described(run):
+def described(run: SavedRun) -> str:
+    """Returns a saved run as the reader knows it: its file and its commit."""
     commit = run.context.get("commit")
-    return (
-        f"{run.path} (commit {commit}{', with changes' if run.context.get('dirty') else ''})"
-        if commit
-        else run.path
-    )
+    changes = ", with changes" if run.context.get("dirty") else ""
+    return f"{run.path} (commit {commit}{changes})" if commit else run.path
 
 
-def choose_counts(baseline, candidate, options):
+def choose_counts(baseline: Counts, candidate: Counts, options: argparse.Namespace) -> list[CountFinding]:
+    """Returns the findings of both sides' counts that --filter means."""
     if not baseline and not candidate:
         return []
     found = gate_counts.compare_counts(baseline, candidate)
     return [each for each in found if options.filter is None or re.search(options.filter, each.name)]
 
 
-def refs_command(refs, name, every=False):
+def refs_command(refs: Sequence[str], name: str, every: bool = False) -> str:
+    """Returns the command that compares one benchmark, or one count, of two commits again."""
     words = ["scripts/gate", "--refs", *refs]
     threads = re.search(r"/threads:(\d+)$", name)
     if not threads:  # a count
@@ -97,8 +100,11 @@ def refs_command(refs, name, every=False):
     return " ".join(map(shlex.quote, [*words, "--filter", f"^{re.escape(name)}$"]))
 
 
-def drop_allowed(findings, options, notes):
-    """Without what --allow-missing allows to be missing."""
+def drop_allowed(
+    findings: list[AnyFinding], options: argparse.Namespace, notes: list[str]
+) -> list[AnyFinding]:
+    """Returns the findings without those that --allow-missing allows to be missing; each of these leaves a
+    note."""
     left = []
     for each in findings:
         if each.verdict == NO_DATA and options.allow_missing and re.search(options.allow_missing, each.name):
@@ -108,7 +114,7 @@ def drop_allowed(findings, options, notes):
     return left
 
 
-def finish(comparison, options) -> int:
+def finish(comparison: Comparison, options: argparse.Namespace) -> int:
     """Prints the report, then writes what was asked for. Returns the exit status."""
     comparison.findings = drop_allowed(comparison.findings, options, comparison.notes)
     comparison.counts = drop_allowed(comparison.counts, options, comparison.notes)
@@ -131,7 +137,7 @@ def finish(comparison, options) -> int:
     return comparison.status or (3 if faults else 0)
 
 
-def draw(comparison, path) -> None:
+def draw(comparison: Comparison, path: Path) -> None:
     """Draws the chart where that can be done; where not, says so."""
     why = style.cannot_draw()
     if why:
@@ -140,63 +146,70 @@ def draw(comparison, path) -> None:
         print(f"chart: {path.with_suffix('.svg')}")
 
 
-def compare_refs(options):
+def compare_refs(options: argparse.Namespace) -> int:
+    """Builds and measures two commits. Returns the exit status."""
     measures = options.measures or list(MEASURES)
     threads = options.threads or [1, 2]
     gate_refs.FOLDER.mkdir(parents=True, exist_ok=True)
     gate_refs.install()
-    versions = [gate_refs.checked_out(ref) for ref in options.refs]
+    baseline, candidate = versions = [gate_refs.checked_out(ref) for ref in options.refs]
     for version in {version.commit: version for version in versions}.values():
         gate_refs.build(version)
-    notes = []
-    if versions[0].commit == versions[1].commit:
+    notes: list[str] = []
+    if baseline.commit == candidate.commit:
         notes.append("both sides are the same commit")
     elif repository.git(
-        "diff", "--name-only", *(each.commit for each in versions), "--", "bench", ":!bench/tests"
+        "diff", "--name-only", baseline.commit, candidate.commit, "--", "bench", ":!bench/tests"
     ):
         notes.append(
             "bench/ differs between the commits: a difference may come from the benchmarks themselves"
         )
-    counts = compare_version_counts(versions, measures, options, notes)
-    findings, rules, context = [], rules_of(options, 2), {"machine": conditions.describe_machine()}
+    counts, taken = compare_version_counts(versions, measures, options, notes)
+    findings: list[Finding] = []
+    rules = rules_of(options, 2)
+    context: Json = {"machine": conditions.describe_machine()}
     if "times" in measures:
         flags = gate_refs.profile_flags(threads, options.all)
-        session = gate_refs.Session(*versions, flags, options.filter, options.min_time)
+        session = Session(baseline, candidate, flags, options.filter, options.min_time)
         print(
             f"measure: {len(session.names)} benchmarks, {options.pairs} pairs of each, "
             f"then {(SECOND - 1) * options.pairs} more of those that are not decided",
             flush=True,
         )
-        session.counts = counts[1]
+        session.counts = taken
         findings = measure_and_judge(session, rules, options, notes)
         why = session.keep()
         kept = "the measurements are in build/gate/baseline.json and candidate.json"
         notes.append(f"the measurements are not kept: {why}" if why else kept)
         context = session.saved(1)[0].context
         options.chart = options.chart or gate_refs.FOLDER / "ratios.svg"
-    reproduce = lambda name: refs_command(
-        [version.commit for version in versions], name, options.all
-    )  # noqa: E731
-    names = [
-        version.name if version.name.startswith(version.commit) else f"{version.name} ({version.commit})"
-        for version in versions
-    ]
-    comparison = gate_report.Comparison(
-        *names, findings, counts[0], rules, machine_of({**context, "commit": None}), notes, reproduce
-    )
-    return finish(comparison, options)
+
+    def reproduce(name: str) -> str:
+        return refs_command([version.commit for version in versions], name, options.all)
+
+    def called(version: Version) -> str:
+        known = version.name.startswith(version.commit)
+        return version.name if known else f"{version.name} ({version.commit})"
+
+    machine = machine_of({**context, "commit": None})
+    names = called(baseline), called(candidate)
+    return finish(Comparison(*names, findings, counts, rules, machine, notes, reproduce), options)
 
 
-def compiled(pattern):
+def compiled(pattern: str | None) -> re.Pattern[str] | None:
+    """Returns the expression of --filter, None where there is none."""
     return re.compile(pattern) if pattern else None
 
 
-def compare_version_counts(versions, measures, options, notes):
-    """(findings, (baseline's counts, candidate's counts))"""
+def compare_version_counts(
+    versions: list[Version], measures: list[str], options: argparse.Namespace, notes: list[str]
+) -> tuple[list[CountFinding], tuple[Counts, Counts]]:
+    """Counts both versions. Returns (findings, (baseline's counts, candidate's counts))."""
     wanted = [each for each in measures if each != "times"]
     if not wanted:
         return [], ({}, {})
-    taken, findings = [], []
+    taken: list[Counts] = []
+    findings: list[CountFinding] = []
     for version, side in zip(versions, ("baseline", "candidate")):
         print(f"count: {version.name}, {' and '.join(wanted)}", flush=True)
         try:
@@ -205,13 +218,13 @@ def compare_version_counts(versions, measures, options, notes):
             taken.append({})
             findings.append(gate_counts.CountFinding("counts", "", NO_DATA, why=f"the {side}: {failure}"))
     if not findings:
-        findings = choose_counts(*taken, options)
+        findings = choose_counts(taken[0], taken[1], options)
         notes += gate_counts.let_accepted_pass(findings, gate_counts.accepted_at(versions[1].commit))
-    return findings, tuple(taken)
+    return findings, (taken[0], taken[1])
 
 
-def measure_and_keep(session, names, count, title) -> None:
-    """More pairs; when a signal breaks that off, those that are there are written."""
+def measure_and_keep(session: Session, names: list[str], count: int, title: str) -> None:
+    """Measures more pairs; when a signal breaks that off, those that are there are written."""
     try:
         session.measure(names, count, title)
     except child_processes.Ended:
@@ -223,12 +236,14 @@ def measure_and_keep(session, names, count, title) -> None:
         raise
 
 
-def measure_and_judge(session, rules, options, notes):
-    """Both looks at a session."""
+def measure_and_judge(
+    session: Session, rules: Rules, options: argparse.Namespace, notes: list[str]
+) -> list[Finding]:
+    """Measures both looks of a session. Returns what they show."""
 
-    def samples(names):
-        runs = [session.saved(side)[0] for side in (0, 1)]
-        return [each for each in gate_runs.samples(*runs) if names is None or each.name in names]
+    def samples(names: set[str] | None) -> list[Sample]:
+        found = gate_runs.samples(session.saved(0)[0], session.saved(1)[0])
+        return [each for each in found if names is None or each.name in names]
 
     measure_and_keep(session, session.names, options.pairs, "first look")
     floors = load_floors(options, session.saved(1)[0].context, notes)

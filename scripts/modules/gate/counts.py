@@ -4,6 +4,8 @@ Shared-memory operations, allocations and bytes come from operation_counts, inst
 every run, so a comparison needs no statistics: what is more than the tolerance allows is a regression.
 """
 
+from __future__ import annotations
+
 import json
 import platform
 import re
@@ -11,9 +13,12 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Dict, TypedDict, Union
 
 from bench import results as result_file
+from bench.results import Json
 from common import child_processes, output, repository
+from common.child_processes import Command
 from common.failure import Failure
 from common.repository import ROOT
 from gate.statistics import IMPROVEMENT, NO_DATA, PASS, REGRESSION
@@ -37,47 +42,77 @@ WORDS = {
 }
 
 
+class Figures(TypedDict):
+    """What is counted in so many calls of one operation, by measure."""
+
+    calls: int
+    totals: dict[str, float]
+
+
+class Accepted(TypedDict):
+    """A rise that may stay: up to how many, and why."""
+
+    up_to: Union[float, None]
+    reason: str
+
+
+Counts = Dict[str, Figures]  # by operation
+
+
+@dataclass
+class CountsFile:
+    """What a file of counts holds."""
+
+    context: Json
+    counts: Counts
+    accepted: dict[str, Accepted]
+
+
 class CountsFailed(Failure):
     """A deterministic measure could not be taken; the message says why."""
 
 
 @dataclass
 class CountFinding:
+    """The verdict on one measure of one operation."""
+
     name: str  # of the benchmark: workload/index/parameters
     measure: str  # a key of WORDS
     verdict: str
-    baseline: float = None  # per operation, or per vector
-    candidate: float = None
+    baseline: float | None = None  # per operation, or per vector
+    candidate: float | None = None
     why: str = ""
 
     @property
-    def ratio(self):
+    def ratio(self) -> float | None:
+        """The candidate's count relative to the baseline's; None where one is missing or zero."""
         return self.candidate / self.baseline if self.baseline and self.candidate is not None else None
 
 
 # ---- taking them ----
 
 
-def take_counts(binary, plant=None):
-    """What operation_counts counts, as {name: {"calls": n, "totals": {key: total}}}."""
+def take_counts(binary: Path, plant: str | None = None) -> Counts:
+    """Runs operation_counts, with one more of what `plant` names. Returns what it counts. Raises
+    CountsFailed."""
     with tempfile.TemporaryDirectory(prefix="hotindex-gate-") as scratch:
         path = Path(scratch) / "counts.json"
-        command = [binary, f"--json={path}", *([f"--plant={plant}"] if plant else [])]
+        command: Command = [binary, f"--json={path}", *([f"--plant={plant}"] if plant else [])]
         try:
             done = child_processes.run(command, capture_output=True, cwd=scratch)
         except OSError as failure:
             raise CountsFailed(f"{binary}: {failure.strerror}") from None
         if done.returncode != 0:
             raise CountsFailed(f"{Path(binary).name} failed: {child_processes.complaint(done)}")
-        return read_counts(path)["counts"]
+        return read_counts(path).counts
 
 
-def take_instructions(driver):
-    """What callgrind counts of instruction_driver, in the same form."""
+def take_instructions(driver: Path) -> Counts:
+    """Runs instruction_driver under callgrind. Returns what is counted. Raises CountsFailed."""
     if not shutil.which(CALLGRIND):
         raise CountsFailed("valgrind is not installed: scripts/setup --gate installs it")
     with tempfile.TemporaryDirectory(prefix="hotindex-gate-") as scratch:
-        command = [
+        command: Command = [
             CALLGRIND,
             "--tool=callgrind",
             f"--callgrind-out-file={scratch}/out",
@@ -88,7 +123,7 @@ def take_instructions(driver):
         done = child_processes.run(command, capture_output=True, cwd=scratch)
         if done.returncode != 0:
             raise CountsFailed(f"valgrind failed: {done.stderr.strip()[-500:] or done.returncode}")
-        counts = {}
+        counts: Counts = {}
         for number, line in enumerate(done.stdout.splitlines(), 1):
             name, calls = line.rsplit(" ", 1)
             part = Path(scratch) / f"out.{number}"
@@ -103,9 +138,9 @@ def take_instructions(driver):
         return counts
 
 
-def merge(*parts):
-    """Figures of several tools as one."""
-    merged = {}
+def merge(*parts: Counts) -> Counts:
+    """Returns the figures of several tools as one."""
+    merged: Counts = {}
     for part in parts:
         for name, figures in part.items():
             into = merged.setdefault(name, {"calls": figures["calls"], "totals": {}})
@@ -117,18 +152,19 @@ def merge(*parts):
     return merged
 
 
-def read_counts(path):
-    """A file of counts: {"context": ..., "counts": {name: ...}, "accepted": ...}. Raises BadResults."""
+def read_counts(path: Path | str) -> CountsFile:
+    """Returns what a file of counts holds. Raises BadResults."""
     return check_counts(path, result_file.load(path))
 
 
-def check_counts(path, document):
+def check_counts(path: Path | str, document: object) -> CountsFile:
+    """Returns what a document of counts holds; `path` is for messages. Raises BadResults."""
     entries = document.get("counts") if isinstance(document, dict) else None
-    if not isinstance(entries, list) or not entries:
+    if not isinstance(document, dict) or not isinstance(entries, list) or not entries:
         raise result_file.BadResults(
             f'{path}: no list "counts": this is not what operation_counts --json writes'
         )
-    counts = {}
+    counts: Counts = {}
     for position, entry in enumerate(entries):
         name = entry.get("name") if isinstance(entry, dict) else None
         if not isinstance(name, str):
@@ -145,15 +181,12 @@ def check_counts(path, document):
             raise result_file.BadResults(f"{path}: {name} is there twice")
         counts[name] = {"calls": calls, "totals": totals}
     context = document.get("context")
-    accepted = document.get("accepted", {})
-    return {
-        "context": context if isinstance(context, dict) else {},
-        "counts": counts,
-        "accepted": check_accepted(path, accepted),
-    }
+    accepted = check_accepted(path, document.get("accepted", {}))
+    return CountsFile(context if isinstance(context, dict) else {}, counts, accepted)
 
 
-def check_accepted(path, accepted):
+def check_accepted(path: Path | str, accepted: object) -> dict[str, Accepted]:
+    """Returns the rises that a document accepts. Raises BadResults."""
     if not isinstance(accepted, dict):
         raise result_file.BadResults(f'{path}: "accepted" is {type(accepted).__name__}, not an object')
     for key, each in accepted.items():
@@ -172,21 +205,26 @@ class Tolerances:
     counts: float = 0.0
     instructions: float = 0.01  # code that has not changed may be placed and inlined differently
 
-    def of(self, measure):
+    def of(self, measure: str) -> float:
+        """Returns the tolerance of a measure."""
         return self.instructions if measure == "instructions" else self.counts
 
 
-def compare_counts(baseline, candidate, tolerances=Tolerances()):
-    """A finding for each measure of each operation, in the order of the baseline. Counts by edge explain a change of
-    their sum, and are no measures of their own: an operation may move from one edge to another."""
+def compare_counts(
+    baseline: Counts, candidate: Counts, tolerances: Tolerances = Tolerances()
+) -> list[CountFinding]:
+    """Returns a finding for each measure of each operation, in the order of the baseline. Counts by edge
+    explain a change of their sum, and are no measures of their own: an operation may move from one edge to
+    another."""
     findings = []
     for name in [*baseline, *(name for name in candidate if name not in baseline)]:
-        sides = baseline.get(name), candidate.get(name)
-        if None in sides:
-            side = "baseline" if sides[0] is None else "candidate"
+        old_figures, new_figures = baseline.get(name), candidate.get(name)
+        if old_figures is None or new_figures is None:
+            side = "baseline" if old_figures is None else "candidate"
             findings.append(CountFinding(name, "", NO_DATA, why=f"the {side} does not count this operation"))
             continue
-        before, after = (side["totals"] for side in sides)
+        before, after = old_figures["totals"], new_figures["totals"]
+        calls = old_figures["calls"], new_figures["calls"]
         for measure in [*before, *(key for key in after if key not in before)]:
             if "." in measure:
                 continue
@@ -194,23 +232,20 @@ def compare_counts(baseline, candidate, tolerances=Tolerances()):
                 side = "baseline" if measure not in before else "candidate"
                 findings.append(CountFinding(name, measure, NO_DATA, why=f"the {side} does not count this"))
                 continue
-            old, new = before[measure] / sides[0]["calls"], after[measure] / sides[1]["calls"]
+            old, new = before[measure] / calls[0], after[measure] / calls[1]
             allowed = tolerances.of(measure) * old
             # Compared as whole numbers where they are: no rounding in a division decides.
-            same_calls = sides[0]["calls"] == sides[1]["calls"]
-            change = (after[measure] - before[measure]) / sides[0]["calls"] if same_calls else new - old
+            change = (after[measure] - before[measure]) / calls[0] if calls[0] == calls[1] else new - old
             verdict = REGRESSION if change > allowed else IMPROVEMENT if change < -allowed else PASS
-            why = (
-                explain_edges(measure, before, after, sides[0]["calls"], sides[1]["calls"])
-                if verdict != PASS
-                else ""
-            )
+            why = explain_edges(measure, before, after, *calls) if verdict != PASS else ""
             findings.append(CountFinding(name, measure, verdict, old, new, why))
     return findings
 
 
-def explain_edges(measure, before, after, calls_before, calls_after):
-    """Which edges a changed sum comes from."""
+def explain_edges(
+    measure: str, before: dict[str, float], after: dict[str, float], calls_before: int, calls_after: int
+) -> str:
+    """Returns which edges a changed sum comes from."""
     changed = []
     for key in sorted({key for key in (*before, *after) if key.endswith(f".{measure}")}):
         by = after.get(key, 0) / calls_after - before.get(key, 0) / calls_before
@@ -222,23 +257,25 @@ def explain_edges(measure, before, after, calls_before, calls_after):
 # ---- the committed figures ----
 
 
-def here():
+def here() -> Json:
+    """Returns what the counts depend on besides the source."""
     return {"architecture": platform.machine()}
 
 
-def write_committed(counts, reason):
+def write_committed(counts: Counts, reason: str | None) -> tuple[list[CountFinding], bool]:
     """Writes results/gate/counts.json. What is more than HEAD's figures needs a reason, which stays in the file for as
     long as the count does. Returns (what is more, as findings; whether it was written)."""
     previous = committed_at("HEAD")
-    more, accepted = [], {}
+    more: list[CountFinding] = []
+    accepted: dict[str, Accepted] = {}
     if previous:
-        found = compare_counts(previous["counts"], counts)
+        found = compare_counts(previous.counts, counts)
         more = [each for each in found if each.verdict in (REGRESSION, NO_DATA) and not only_new(each)]
         kept = {key_of(each): each.candidate for each in found}
-        accepted = {key: each for key, each in previous["accepted"].items() if kept.get(key) == each["up_to"]}
+        accepted = {key: each for key, each in previous.accepted.items() if kept.get(key) == each["up_to"]}
     if more and not reason:
         return more, False
-    accepted |= {key_of(each): {"up_to": each.candidate, "reason": reason} for each in more}
+    accepted |= {key_of(each): {"up_to": each.candidate, "reason": reason or ""} for each in more}
     lines = [
         f'  {{"name": {json.dumps(name)}, "calls": {each["calls"]}, "totals": {json.dumps(each["totals"])}}}'
         for name, each in counts.items()
@@ -253,18 +290,19 @@ def write_committed(counts, reason):
     return more, True
 
 
-def key_of(finding):
+def key_of(finding: CountFinding) -> str:
+    """Returns the name under which a rise is accepted."""
     return f"{finding.name}: {finding.measure}" if finding.measure else finding.name
 
 
-def only_new(finding):
-    """What the previous commit did not count yet."""
+def only_new(finding: CountFinding) -> bool:
+    """Returns whether the previous commit did not count this yet."""
     return finding.verdict == NO_DATA and "baseline" in finding.why
 
 
-def committed_at(commit):
-    """The figures that a commit holds; None where there are none, or the clone does not reach so far, or this is no
-    clone. Raises repository.GitRefused where git would know and does not say."""
+def committed_at(commit: str) -> CountsFile | None:
+    """Returns the figures that a commit holds; None where there are none, or the clone does not reach so far,
+    or this is no clone. Raises repository.GitRefused where git would know and does not say."""
     try:
         text = repository.file_at(commit, COMMITTED)
     except repository.NoRepository:
@@ -273,19 +311,21 @@ def committed_at(commit):
     return check_counts(name, json.loads(text)) if text is not None else None
 
 
-def accepted_at(commit):
+def accepted_at(commit: str) -> dict[str, Accepted]:
+    """Returns the rises that a commit accepts."""
     there = committed_at(commit)
-    return there["accepted"] if there else {}
+    return there.accepted if there else {}
 
 
-def previous_committed(committed):
-    """The figures before those in the working tree: HEAD's, or its parent's when HEAD has the same."""
+def previous_committed(committed: CountsFile) -> CountsFile | None:
+    """Returns the figures before those in the working tree: HEAD's, or its parent's when HEAD has the
+    same."""
     head = committed_at("HEAD")
     return committed_at("HEAD^") if head == committed else head
 
 
-def let_accepted_pass(findings, accepted):
-    """Makes a pass of what rose no further than was accepted with a reason; returns a line for each."""
+def let_accepted_pass(findings: list[CountFinding], accepted: dict[str, Accepted]) -> list[str]:
+    """Makes a pass of what rose no further than was accepted with a reason. Returns a line for each."""
     told = []
     for each in findings:
         known = accepted.get(key_of(each))
@@ -303,20 +343,22 @@ def let_accepted_pass(findings, accepted):
     return told
 
 
-def check_committed(binary):
+def check_committed(binary: Path) -> tuple[list[CountFinding], list[str], int]:
     """Compares what this build counts with results/gate/counts.json, and that file with the previous commit's. Returns
     (findings that fail, lines that tell what was compared, how many findings there are)."""
     committed = read_counts(COMMITTED)
     measured = take_counts(binary)
-    told, failing = [], []
-    same = committed["context"].get("architecture") == platform.machine()
+    told: list[str] = []
+    failing: list[CountFinding] = []
+    same = committed.context.get("architecture") == platform.machine()
     tolerance = Tolerances() if same else Tolerances(counts=0.01)
     if not same:
+        theirs = committed.context.get("architecture")
         told.append(
-            f"the committed counts are of {committed['context'].get('architecture')}, this is {platform.machine()}: "
+            f"the committed counts are of {theirs}, this is {platform.machine()}: "
             "a difference of up to 1% is allowed"
         )
-    found = compare_counts(committed["counts"], measured, tolerance)
+    found = compare_counts(committed.counts, measured, tolerance)
     for each in found:
         if each.verdict == IMPROVEMENT:
             each.why = "; ".join(
@@ -335,8 +377,8 @@ def check_committed(binary):
     if previous is None:
         told.append("the previous commit has no counts, or is not in this clone: not compared with it")
         return failing, told, len(found)
-    older = compare_counts(previous["counts"], committed["counts"])
-    told += let_accepted_pass(older, committed["accepted"])
+    older = compare_counts(previous.counts, committed.counts)
+    told += let_accepted_pass(older, committed.accepted)
     for each in older:
         if each.verdict in (REGRESSION, NO_DATA) and not only_new(each):
             each.why = "; ".join(

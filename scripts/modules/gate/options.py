@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from pathlib import Path
+from typing import Callable
 
 from bench import options as bench_options
 from common import command_line, output
@@ -49,11 +50,13 @@ class Usage(Failure):
 
 
 class GateParser(command_line.StrictParser):
-    def error(self, message):
-        self.exit(3, f"{self.prog}: {message}\nSee {self.prog} --help.\n")
+    """A parser with the gate's own status for wrong usage."""
+
+    wrong_usage = 3
 
 
-def parse_options(arguments):
+def parse_options(arguments: list[str]) -> argparse.Namespace:
+    """Returns what a command line asks for; ends the command where it is wrong."""
     parser = GateParser(prog="scripts/gate", description=__doc__, epilog=EXPLANATION)
     task = parser.add_argument_group("what to do")
     task.add_argument("--refs", nargs=2, metavar=("BASE", "HEAD"), help="build and measure two commits")
@@ -135,7 +138,7 @@ def parse_options(arguments):
         type=Path,
         help="as SVG and PNG; default with --refs: build/gate/ratios.svg",
     )
-    options = parser.parse_args(arguments)
+    options = parser.parse(arguments)
     tasks = {
         "--refs": options.refs,
         "--baseline": options.baseline or options.candidate,
@@ -169,8 +172,10 @@ def parse_options(arguments):
     return options
 
 
-def list_of(known):
-    def parse(text):
+def list_of(known: tuple[str, ...]) -> Callable[[str], list[str]]:
+    """Returns the parser of a flag whose value lists some of the known words."""
+
+    def parse(text: str) -> list[str]:
         words = text.split(",")
         for word in words:
             if word not in known:
@@ -181,18 +186,21 @@ def list_of(known):
     return parse
 
 
-def seconds(text):
+def seconds(text: str) -> float:
+    """Returns a flag's value as seconds."""
     if not re.fullmatch(r"\d*\.?\d+", text) or not 0.001 <= float(text) <= 100:
         raise argparse.ArgumentTypeError(f"{text}: not a number of seconds from 0.001 to 100")
     return float(text)
 
 
-def percentage(text):
+def percentage(text: str) -> float:
+    """Returns a flag's value, a percentage, as a share."""
     if not re.fullmatch(r"\d*\.?\d+", text) or not 0 < float(text) < 100:
         raise argparse.ArgumentTypeError(f"{text}: not a percentage")
     return float(text) / 100
 
 
-def rules_of(options, looks):
+def rules_of(options: argparse.Namespace, looks: int) -> Rules:
+    """Returns the rules that a command line asks for, for so many looks."""
     effect = options.minimum_effect or Rules.minimum_effect
     return Rules(minimum_effect=effect, detect=max(Rules.detect, 2 * effect), looks=looks)

@@ -4,6 +4,8 @@ One pair is one short run of one benchmark by each version, directly after one a
 benchmarks of a round are drawn by lot too. So whatever changes on the machine meets both versions alike.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import random
@@ -15,11 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import conditions, measurement
+from bench.results import Json
 from common import builds, child_processes, command_line, output, repository
+from common.child_processes import Command
 from common.command_line import in_words
 from common.failure import Failure
 from common.repository import ROOT
 from gate import counts as gate_counts, runs as gate_runs
+from gate.counts import Counts
+from gate.runs import SavedRun
 
 FOLDER = ROOT / "build" / "gate"
 TARGETS = ("hotindex_bench", "operation_counts", "instruction_driver")
@@ -35,24 +41,28 @@ class RefsFailed(Failure):
 
 @dataclass
 class Version:
+    """A version that is measured."""
+
     name: str  # as the user gave it
     commit: str  # twelve digits, or "working tree"
     folder: Path  # its build folder
 
-    def binary(self, target):
+    def binary(self, target: str) -> Path:
+        """Returns where the version's build has that program."""
         return self.folder / "bench" / target
 
 
 # ---- building ----
 
 
-def install():
+def install() -> None:
+    """Sees to the packages of the gate. Raises RefsFailed."""
     if not command_line.run_setup("--gate"):
         raise RefsFailed("the setup failed; HOTINDEX_NO_SETUP=1 in the environment does without it")
 
 
-def checked_out(ref):
-    """A Version with its worktree, not built yet."""
+def checked_out(ref: str) -> Version:
+    """Returns a commit with its worktree, not built yet."""
     full = repository.resolve(ref)
     commit = full[:12]
     tree = FOLDER / "worktrees" / commit
@@ -73,29 +83,31 @@ def checked_out(ref):
     return Version(ref, commit, tree / "build" / "release")
 
 
-def forget_old():
+def forget_old() -> None:
+    """Removes the worktrees that were not used lately."""
     trees = sorted((FOLDER / "worktrees").iterdir(), key=lambda tree: tree.stat().st_mtime, reverse=True)
     for tree in trees[KEPT:]:
         shutil.rmtree(tree)
         repository.git("worktree", "prune")
 
 
-def working_tree():
-    """The version that this folder holds, committed or not."""
+def working_tree() -> Version:
+    """Returns the version that this folder holds, committed or not."""
     return Version("working tree", "working tree", ROOT / "build" / "release")
 
 
-def build(version, targets=TARGETS, must=TARGETS[:1]):
-    """Builds a version; `must` be there, the other targets may be unknown to an old commit."""
+def build(version: Version, targets: tuple[str, ...] = TARGETS, must: tuple[str, ...] = TARGETS[:1]) -> None:
+    """Builds a version; `must` be there, the other targets may be unknown to an old commit. Raises
+    RefsFailed."""
     root = version.folder.parent.parent
     progress, begin = command_line.ProgressLine(), time.monotonic()
 
-    def show(line):
+    def show(line: str) -> None:
         step = builds.step_of(line)
         if step:
             progress.show(f"build {version.commit}: {step}, {in_words(time.monotonic() - begin)}")
 
-    def step(name, command):
+    def step(name: str, command: Command) -> None:
         log = FOLDER / f"{version.commit.replace(' ', '-')}-{name}.log"
         if command_line.run_logged(command, log, cwd=root, on_line=show) != 0:
             progress.clear()
@@ -122,14 +134,17 @@ def build(version, targets=TARGETS, must=TARGETS[:1]):
 # ---- measuring ----
 
 
-def profile_flags(threads, every_workload=False):
+def profile_flags(threads: list[int], every_workload: bool = False) -> list[str]:
+    """Returns the benchmark binary's flags for the workloads of the gate, or for every one."""
     ladder = "--threads=" + ",".join(map(str, threads))
     return [ladder] if every_workload else ["--gate", ladder]
 
 
-def list_names(version, flags):
+def list_names(version: Version, flags: list[str]) -> list[str]:
+    """Returns the names of a version's benchmarks. Raises RefsFailed."""
     binary = version.binary("hotindex_bench")
-    done = child_processes.run([binary, *flags, "--benchmark_list_tests"], capture_output=True)
+    command: Command = [binary, *flags, "--benchmark_list_tests"]
+    done = child_processes.run(command, capture_output=True)
     if done.returncode != 0:
         raise RefsFailed(f"{version.name}: {child_processes.complaint(done)}")
     return [line for line in done.stdout.splitlines() if "/" in line]
@@ -138,17 +153,27 @@ def list_names(version, flags):
 class Session:
     """The measurements of two versions; more pairs can be added."""
 
-    def __init__(self, baseline, candidate, flags, pattern=None, min_time=None, seed=None):
+    def __init__(
+        self,
+        baseline: Version,
+        candidate: Version,
+        flags: list[str],
+        pattern: str | None = None,
+        min_time: float | None = None,
+        seed: int | None = None,
+    ) -> None:
         self.versions = (baseline, candidate)
         self.flags = flags
         self.min_time = min_time
         self.random = random.Random(seed)
         self.identifier = secrets.token_hex(8)
-        self.entries = ([], [])
-        self.context = [None, None]
-        self.pairs = {}  # name -> number of pairs
-        self.broken = set()
-        self.counts = None  # of both sides, for what is kept; None: nothing is kept
+        self.entries: tuple[list[Json], list[Json]] = ([], [])
+        self.context: list[Json] = [{}, {}]  # empty until there is one
+        self.pairs: dict[str, int] = {}  # their number, by name
+        self.broken: set[str] = set()
+        self.counts: tuple[
+            Counts, Counts
+        ] | None = None  # of both sides, for what is kept; None: nothing is kept
         self.kept = time.monotonic()
         # Described now: on a signal there is no time for it, and no child to ask.
         self.machine = conditions.describe_machine()
@@ -163,8 +188,8 @@ class Session:
                     self.entries[side].append(failed(name, "not run: the other version lacks it"))
         self.began = time.monotonic()
 
-    def measure(self, names, count, title):
-        """`count` more pairs of each of these benchmarks. Returns the seconds it took."""
+    def measure(self, names: list[str], count: int, title: str) -> float:
+        """Measures `count` more pairs of each of these benchmarks. Returns the seconds it took."""
         progress, begin, done = command_line.ProgressLine(), time.monotonic(), 0
         for round in range(count):
             order = [name for name in names if name in self.names]
@@ -184,7 +209,8 @@ class Session:
         progress.clear()
         return time.monotonic() - begin
 
-    def measure_pair(self, name):
+    def measure_pair(self, name: str) -> None:
+        """Measures a benchmark once on each side, in an order drawn by lot."""
         number = self.pairs.get(name, 0)
         sides = [0, 1]
         self.random.shuffle(sides)
@@ -196,9 +222,10 @@ class Session:
             self.entries[side].append({**entry, "pair": number, "first": side == sides[0]})
         self.pairs[name] = number + 1
 
-    def run_once(self, side, name):
+    def run_once(self, side: int, name: str) -> Json:
+        """Runs a benchmark of one side. Returns its entry; one of a failure when it has none."""
         seconds = self.min_time or (LAP if re.search(r"/threads:1$", name) else LAP_OF_CREW)
-        command = [
+        command: Command = [
             self.versions[side].binary("hotindex_bench"),
             *self.flags,
             "--benchmark_repetitions=1",
@@ -209,24 +236,22 @@ class Session:
         done = child_processes.run(command, capture_output=True, cwd=FOLDER)
         try:
             document = json.loads(done.stdout)
-            entries = [each for each in document["benchmarks"] if each["name"] == name]
+            entries: list[Json] = [each for each in document["benchmarks"] if each["name"] == name]
         except (ValueError, KeyError, TypeError):
             entries = []
-        if self.context[side] is None and entries:
+        if not self.context[side] and entries:
             self.context[side] = document["context"]
         if len(entries) == 1:
             return entries[0]
         how = f"the benchmark ended with {child_processes.how_it_ended(done.returncode)}"
         return failed(name, how if done.returncode < 0 else (done.stderr.strip().splitlines() or [how])[-1])
 
-    def saved(self, side):
-        """Returns one side as a gate_runs.SavedRun and as the document that holds it."""
+    def saved(self, side: int) -> tuple[SavedRun, Json]:
+        """Returns one side as a SavedRun and as the document that holds it."""
         counts = (self.counts or ({}, {}))[side]
         version = self.versions[side]
         context = {
-            key: value
-            for key, value in (self.context[side] or {}).items()
-            if key not in ("host_name", "executable")
+            key: value for key, value in self.context[side].items() if key not in ("host_name", "executable")
         }
         context |= {
             "machine": self.machine,
@@ -254,12 +279,13 @@ class Session:
         return ""
 
 
-def failed(name, message):
+def failed(name: str, message: str) -> Json:
+    """Returns the entry of a benchmark that failed."""
     return {"name": name, "run_type": "iteration", "error_occurred": True, "error_message": message}
 
 
-def count_version(version, measures):
-    """The deterministic counts of a version. Raises gate_counts.CountsFailed."""
+def count_version(version: Version, measures: list[str]) -> Counts:
+    """Returns the deterministic counts of a version. Raises CountsFailed."""
     parts = []
     if "counts" in measures:
         parts.append(gate_counts.take_counts(version.binary("operation_counts")))

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Callable, Iterable, Tuple, TypeVar, Union
 
+from bench.results import Json
 from common import output
 from gate import counts as gate_counts
-from gate.statistics import IMPROVEMENT, NO_DATA, PASS, REGRESSION, UNDECIDED
+from gate.counts import CountFinding
+from gate.statistics import Effect, Finding, IMPROVEMENT, NO_DATA, PASS, REGRESSION, Rules, UNDECIDED
 
 EXIT = {PASS: 0, REGRESSION: 1, UNDECIDED: 2, NO_DATA: 3}
 ORDER = (REGRESSION, NO_DATA, UNDECIDED, IMPROVEMENT, PASS)
 MARKS = {REGRESSION: "❌", NO_DATA: "❗", UNDECIDED: "❓", IMPROVEMENT: "✅", PASS: "✅"}
+
+
+AnyFinding = TypeVar("AnyFinding", bound=Union[Finding, CountFinding])
+Row = Tuple[str, ...]
+NO_EFFECT = dict.fromkeys(each.name for each in fields(Effect))
 
 
 @dataclass
@@ -20,19 +29,20 @@ class Comparison:
 
     baseline: str  # as the reader knows the two sides
     candidate: str
-    findings: list  # of times
-    counts: list  # gate_counts.CountFinding
-    rules: object
+    findings: list[Finding]  # of times
+    counts: list[CountFinding]
+    rules: Rules
     machine: str = ""
-    notes: list = field(default_factory=list)
-    reproduce: object = None  # name of a benchmark -> command
+    notes: list[str] = field(default_factory=list)
+    reproduce: Callable[[str], str] | None = None  # the command for a benchmark
 
     @property
-    def everything(self):
+    def everything(self) -> list[Finding | CountFinding]:
+        """All findings."""
         return [*self.findings, *self.counts]
 
     @property
-    def verdict(self):
+    def verdict(self) -> str:
         """A regression that was shown stays one, whatever else is missing; nothing compared is no pass."""
         seen = {each.verdict for each in self.everything}
         if not seen:
@@ -40,104 +50,110 @@ class Comparison:
         return next((verdict for verdict in (REGRESSION, NO_DATA, UNDECIDED) if verdict in seen), PASS)
 
     @property
-    def status(self):
+    def status(self) -> int:
+        """The exit status."""
         return EXIT[self.verdict]
 
 
-def percent(ratio):
-    """+12.3% for 1.123."""
+def percent(ratio: float) -> str:
+    """Returns +12.3% for 1.123."""
     return f"{100 * (ratio - 1):+.1f}%"
 
 
-def chance(p):
+def chance(p: float) -> str:
+    """Returns a probability in words."""
     return "below 1 in 10,000" if p < 1e-4 else f"1 in {1 / p:,.0f}"
 
 
-def slower(each):
-    low, high = each.interval
-    return (
-        f"{each.name} takes {percent(each.ratio)[1:]} longer (95% interval {percent(low)} to {percent(high)}, {each.runs[0]} "
-        f"{'pairs' if each.paired else 'runs a side'}; the chance that identical versions would be accused so is {chance(each.p)})"
-    )
+def slower(each: Finding, effect: Effect) -> str:
+    """Returns a regression of time in words."""
+    low, high = effect.interval
+    interval = f"95% interval {percent(low)} to {percent(high)}"
+    runs = f"{each.runs[0]} {'pairs' if each.paired else 'runs a side'}"
+    accused = f"the chance that identical versions would be accused so is {chance(effect.p)}"
+    return f"{each.name} takes {percent(effect.ratio)[1:]} longer ({interval}, {runs}; {accused})"
 
 
-def counted(each):
-    """One count's change in words."""
-    if each.baseline is None:
-        what = gate_counts.WORDS.get(each.measure, each.measure)
-        return f"{each.name}{f' ({what})' if what else ''}: {each.why}"
+def counted(each: CountFinding) -> str:
+    """Returns one count's change in words."""
     words = gate_counts.WORDS.get(each.measure, each.measure)
+    if each.baseline is None or each.candidate is None:
+        return f"{each.name}{f' ({words})' if words else ''}: {each.why}"
     unit = words if each.measure == "bytes" else f"{words} an operation"
-    return f"{each.name} has {number(each.candidate)} {unit} instead of {number(each.baseline)}" + (
-        f" ({each.why})" if each.why else ""
-    )
+    why = f" ({each.why})" if each.why else ""
+    return f"{each.name} has {number(each.candidate)} {unit} instead of {number(each.baseline)}{why}"
 
 
-def number(value):
+def number(value: float) -> str:
+    """Returns a count as short as a table wants it."""
     return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
-def sentence(comparison):
-    """What a reader needs when reading nothing else."""
-    slow = [each for each in comparison.findings if each.verdict == REGRESSION]
-    more = [each for each in comparison.counts if each.verdict == REGRESSION]
-    lacking = [each for each in comparison.everything if each.verdict == NO_DATA]
-    open_ = [each for each in comparison.findings if each.verdict == UNDECIDED]
-    if slow or more:
-        parts = []
-        if slow:
-            worst = max(slow, key=lambda each: each.ratio)
-            others = f"; {len(slow) - 1} more got slower" if len(slow) > 1 else ""
-            parts.append(slower(worst) + others)
-        if more:
-            others = f"; {len(more) - 1} more counts rose" if len(more) > 1 else ""
-            parts.append(f"{counted(more[0])}: counted, so there is no doubt{others}")
-        first = worst if slow else more[0]
-        how = f". To reproduce it: {comparison.reproduce(first.name)}" if comparison.reproduce else ""
-        return f"Regression: {'; and '.join(parts)}{how}"
-    if lacking:
-        names = "; ".join(
-            counted(each) if each in comparison.counts else f"{each.name}: {each.why}" for each in lacking[:3]
-        )
-        more_words = f"; and {len(lacking) - 3} more" if len(lacking) > 3 else ""
-        return f"No verdict, data are missing: {names}{more_words}"
+def sentence(comparison: Comparison) -> str:
+    """Returns what a reader needs when reading nothing else."""
     if not comparison.everything:
         return "No verdict: nothing was compared"
-    if open_:
-        names = ", ".join(each.name for each in open_[:6]) + (
-            f" and {len(open_) - 6} more" if len(open_) > 6 else ""
+    if comparison.verdict == REGRESSION:
+        return regression(comparison)
+    if comparison.verdict == NO_DATA:
+        lacking = [each for each in comparison.everything if each.verdict == NO_DATA]
+        names = "; ".join(
+            counted(each) if isinstance(each, CountFinding) else f"{each.name}: {each.why}"
+            for each in lacking[:3]
         )
-        return f"Cannot decide on {len(open_)} of {len(comparison.findings)} benchmarks: {names}; nothing else got slower"
+        more = f"; and {len(lacking) - 3} more" if len(lacking) > 3 else ""
+        return f"No verdict, data are missing: {names}{more}"
+    if comparison.verdict == UNDECIDED:
+        open_ = [each for each in comparison.findings if each.verdict == UNDECIDED]
+        names = ", ".join(each.name for each in open_[:6])
+        names += f" and {len(open_) - 6} more" if len(open_) > 6 else ""
+        of = f"{len(open_)} of {len(comparison.findings)} benchmarks"
+        return f"Cannot decide on {of}: {names}; nothing else got slower"
     better = [each for each in comparison.everything if each.verdict == IMPROVEMENT]
     words = [f"{len(comparison.findings)} benchmarks"] if comparison.findings else []
     words += [f"{len(comparison.counts)} counts"] if comparison.counts else []
     gained = f"; {len(better)} improved" if better else ""
-    rules = comparison.rules
-    limit = (
-        f"; a slowdown of {rules.detect:.0%} or more is excluded for each benchmark"
-        if comparison.findings
-        else ""
-    )
+    excluded = f"{comparison.rules.detect:.0%} or more is excluded for each benchmark"
+    limit = f"; a slowdown of {excluded}" if comparison.findings else ""
     return f"Pass: {' and '.join(words)}{limit}{gained}"
 
 
-def ordered(findings):
+def regression(comparison: Comparison) -> str:
+    """Returns the sentence of a comparison that shows a regression, of time or of counts."""
+    slow = [(each, each.effect) for each in comparison.findings if each.verdict == REGRESSION and each.effect]
+    more = [each for each in comparison.counts if each.verdict == REGRESSION]
+    parts = []
+    first = more[0].name if more else ""
+    if slow:
+        worst = max(slow, key=lambda each: each[1].ratio)
+        others = f"; {len(slow) - 1} more got slower" if len(slow) > 1 else ""
+        parts.append(slower(*worst) + others)
+        first = worst[0].name
+    if more:
+        others = f"; {len(more) - 1} more counts rose" if len(more) > 1 else ""
+        parts.append(f"{counted(more[0])}: counted, so there is no doubt{others}")
+    how = f". To reproduce it: {comparison.reproduce(first)}" if comparison.reproduce else ""
+    return f"Regression: {'; and '.join(parts)}{how}"
+
+
+def ordered(findings: Iterable[AnyFinding]) -> list[AnyFinding]:
+    """Returns the findings, the worst first."""
     return sorted(findings, key=lambda each: ORDER.index(each.verdict))
 
 
-def rows_of_times(findings):
-    rows = [("benchmark", "ratio of time", "95% interval", "threshold", "pairs", "verdict")]
-    if findings and not findings[0].paired:
-        rows = [("benchmark", "ratio of time", "95% interval", "threshold", "runs", "verdict")]
+def rows_of_times(findings: list[Finding]) -> list[Row]:
+    """Returns the table of times, its heading first."""
+    runs = "runs" if findings and not findings[0].paired else "pairs"
+    rows: list[Row] = [("benchmark", "ratio of time", "95% interval", "threshold", runs, "verdict")]
     for each in ordered(findings):
-        known = each.ratio is not None
+        known = each.effect
         runs = str(each.runs[0]) if each.runs[0] == each.runs[1] else f"{each.runs[0]}, {each.runs[1]}"
         rows.append(
             (
                 each.name,
-                f"{each.ratio:.3f}" if known else "-",
-                f"{each.interval[0]:.3f} to {each.interval[1]:.3f}" if known else "-",
-                f"{each.threshold:.1%}" if known else "-",
+                f"{known.ratio:.3f}" if known else "-",
+                f"{known.interval[0]:.3f} to {known.interval[1]:.3f}" if known else "-",
+                f"{known.threshold:.1%}" if known else "-",
                 runs,
                 each.verdict + (f": {each.why}" if each.why else ""),
             )
@@ -145,30 +161,30 @@ def rows_of_times(findings):
     return rows
 
 
-def rows_of_counts(counts):
-    """What changed, or could not be compared."""
-    rows = [("operation", "measure", "baseline", "candidate", "verdict")]
+def rows_of_counts(counts: list[CountFinding]) -> list[Row]:
+    """Returns the table of the counts that changed or could not be compared, its heading first."""
+    rows: list[Row] = [("operation", "measure", "baseline", "candidate", "verdict")]
     for each in ordered(each for each in counts if each.verdict != PASS):
-        words = gate_counts.WORDS.get(each.measure, each.measure)
-        known = each.baseline is not None
         rows.append(
             (
                 each.name,
-                words or "-",
-                number(each.baseline) if known else "-",
-                number(each.candidate) if known else "-",
+                gate_counts.WORDS.get(each.measure, each.measure) or "-",
+                "-" if each.baseline is None else number(each.baseline),
+                "-" if each.candidate is None else number(each.candidate),
                 each.verdict + (f": {each.why}" if each.why else ""),
             )
         )
     return rows
 
 
-def count_words(counts):
+def count_words(counts: list[CountFinding]) -> str:
+    """Returns how many counts there are, and how many are unchanged."""
     same = sum(each.verdict == PASS for each in counts)
     return f"{len(counts)} counts (operations on shared memory, allocations, bytes, instructions): {same} are as they were"
 
 
-def print_rows(rows):
+def print_rows(rows: list[Row]) -> None:
+    """Prints a table."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     for row in rows:
         print(
@@ -183,7 +199,8 @@ def print_rows(rows):
         )
 
 
-def print_report(comparison):
+def print_report(comparison: Comparison) -> None:
+    """Prints both tables, the notes and the sentence."""
     print(f"\nbaseline: {comparison.baseline}\ncandidate: {comparison.candidate}")
     if comparison.findings:
         print(
@@ -202,8 +219,10 @@ def print_report(comparison):
     print(sentence(comparison), flush=True)
 
 
-def markdown(comparison):
-    def table(rows):
+def markdown(comparison: Comparison) -> str:
+    """Returns the comparison as Markdown, for a pull request."""
+
+    def table(rows: list[Row]) -> list[str]:
         escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
         return [
             f"| {' | '.join(row)} |"
@@ -240,14 +259,13 @@ def markdown(comparison):
     return "\n".join(text) + "\n"
 
 
-def document(comparison):
-    def plain(value):
-        if isinstance(value, float) and value != value:
-            return None
-        return value
+def document(comparison: Comparison) -> Json:
+    """Returns the comparison as --json writes it."""
 
-    def of(each):
-        return {key: plain(value) for key, value in asdict(each).items()}
+    def time(each: Finding) -> Json:
+        effect = asdict(each.effect) if each.effect else NO_EFFECT
+        begin = {"name": each.name, "verdict": each.verdict, "why": each.why}
+        return {**begin, **effect, "runs": each.runs, "paired": each.paired}
 
     return {
         "verdict": comparison.verdict,
@@ -258,11 +276,11 @@ def document(comparison):
         "machine": comparison.machine,
         "notes": comparison.notes,
         "rules": asdict(comparison.rules),
-        "benchmarks": [of(each) for each in comparison.findings],
-        "counts": [of(each) for each in comparison.counts],
+        "benchmarks": [time(each) for each in comparison.findings],
+        "counts": [asdict(each) for each in comparison.counts],
     }
 
 
-def write(path, comparison):
+def write(path: Path, comparison: Comparison) -> None:
     """Writes the whole comparison as JSON. Raises output.CannotWrite."""
     output.write_whole(path, json.dumps(document(comparison), indent=1, allow_nan=False) + "\n")

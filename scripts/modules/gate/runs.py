@@ -4,36 +4,45 @@ A saved run is what scripts/bench writes, or scripts/gate for each of two commit
 counts, and the number of the pair that each measurement belongs to.
 """
 
+from __future__ import annotations
+
 import math
+import re
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable
 
 import numpy as np
 
 from bench import results as result_file
-from bench.results import BadResults
+from bench.results import BadResults, Json
 from gate import counts as gate_counts
+from gate.counts import Counts
 from gate.statistics import Sample
 
 
 @dataclass
 class SavedRun:
+    """What was measured of one version."""
+
     path: str
-    context: dict
-    times: dict  # name -> {pair, or position where there are no pairs: seconds an operation}
-    troubles: dict  # name -> why its measurements cannot be used
-    counts: dict = field(default_factory=dict)
+    context: Json
+    times: dict[str, dict[int, float]]  # seconds an operation, by name, by pair or else by position
+    troubles: dict[str, str]  # by name: why its measurements cannot be used
+    counts: Counts = field(default_factory=dict)
 
     @property
-    def names(self):
+    def names(self) -> list[str]:
+        """The benchmarks that were measured, and those that failed."""
         return [*self.times, *(name for name in self.troubles if name not in self.times)]
 
 
-def read(path):
-    """The run in a file. Raises BadResults when there is nothing in it to compare."""
+def read(path: Path) -> SavedRun:
+    """Returns the run in a file. Raises BadResults when there is nothing in it to compare."""
     document = result_file.load(path)
     counts = (
-        gate_counts.check_counts(path, document)["counts"]
+        gate_counts.check_counts(path, document).counts
         if isinstance(document, dict) and "counts" in document
         else {}
     )
@@ -43,9 +52,10 @@ def read(path):
     return SavedRun(str(path), context, *take_times(path, entries), counts)
 
 
-def take_times(path, entries):
-    """(times, troubles) of a list of Google Benchmark's entries."""
-    times, troubles = {}, {}
+def take_times(path: Path | str, entries: list[Json]) -> tuple[dict[str, dict[int, float]], dict[str, str]]:
+    """Returns (times, troubles) of a list of Google Benchmark's entries. Raises BadResults."""
+    times: dict[str, dict[int, float]] = {}
+    troubles: dict[str, str] = {}
     for position, entry in enumerate(entries):
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
             raise BadResults(f"{path}: benchmark {position} has no name")
@@ -75,7 +85,7 @@ def take_times(path, entries):
 # ---- whether two may be compared ----
 
 # What must be the same, and where a file says it.
-CONDITIONS = {
+CONDITIONS: dict[str, Callable[[Json], object]] = {
     "machine": lambda context: context.get("machine"),
     "compiler": lambda context: context.get("compiler"),
     "flags": lambda context: context.get("flags"),
@@ -86,8 +96,8 @@ CONDITIONS = {
 }
 
 
-def differences(baseline, candidate):
-    """[(condition, in words how it differs)]; what a file does not say differs."""
+def differences(baseline: SavedRun, candidate: SavedRun) -> list[tuple[str, str]]:
+    """Returns [(condition, in words how it differs)]; what a file does not say differs."""
     found = []
     for condition, of in CONDITIONS.items():
         sides = of(baseline.context), of(candidate.context)
@@ -105,16 +115,16 @@ def differences(baseline, candidate):
     return found
 
 
-def in_words(value, other):
-    """Of an object, what differs from the other one."""
+def in_words(value: object, other: object) -> str:
+    """Returns a condition in words; of an object, what differs from the other one."""
     if isinstance(value, dict) and isinstance(other, dict):
         keys = [key for key in dict.fromkeys((*value, *other)) if value.get(key) != other.get(key)]
         return ", ".join(f"{key.replace('_', ' ')} {value.get(key, 'unknown')}" for key in keys)
     return repr(value) if isinstance(value, str) else str(value)
 
 
-def paired(baseline, candidate):
-    """Whether the two were measured by turns, as two sides of one comparison."""
+def paired(baseline: SavedRun, candidate: SavedRun) -> bool:
+    """Returns whether the two were measured by turns, as two sides of one comparison."""
     sessions = [run.context.get("interleaved") for run in (baseline, candidate)]
     return sessions[0] is not None and sessions[0] == sessions[1]
 
@@ -122,8 +132,8 @@ def paired(baseline, candidate):
 # ---- what is compared ----
 
 
-def samples(baseline, candidate, chosen=None):
-    """A Sample for each benchmark of either side (with such a name), in the order of the baseline."""
+def samples(baseline: SavedRun, candidate: SavedRun, chosen: re.Pattern[str] | None = None) -> list[Sample]:
+    """Returns a Sample for each benchmark of either side (with such a name), in the order of the baseline."""
     together = paired(baseline, candidate)
     names = [*baseline.names, *(name for name in candidate.names if name not in baseline.names)]
     return [
@@ -131,7 +141,8 @@ def samples(baseline, candidate, chosen=None):
     ]
 
 
-def sample(name, baseline, candidate, together):
+def sample(name: str, baseline: SavedRun, candidate: SavedRun, together: bool) -> Sample:
+    """Returns both sides' measurements of a benchmark, by pair where they were measured together."""
     trouble = []
     for side, run in (("baseline", baseline), ("candidate", candidate)):
         if name not in run.names:
@@ -144,14 +155,15 @@ def sample(name, baseline, candidate, together):
         common = sorted(a.keys() & b.keys())
         if len(common) != len(a) or len(common) != len(b):
             trouble.append("a pair lacks one of its sides")
-        a, b = [a[pair] for pair in common], [b[pair] for pair in common]
+        sides = [[side[pair] for pair in common] for side in (a, b)]
     else:
-        a, b = list(a.values()), list(b.values())
-    return Sample(name, np.array(a, dtype=float), np.array(b, dtype=float), together, "; ".join(trouble))
+        sides = [list(side.values()) for side in (a, b)]
+    arrays = [np.array(side, dtype=float) for side in sides]
+    return Sample(name, arrays[0], arrays[1], together, "; ".join(trouble))
 
 
-def repetitions(run):
-    """(lowest, highest) number of measurements of a benchmark."""
+def repetitions(run: SavedRun) -> tuple[int, int]:
+    """Returns the (lowest, highest) number of measurements of a benchmark."""
     numbers = Counter(len(each) for each in run.times.values())
     return (min(numbers), max(numbers)) if numbers else (0, 0)
 
@@ -159,7 +171,7 @@ def repetitions(run):
 # ---- writing ----
 
 
-def document(context, entries, counts):
-    """A saved run as JSON: `entries` are Google Benchmark's, `counts` those of gate_counts."""
-    listed = [{"name": name, **figures} for name, figures in counts.items()]
+def document(context: Json, entries: list[Json], counts: Counts) -> Json:
+    """Returns a saved run as JSON: `entries` are Google Benchmark's."""
+    listed: list[Json] = [{"name": name, **figures} for name, figures in counts.items()]
     return {"context": context, "benchmarks": entries, **({"counts": listed} if listed else {})}

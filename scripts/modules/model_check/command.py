@@ -72,7 +72,7 @@ def parse():
         help="one execution, with its trace: random:SEED, bound:N:EXECUTION or full:EXECUTION; with --only a scenario's whole name",
     )
     parser.add_argument("--list", action="store_true", help="scenarios and what they claim")
-    options = parser.parse_args()
+    options = parser.parse(sys.argv[1:])
     if options.find_windows and not options.mutate:
         parser.error("--find-windows goes with --mutate")
     for flag in ("only", "replay", "list"):

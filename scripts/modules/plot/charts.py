@@ -5,16 +5,26 @@ from __future__ import annotations
 import statistics
 import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING, Callable, Optional
 
 from bench import results as result_file
+from bench.results import Group, Ratio, Results
 from common import child_processes
 from plot import style
 
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Value = Callable[[str, int], Optional[Ratio]]  # of a line and its number of threads
+Progress = Callable[[int, int], None]  # charts drawn, of all
 PANEL_WIDTH = {1: 7.0, 2: 5.6, 3: 4.4}  # inches, by the number of panels
 
 
-def thread_axis(axis, group, cores):
-    """log2, with a plain number at every measured count, and what lies beyond the cores shaded."""
+def thread_axis(axis: Axes, group: Group, cores: int | None) -> None:
+    """Makes the x axis one of threads: log2, with a plain number at every measured count, and what lies
+    beyond the cores shaded."""
     from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
     threads = group.threads
@@ -44,17 +54,18 @@ def thread_axis(axis, group, cores):
         )
 
 
-def draw_lines(axis, group, value):
-    """One line for each index; `value(line, threads)` is (median, low, high) or None. Returns the largest value drawn."""
+def draw_lines(axis: Axes, group: Group, value: Value) -> float:
+    """Draws a line for each index; `value(line, threads)` is (median, low, high) or None. Returns the largest
+    value drawn."""
     top = 0.0
     alone = len(group.threads) == 1
     crowded = alone or len(group.lines) > 3  # then points and bars stand side by side, without bands
     for place, (line, (colour, marker, dashes)) in enumerate(style.style_of(group.lines).items()):
-        points = [(count, value(line, count)) for count in sorted(group.lines[line])]
-        points = [(count, *seen) for count, seen in points if seen]
+        points = [(count, *seen) for count in sorted(group.lines[line]) if (seen := value(line, count))]
         if not points:
             continue
-        counts, middle, low, high = zip(*points)
+        counts: list[float] = [count for count, *_ in points]
+        _, middle, low, high = zip(*points)
         if crowded:
             counts = [
                 count * 2 ** ((0.1 if alone else 0.06) * (place - (len(group.lines) - 1) / 2))
@@ -77,11 +88,12 @@ def draw_lines(axis, group, value):
     return top
 
 
-def draw_throughput(axis, group, cores):
+def draw_throughput(axis: Axes, group: Group, cores: int | None) -> None:
+    """Draws the throughput of each line."""
     top = max(cell.high for cells in group.lines.values() for cell in cells.values())
     divisor, words = result_file.unit(top)
 
-    def value(line, count):
+    def value(line: str, count: int) -> Ratio:
         cell = group.lines[line][count]
         return cell.median / divisor, cell.low / divisor, cell.high / divisor
 
@@ -91,11 +103,13 @@ def draw_throughput(axis, group, cores):
     axis.set_ylabel(f"{words},\nall threads, real time")
 
 
-def baseline_words(group):
+def baseline_words(group: Group) -> str:
+    """Returns what the group's baseline is called."""
     return "all off" if group.workload == "tax" else style.label_of(group.baseline)
 
 
-def draw_ratio(axis, group, cores):
+def draw_ratio(axis: Axes, group: Group, cores: int | None) -> None:
+    """Draws the throughput of each line relative to the baseline."""
     top = draw_lines(axis, group, group.ratio)
     thread_axis(axis, group, cores)
     axis.axhline(1, color=style.RULE, linewidth=0.9, zorder=1)
@@ -103,15 +117,16 @@ def draw_ratio(axis, group, cores):
     axis.set_ylabel(f"throughput, {baseline_words(group)} = 1")
 
 
-def draw_writer(axis, group, cores):
-    """What the thread beside the measured ones did meanwhile: searches are quick beside a writer that is kept waiting."""
+def draw_writer(axis: Axes, group: Group, cores: int | None) -> None:
+    """Draws what the thread beside the measured ones did meanwhile: searches are quick beside a writer that
+    is kept waiting."""
     unit, words = result_file.unit(
         max(max(cell.beside) for cells in group.lines.values() for cell in cells.values())
     )
 
-    def value(line, count):
+    def value(line: str, count: int) -> Ratio:
         beside = group.lines[line][count].beside
-        return tuple(x / unit for x in (statistics.median(beside), min(beside), max(beside)))
+        return statistics.median(beside) / unit, min(beside) / unit, max(beside) / unit
 
     top = draw_lines(axis, group, value)
     thread_axis(axis, group, cores)
@@ -119,12 +134,15 @@ def draw_writer(axis, group, cores):
     axis.set_ylabel(f"{words},\nreal time")
 
 
-def draw_efficiency(axis, group, cores):
-    def value(line, count):
+def draw_efficiency(axis: Axes, group: Group, cores: int | None) -> None:
+    """Draws each line's throughput a thread, relative to its own with one thread."""
+
+    def value(line: str, count: int) -> Ratio | None:
         one, here = group.lines[line].get(1), group.lines[line][count]
         if not one or one.median <= 0:
             return None
-        return tuple(x / (count * one.median) for x in (here.median, here.low, here.high))
+        alone = count * one.median
+        return here.median / alone, here.low / alone, here.high / alone
 
     top = draw_lines(axis, group, value)
     thread_axis(axis, group, cores)
@@ -144,8 +162,8 @@ def draw_efficiency(axis, group, cores):
     axis.set_ylabel("throughput per thread,\n1 thread = 1")
 
 
-def spread_words(group_or_groups):
-    groups = group_or_groups if isinstance(group_or_groups, list) else [group_or_groups]
+def spread_words(groups: list[Group]) -> str:
+    """Returns what a point and its bars are."""
     low = min(each.repetitions[0] for each in groups)
     high = max(each.repetitions[1] for each in groups)
     if high == 1:
@@ -153,12 +171,12 @@ def spread_words(group_or_groups):
     return f"Median of {low if low == high else f'{low} to {high}'} repetitions; band and bars: lowest to highest"
 
 
-def finish(figure, axes, title, note, path):
-    """Title, one legend for all panels above them, footnote, and both files."""
+def finish(figure: Figure, axes: list[Axes], title: str, note: str, path: Path) -> None:
+    """Adds the title, one legend for all panels above them and the footnote, and writes both files."""
     width, height = figure.get_size_inches()
     title = textwrap.fill(title, int(width * 9))
     below_title = 0.22 + 0.22 * (title.count("\n") + 1)  # inches from the top
-    handles = {}
+    handles: dict[str, Artist] = {}
     for axis in axes:  # a line may be missing from one panel, such as a peer without a ratio
         for handle, label in zip(*axis.get_legend_handles_labels()):
             handles.setdefault(label, handle)
@@ -187,7 +205,8 @@ def finish(figure, axes, title, note, path):
     style.save(figure, path)
 
 
-def draw_group(group, cores, machine, folder):
+def draw_group(group: Group, cores: int | None, machine: str, folder: Path) -> str:
+    """Draws a group's chart into the folder. Returns its name."""
     panels = [(draw_throughput, "Throughput")]
     if group.baseline in group.lines and len(group.lines) > 1:
         base = baseline_words(group)
@@ -205,12 +224,13 @@ def draw_group(group, cores, machine, folder):
         draw(axis, group, cores)
         axis.set_title(name, loc="left", fontsize=11)
     path = folder / group.slug
-    finish(figure, axes[0], group.title, f"{spread_words(group)}.\n{machine}", path)
+    finish(figure, axes[0], group.title, f"{spread_words([group])}.\n{machine}", path)
     return path.name
 
 
-def headline_groups(results):
-    """For each headline workload the group that an overview should show: the one with the most lines, then points."""
+def headline_groups(results: Results) -> list[Group]:
+    """Returns for each headline workload the group that an overview should show: the one with the most lines,
+    then points."""
     chosen = []
     for workload in result_file.HEADLINE:
         candidates = [
@@ -221,7 +241,8 @@ def headline_groups(results):
     return chosen
 
 
-def draw_overview(groups, cores, machine, folder):
+def draw_overview(groups: list[Group], cores: int | None, machine: str, folder: Path) -> str:
+    """Draws the overview of these groups into the folder. Returns its name."""
     figure, axes = style.new_figure(PANEL_WIDTH[len(groups)] * len(groups), 4.5, len(groups))
     for axis, group in zip(axes[0], groups):
         draw_throughput(axis, group, cores)
@@ -242,23 +263,21 @@ def draw_overview(groups, cores, machine, folder):
     return "overview"
 
 
-def draw_all(results, folder, only=None, progress=None):
+def draw_all(
+    results: Results, folder: Path, only: str | None = None, progress: Progress | None = None
+) -> list[str]:
     """Draws every chart into the folder, on all cores. Returns the charts' names without their endings."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     machine, cores = result_file.machine_line(results), results.cores
-    jobs = []
-    if not only:
-        headline = headline_groups(results)
-        if headline:
-            jobs.append((draw_overview, headline, cores, machine, folder))
-    for each in results.groups:
-        if not only or each.workload == only:
-            jobs.append((draw_group, each, cores, machine, folder))
-    drawn = []
+    headline = [] if only else headline_groups(results)
+    chosen = [each for each in results.groups if not only or each.workload == only]
+    drawn: list[str] = []
     with child_processes.pool() as pool:
-        for future in [pool.submit(*job) for job in jobs]:
-            drawn.append(future.result())
+        jobs = [pool.submit(draw_overview, headline, cores, machine, folder)] if headline else []
+        jobs += [pool.submit(draw_group, each, cores, machine, folder) for each in chosen]
+        for job in jobs:
+            drawn.append(job.result())
             if progress:
                 progress(len(drawn), len(jobs))
     return drawn

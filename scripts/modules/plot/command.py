@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from bench import results as result_file
+from bench.results import Ratio, Results
 from common import command_line, output, readme
+from common.failure import Failure
 from plot.charts import draw_all, headline_groups
 from plot.style import cannot_draw
 
@@ -24,14 +26,15 @@ writes, as SVG and PNG: overview, and one chart for each workload with its param
 BLOCK = "bench"  # of the README
 
 
-def ratio_table(results):
-    """The ratios of the headline workloads, and of read-heavy on Zipf keys, as Markdown: median of the repetitions, [lowest to highest]."""
+def ratio_table(results: Results) -> str:
+    """Returns the ratios of the headline workloads, and of read-heavy on Zipf keys, as Markdown: median of
+    the repetitions, [lowest to highest]."""
     rows = [
         "| workload | threads | rwlock / mutex | lock_free / mutex | lock_free / rwlock |",
         "|---|--:|--:|--:|--:|",
     ]
 
-    def shown(ratio):
+    def shown(ratio: Ratio | None) -> str:
         return f"x{ratio[0]:.2f} [{ratio[1]:.2f} to {ratio[2]:.2f}]" if ratio else "-"
 
     read_heavy = [
@@ -57,11 +60,13 @@ def ratio_table(results):
     )
 
 
-def machine_of(results):
+def machine_of(results: Results) -> str:
+    """Returns the machine for the line below the table."""
     return f"{result_file.machine_line(results)}; beyond {results.cores} threads it is oversubscribed"
 
 
-def update_readme(path, results):
+def update_readme(path: Path, results: Results) -> None:
+    """Puts the table into the file. Raises BadResults where it has no markers."""
     if not readme.write_block(path, BLOCK, ratio_table(results)):
         raise result_file.BadResults(
             f"--readme {path}: there is no {' ... '.join(readme.markers(BLOCK))} in it"
@@ -77,13 +82,13 @@ def main() -> int:
     parser.add_argument(
         "--readme", metavar="FILE", type=Path, help="also put the table of ratios between FILE's markers"
     )
-    options = parser.parse_args()
+    options = parser.parse(sys.argv[1:])
     trouble = output.check_folder(options.out)
     if trouble:
         parser.error(f"--out {trouble}")
     why = cannot_draw()
     if why:
-        raise command_line.Failure(why)
+        raise Failure(why)
     try:
         results = result_file.read(options.results)
     except result_file.BadResults as failure:

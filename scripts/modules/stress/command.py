@@ -3,6 +3,7 @@ the checks themselves: which of them finds which planted bug."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import NoReturn
 
@@ -93,7 +94,7 @@ def main() -> int:
         "--peer", choices=["hnswlib"], help="the positive control: an index that must fail the checks"
     )
     parser.add_argument("--list", action="store_true", help="kinds of rounds, planted bugs, edges")
-    options = parser.parse_args()
+    options = parser.parse(sys.argv[1:])
     trouble = output.check_folder(options.out)
     if trouble:
         parser.error(f"--out {trouble}")

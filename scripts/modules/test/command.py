@@ -160,7 +160,7 @@ def main() -> int:
     depth.add_argument(
         "--deep", action="store_true", help="HOTINDEX_DEEP=1 for the tests, a debug build, clang"
     )
-    options = parser.parse_args()
+    options = parser.parse(sys.argv[1:])
     begin = time.monotonic()
     LOGS.mkdir(parents=True, exist_ok=True)
     run, ended = Run(options), None

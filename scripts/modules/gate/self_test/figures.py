@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from bench.results import Json
 from common import readme
 from common.repository import ROOT
 from gate.self_test.noise import SUITE
@@ -11,8 +14,8 @@ from plot import style
 RESULTS = ROOT / "results" / "gate"
 
 
-def measured_rates(document):
-    """[(effect, hits, trials)] of the benchmarks that can be gated."""
+def measured_rates(document: Json) -> list[tuple[float, int, int]]:
+    """Returns [(effect, hits, trials)] of the benchmarks that can be gated."""
     gated = [name for name in document["slower_measured"] if name not in document["cannot_decide"]]
     return [
         (
@@ -24,8 +27,8 @@ def measured_rates(document):
     ]
 
 
-def draw(document, path):
-    """How often a slowdown is found, by its size."""
+def draw(document: Json, path: Path) -> None:
+    """Draws how often a slowdown is found, by its size."""
     figure, axes = style.new_figure(8.6, 5.0, 1)
     axis = axes[0][0]
     lines = {
@@ -75,10 +78,13 @@ def draw(document, path):
     axis.set_xlabel(f"slowdown of one benchmark in a suite of {SUITE}, percent")
     axis.set_ylabel("named as a regression,\npercent of comparisons")
     axis.legend(loc="lower right", frameon=False, fontsize=9)
-    synthetic, real = document["identical_synthetic"]["accused"], document["identical_measured"]["accused"]
+    synthetic, measured = (
+        document["identical_synthetic"]["accused"],
+        document["identical_measured"]["accused"],
+    )
     axis.set_title(
-        f"What the gate finds; of identical suites it accused {synthetic['hits']} of {synthetic['of']:,} (synthetic), "
-        f"{real['hits']} of {real['of']:,} (measured)",
+        f"What the gate finds; of identical suites it accused {synthetic['hits']} of {synthetic['of']:,} "
+        f"(synthetic), {measured['hits']} of {measured['of']:,} (measured)",
         loc="left",
         fontsize=10,
     )
@@ -86,21 +92,33 @@ def draw(document, path):
     style.save(figure, path.with_suffix(""))
 
 
-def update_readme(document):
+def update_readme(document: Json) -> None:
+    """Puts the figures into the README."""
     synthetic, real = document["identical_synthetic"]["accused"], document["identical_measured"]["accused"]
     kinds = [
         next(each for each in told if each["effect"] == MUST_FIND)
         for told in document["slower_synthetic"].values()
     ]
-    found = {effect: (hits, of) for effect, hits, of in measured_rates(document)}[MUST_FIND]
-    noisy = document["cannot_decide"]
-    lines = [
-        "| | trials | |",
-        "|---|--:|---|",
-        f"| identical suites of {SUITE} benchmarks, synthetic noise: any benchmark accused | {synthetic['of']:,} | {synthetic['hits']} (95% interval {synthetic['interval'][0]:.1%} to {synthetic['interval'][1]:.1%}) |",
-        f"| the same, drawn from pairs measured on 2 shared cores | {real['of']:,} | {real['hits']} (95% interval {real['interval'][0]:.1%} to {real['interval'][1]:.1%}) |",
-        f"| one benchmark 10% slower, synthetic noise of {len(kinds)} kinds: named | {sum(each['of'] for each in kinds):,} | {sum(each['hits'] for each in kinds) / sum(each['of'] for each in kinds):.1%}; the worst kind {min(each['rate'] for each in kinds):.1%} |",
-        f"| the same, on the {len(document['slower_measured']) - len(noisy)} of {len(document['slower_measured'])} benchmarks whose measured noise allows a verdict | {found[1]:,} | {found[0] / max(1, found[1]):.1%} |",
-        f"| one more atomic operation, fence or allocation in an operation: found | {document['counts']['planted']} | {document['counts']['found']} |",
+    found, tried = {effect: (hits, of) for effect, hits, of in measured_rates(document)}[MUST_FIND]
+    all_of = len(document["slower_measured"])
+    gated = f"{all_of - len(document['cannot_decide'])} of {all_of}"
+    trials = sum(each["of"] for each in kinds)
+    named = f"{sum(each['hits'] for each in kinds) / trials:.1%}"
+    worst = f"the worst kind {min(each['rate'] for each in kinds):.1%}"
+    planted = document["counts"]
+
+    def accused(told: Json) -> str:
+        low, high = told["interval"]
+        return f"{told['of']:,} | {told['hits']} (95% interval {low:.1%} to {high:.1%})"
+
+    rows = [
+        f"identical suites of {SUITE} benchmarks, synthetic noise: any benchmark accused | {accused(synthetic)}",
+        f"the same, drawn from pairs measured on 2 shared cores | {accused(real)}",
+        f"one benchmark 10% slower, synthetic noise of {len(kinds)} kinds: named | {trials:,} | {named}; {worst}",
+        f"the same, on the {gated} benchmarks whose measured noise allows a verdict "
+        f"| {tried:,} | {found / max(1, tried):.1%}",
+        "one more atomic operation, fence or allocation in an operation: found "
+        f"| {planted['planted']} | {planted['found']}",
     ]
+    lines = ["| | trials | |", "|---|--:|---|", *(f"| {row} |" for row in rows)]
     readme.write_block(ROOT / "README.md", "gate", "\n".join(lines))

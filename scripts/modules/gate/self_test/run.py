@@ -11,13 +11,16 @@ self-test on synthetic runs says the same each time; runs of the benchmarks them
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import tempfile
 import time
 from pathlib import Path
+from typing import Callable
 
 from bench import conditions
+from bench.results import Json
 from common import child_processes, output
 from common.command_line import in_words
 from gate import refs as gate_refs, runs as gate_runs, statistics as gate_statistics
@@ -27,6 +30,7 @@ from gate.self_test.planted_counts import accepted_rises, planted_counts
 from gate.self_test.trials import (
     EFFECTS,
     MUST_FIND,
+    Pool,
     RULES,
     identical,
     rate,
@@ -39,8 +43,8 @@ from gate.statistics import REGRESSION, Sample
 from plot import style
 
 
-def measure_identical(pairs, options):
-    """Pairs of every benchmark of the gate, of one version against itself."""
+def measure_identical(pairs: int, options: argparse.Namespace) -> list[Sample]:
+    """Returns pairs of every benchmark of the gate, of one version against itself. Raises RefsFailed."""
     gate_refs.FOLDER.mkdir(parents=True, exist_ok=True)
     gate_refs.install()
     version = gate_refs.working_tree()
@@ -60,139 +64,126 @@ def measure_identical(pairs, options):
 class Report:
     """Lines of what was tested, and how many of them are as they must be."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.passed = self.failed = 0
 
-    def line(self, fine, text):
+    def line(self, fine: bool, text: str) -> None:
+        """Prints one line, and counts it."""
         self.passed += fine
         self.failed += not fine
         print(f"  {'ok  ' if fine else 'FAIL'}  {text}", flush=True)
 
 
-def shown_rate(told):
+def shown_rate(told: Json) -> str:
+    """Returns a rate with its interval in words."""
     low, high = told["interval"]
     return f"{told['hits']} of {told['of']} ({told['rate']:.1%}; 95% interval {low:.1%} to {high:.1%})"
 
 
-def run(full, options, gate):
+def run(full: bool, options: argparse.Namespace, gate: Callable[[list[str]], int]) -> int:
+    """Measures the gate; `gate` does what a command line asks for. Returns the exit status."""
     begin = time.monotonic()
     report = Report()
     gate_refs.FOLDER.mkdir(parents=True, exist_ok=True)
+    check_data(report, gate)
+    document: Json = {"counts": check_counts(report)}
+    measured = measure_identical(60, options) if full else []
+    with child_processes.pool(os.cpu_count()) as pool:
+        document |= check_identical(pool, report, measured)
+        document |= check_synthetic_slowdowns(pool, report, full)
+        if measured:
+            document |= check_measured_slowdowns(pool, report, measured)
+    took = time.monotonic() - begin
+    if full:
+        keep(document, took)
+    print(f"{in_words(took)}\ngate self-test: {report.passed} passed, {report.failed} failed", flush=True)
+    return 0 if report.failed == 0 else 1
+
+
+def check_data(report: Report, gate: Callable[[list[str]], int]) -> None:
+    """Checks the exit status of each command line, and of each file that cannot be used."""
     print("Data and command lines: the exit status")
     with tempfile.TemporaryDirectory(prefix="hotindex-gate-") as scratch:
         for what, wanted, status, said in data_cases(Path(scratch), gate):
-            report.line(
-                status == wanted,
-                f"{what}: {status}" + ("" if status == wanted else f" instead of {wanted}; it said: {said}"),
-            )
+            wrong = "" if status == wanted else f" instead of {wanted}; it said: {said}"
+            report.line(status == wanted, f"{what}: {status}{wrong}")
 
+
+def check_counts(report: Report) -> Json:
+    """Checks that planted counts are found. Returns how many were planted, and how many found."""
     print("One more of each count in each operation")
     version = gate_refs.working_tree()
     gate_refs.build(version, ("operation_counts",), ("operation_counts",))
     counts = planted_counts(version.binary("operation_counts"))
     wrong = [what for what, found in counts if not found]
-    report.line(
-        not wrong,
-        f"{len(counts) - 1} planted, {len(counts) - 1 - len(wrong)} found"
-        if not wrong
-        else f"not as it should be: {', '.join(wrong)}",
-    )
-
+    planted = len(counts) - 1  # the first one plants nothing
+    all_found = f"{planted} planted, {planted - len(wrong)} found"
+    report.line(not wrong, f"not as it should be: {', '.join(wrong)}" if wrong else all_found)
     for what, fine in accepted_rises():
         report.line(fine, what)
+    return {"planted": planted, "found": planted - len(wrong)}
 
-    measured = measure_identical(60, options) if full else None
-    document = {}
-    with child_processes.pool(os.cpu_count()) as pool:
-        trials = 1000 if full else 20
-        print(f"Identical versions: suites of {SUITE} benchmarks, any of them accused")
-        document["identical_synthetic"] = told = identical(pool, trials, None, 1000, begin)
-        report.line(
-            told["accused"]["rate"] <= 0.01,
-            f"synthetic: {shown_rate(told['accused'])}; {told['undecided_share']:.1%} of the benchmarks undecided",
-        )
-        if full:
-            document["identical_measured"] = told = identical(pool, 500, measured, 5000, begin)
-            report.line(
-                told["accused"]["rate"] <= 0.01,
-                f"drawn from pairs measured here: {shown_rate(told['accused'])}; {told['undecided_share']:.1%} of the benchmarks undecided",
-            )
-            halves = [
-                [Sample(each.name, each.baseline[half], each.candidate[half]) for each in measured]
-                for half in (slice(0, 30), slice(30, 60))
-            ]
-            accused = [
-                sum(
-                    each.verdict == REGRESSION for each in gate_statistics.judge(half, RULES, intervals=False)
-                )
-                for half in halves
-            ]
-            report.line(
-                not any(accused),
-                f"as they were measured, {len(halves)} comparisons of 30 pairs: {sum(map(bool, accused))} with an accused benchmark",
-            )
-            document["identical_as_measured"] = {
-                "comparisons": len(halves),
-                "accused": sum(map(bool, accused)),
-            }
 
-        effects = EFFECTS if full else (MUST_FIND,)
-        count = 200 if full else 10
-        print("One slower benchmark in a suite: how often it is named")
-        jobs = [
-            (synthetic_slowdown, 7919 * i + j, count, effect, kind, spread)
-            for i, effect in enumerate(effects)
-            for j, (kind, spread) in enumerate((k, s) for k in KINDS for s in SPREADS)
-        ]
-        named = iter(spread_over(pool, "slower benchmarks, synthetic", jobs, begin))
-        power = {kind: {} for kind in KINDS}
-        for effect in effects:
-            for kind in KINDS:
-                power[kind][effect] = rate(sum(next(named) for _ in SPREADS), count * len(SPREADS))
+def check_identical(pool: Pool, report: Report, measured: list[Sample]) -> Json:
+    """Checks how often identical versions are accused. Returns the rates."""
+    print(f"Identical versions: suites of {SUITE} benchmarks, any of them accused")
+
+    def check(kind: str, told: Json) -> Json:
+        undecided = f"{told['undecided_share']:.1%} of the benchmarks undecided"
+        report.line(told["accused"]["rate"] <= 0.01, f"{kind}: {shown_rate(told['accused'])}; {undecided}")
+        return told
+
+    document: Json = {
+        "identical_synthetic": check("synthetic", identical(pool, 1000 if measured else 20, None, 1000))
+    }
+    if not measured:
+        return document
+    told = identical(pool, 500, measured, 5000)
+    document["identical_measured"] = check("drawn from pairs measured here", told)
+    halves = [
+        [Sample(each.name, each.baseline[half], each.candidate[half]) for each in measured]
+        for half in (slice(0, 30), slice(30, 60))
+    ]
+    findings = [gate_statistics.judge(half, RULES, intervals=False) for half in halves]
+    accused = sum(any(each.verdict == REGRESSION for each in half) for half in findings)
+    comparisons = f"{len(halves)} comparisons of 30 pairs"
+    report.line(not accused, f"as they were measured, {comparisons}: {accused} with an accused benchmark")
+    document["identical_as_measured"] = {"comparisons": len(halves), "accused": accused}
+    return document
+
+
+def check_synthetic_slowdowns(pool: Pool, report: Report, full: bool) -> Json:
+    """Checks how often a slower benchmark with synthetic noise is named. Returns the rates."""
+    effects = EFFECTS if full else (MUST_FIND,)
+    count = 200 if full else 10
+    print("One slower benchmark in a suite: how often it is named")
+    jobs = [
+        (7919 * i + j, count, effect, kind, spread)
+        for i, effect in enumerate(effects)
+        for j, (kind, spread) in enumerate((k, s) for k in KINDS for s in SPREADS)
+    ]
+    named = iter(spread_over(pool, "slower benchmarks, synthetic", synthetic_slowdown, jobs))
+    power: dict[str, dict[float, Json]] = {kind: {} for kind in KINDS}
+    for effect in effects:
         for kind in KINDS:
-            told = power[kind][MUST_FIND]
-            report.line(told["rate"] >= 0.95, f"slower by {MUST_FIND:.0%}, {kind}: {shown_rate(told)}")
-        document["slower_synthetic"] = {
-            kind: [{"effect": effect, **told} for effect, told in by.items()] for kind, by in power.items()
-        }
-        if full:
-            real_power(pool, measured, document, report, begin)
-
-    took = time.monotonic() - begin
-    if full:
-        document = {
-            "context": {
-                "machine": conditions.describe_machine(),
-                **conditions.describe_run("scripts/gate"),
-                "seconds": round(took),
-            },
-            "rules": {
-                "false_alarms_at_most": RULES.alpha,
-                "minimum_effect": RULES.minimum_effect,
-                "pairs_at_looks": LOOKS,
-                "suite": SUITE,
-            },
-            "counts": {"planted": len(counts) - 1, "found": len(counts) - 1 - len(wrong)},
-            **document,
-        }
-        output.write_whole(RESULTS / "self_test.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
-        update_readme(document)
-        why = style.cannot_draw()
-        if not why:
-            draw(document, RESULTS / "power.svg")
-        drawn = f"no chart: {why}" if why else "power.svg, power.png"
-        print(f"results/gate/self_test.json, {drawn}; the README's figures")
-    print(f"{in_words(took)}\ngate self-test: {report.passed} passed, {report.failed} failed", flush=True)
-    return 0 if report.failed == 0 else 1
+            power[kind][effect] = rate(sum(next(named) for _ in SPREADS), count * len(SPREADS))
+    for kind in KINDS:
+        told = power[kind][MUST_FIND]
+        report.line(told["rate"] >= 0.95, f"slower by {MUST_FIND:.0%}, {kind}: {shown_rate(told)}")
+    by_kind = {
+        kind: [{"effect": effect, **told} for effect, told in by.items()] for kind, by in power.items()
+    }
+    return {"slower_synthetic": by_kind}
 
 
-def real_power(pool, measured, document, report, begin):
-    """The same on pairs measured here, for each benchmark; those that calibration calls too noisy are named."""
+def check_measured_slowdowns(pool: Pool, report: Report, measured: list[Sample]) -> Json:
+    """Checks the same on pairs measured here, for each benchmark; those that calibration calls too noisy are named.
+    Returns the rates."""
     told = spread_over(
         pool,
         "calibrate",
-        [(gate_statistics.calibrated, each, list(LOOKS), SUITE, RULES) for each in measured],
-        begin,
+        gate_statistics.calibrated,
+        [(each, list(LOOKS), SUITE, RULES) for each in measured],
     )
     noisy = [
         each.name
@@ -201,12 +192,12 @@ def real_power(pool, measured, document, report, begin):
     ]
     count = 50
     jobs = [
-        (real_slowdown, 104729 * i + j, count, effect, each)
+        (104729 * i + j, count, effect, each)
         for i, effect in enumerate(EFFECTS)
         for j, each in enumerate(measured)
     ]
-    named = iter(spread_over(pool, "slower benchmarks, measured pairs", jobs, begin))
-    by_name = {each.name: [] for each in measured}
+    named = iter(spread_over(pool, "slower benchmarks, measured pairs", real_slowdown, jobs))
+    by_name: dict[str, list[Json]] = {each.name: [] for each in measured}
     for effect in EFFECTS:
         for each in measured:
             by_name[each.name].append({"effect": effect, **rate(next(named), count)})
@@ -214,15 +205,38 @@ def real_power(pool, measured, document, report, begin):
     at = EFFECTS.index(MUST_FIND)
     if gated:
         found = rate(sum(by_name[name][at]["hits"] for name in gated), count * len(gated))
-        report.line(
-            found["rate"] >= 0.95,
-            f"slower by {MUST_FIND:.0%}, pairs measured here, {len(gated)} of {len(measured)} benchmarks: {shown_rate(found)}",
-        )
+        of = f"{len(gated)} of {len(measured)} benchmarks"
+        words = f"slower by {MUST_FIND:.0%}, pairs measured here, {of}: {shown_rate(found)}"
+        report.line(found["rate"] >= 0.95, words)
     if noisy:
         print(f"        cannot decide on {MUST_FIND:.0%} on this machine: {', '.join(noisy)}")
-    document["slower_measured"] = by_name
-    document["cannot_decide"] = noisy
-    document["noise"] = {
+    noise = {
         each.name: {"spread": entry["spread"], "floor": entry["floor"][1]}
         for each, entry in zip(measured, told)
     }
+    return {"slower_measured": by_name, "cannot_decide": noisy, "noise": noise}
+
+
+def keep(document: Json, took: float) -> None:
+    """Writes results/gate/self_test.json, its chart and the README's figures."""
+    whole: Json = {
+        "context": {
+            "machine": conditions.describe_machine(),
+            **conditions.describe_run("scripts/gate"),
+            "seconds": round(took),
+        },
+        "rules": {
+            "false_alarms_at_most": RULES.alpha,
+            "minimum_effect": RULES.minimum_effect,
+            "pairs_at_looks": LOOKS,
+            "suite": SUITE,
+        },
+        **document,
+    }
+    output.write_whole(RESULTS / "self_test.json", json.dumps(whole, indent=1, allow_nan=False) + "\n")
+    update_readme(whole)
+    why = style.cannot_draw()
+    if not why:
+        draw(whole, RESULTS / "power.svg")
+    drawn = f"no chart: {why}" if why else "power.svg, power.png"
+    print(f"results/gate/self_test.json, {drawn}; the README's figures")

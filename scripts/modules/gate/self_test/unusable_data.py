@@ -5,13 +5,23 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from pathlib import Path
+from typing import Callable, List, Tuple, Union
 import math
 
 import numpy as np
 
+from bench.results import Json
 
-def saved_run(rng, slower=1.0, runs=12, change=lambda document: None):
-    """What scripts/bench might have written; its first benchmark is `slower`."""
+
+Change = Callable[[Json], object]
+Case = Tuple[str, int, List[Union[str, Path]]]  # what, the status it must have, the command line
+
+
+def saved_run(
+    rng: np.random.Generator, slower: float = 1.0, runs: int = 12, change: Change | None = None
+) -> Json:
+    """Returns what scripts/bench might have written, changed by `change`; its first benchmark is `slower`."""
     names = [f"search/lock_free/n:{n}/real_time/threads:1" for n in (1000, 2000, 4000)]
     times = {
         name: np.exp(rng.normal(0, 0.01, runs)) * (slower if position == 0 else 1)
@@ -39,14 +49,15 @@ def saved_run(rng, slower=1.0, runs=12, change=lambda document: None):
             for i, value in enumerate(times[name])
         ],
     }
-    change(document)
+    if change:
+        change(document)
     return document
 
 
-def of_first(change):
-    """A change of all measurements of the first benchmark."""
+def of_first(change: Change) -> Change:
+    """Returns a change of all measurements of the first benchmark."""
 
-    def apply(document):
+    def apply(document: Json) -> None:
         first = document["benchmarks"][0]["name"]
         for entry in document["benchmarks"]:
             if entry["name"] == first:
@@ -55,20 +66,22 @@ def of_first(change):
     return apply
 
 
-def without_first(document):
+def without_first(document: Json) -> None:
+    """Removes the first benchmark from a document."""
     first = document["benchmarks"][0]["name"]
     document["benchmarks"] = [each for each in document["benchmarks"] if each["name"] != first]
 
 
-def with_context(key, value):
+def with_context(key: str, value: object) -> Change:
+    """Returns a change of a document's context."""
     return lambda document: document["context"].__setitem__(key, value)
 
 
-def data_cases(folder, gate):
-    """[(what, the status that it must have, the status, what was said)]"""
+def data_cases(folder: Path, gate: Callable[[list[str]], int]) -> list[tuple[str, int, int, str]]:
+    """Returns [(what, the status that it must have, the status, what was said)]."""
     rng = np.random.default_rng(1)
 
-    def write(name, document):
+    def write(name: str, document: Json | str) -> Path:
         path = folder / name
         path.write_text(document if isinstance(document, str) else json.dumps(document))
         return path
@@ -76,11 +89,12 @@ def data_cases(folder, gate):
     base = write("base.json", saved_run(rng))
     whole = json.dumps(saved_run(rng))
     conditions = {"machine": {"cpu": "a processor", "cores": 2}, "compiler": "a compiler", "flags": ["-O2"]}
-    count_of = lambda loads: {
-        "context": conditions,
-        "counts": [{"name": "search", "calls": 10, "totals": {"loads": loads}}],
-    }  # noqa: E731
-    candidates = [
+
+    def count_of(loads: int) -> Json:
+        counts = [{"name": "search", "calls": 10, "totals": {"loads": loads}}]
+        return {"context": conditions, "counts": counts}
+
+    candidates: list[tuple[str, int, Json | str]] = [
         ("identical versions", 0, saved_run(rng)),
         ("30% slower", 1, saved_run(rng, slower=1.3)),
         ("30% faster", 0, saved_run(rng, slower=1 / 1.3)),
@@ -115,7 +129,7 @@ def data_cases(folder, gate):
             saved_run(rng, change=lambda document: document["context"].pop("machine")),
         ),
     ]
-    cases = [
+    cases: list[Case] = [
         (what, wanted, ["--baseline", base, "--candidate", write(f"{i}.json", document)])
         for i, (what, wanted, document) in enumerate(candidates)
     ]
@@ -124,7 +138,7 @@ def data_cases(folder, gate):
     machine = next(arguments for what, _, arguments in cases if what == "another machine")
     slow = next(arguments for what, _, arguments in cases if what == "30% slower")
     cases += [
-        ("the missing side is the baseline", 3, ["--baseline", missing[3], "--candidate", base]),
+        ("the missing side is the baseline", 3, ["--baseline", missing[-1], "--candidate", base]),
         ("a benchmark may be missing", 0, [*missing, "--allow-missing", "n:1000/"]),
         ("another machine, allowed", 0, [*machine, "--across", "machine"]),
         ("one more of a count", 1, ["--baseline", fewer, "--candidate", more]),
