@@ -3,6 +3,7 @@ planted bug on in turn, and keeps the ledger of what killed what."""
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import time
@@ -10,9 +11,9 @@ from typing import NoReturn
 
 from common import child_processes, command_line
 from common.command_line import in_words
-from model_check.checks import check, check_coverage, check_ledger, check_windows
+from model_check.checks import Checks, check_coverage, check_ledger, check_windows
 from model_check.ledger import write_ledger
-from model_check.models import MODELS, build, executable, run_models
+from model_check.models import MODELS, Results, build, executable, run_models
 from model_check.mutants import mutate, one_mutant_each
 from model_check.windows import read_windows
 
@@ -34,7 +35,8 @@ examples:
 """
 
 
-def parse():
+def parse() -> argparse.Namespace:
+    """Returns the command line; ends the command where it is wrong."""
     parser = command_line.StrictParser(prog="scripts/model_check", description=__doc__, epilog=EXPLANATION)
     depth = parser.add_mutually_exclusive_group()
     depth.add_argument(
@@ -89,8 +91,9 @@ def parse():
     return options
 
 
-def models_with(only):
-    """The models that have the scenario of that name, else those with scenarios whose names contain it."""
+def models_with(only: str) -> list[str]:
+    """Returns the models that have the scenario of that name, else those with scenarios whose names contain
+    it."""
     listed = {m: child_processes.run([executable(m), "--list"], capture_output=True).stdout for m in MODELS}
     names = {m: [line.split()[0] for line in listed[m].splitlines() if line.strip()] for m in MODELS}
     return [m for m in MODELS if only in names[m]] or [
@@ -101,7 +104,7 @@ def models_with(only):
 NO_SUCH_MUTANT = 4  # as in relacy/runner.cpp
 
 
-def run_here(models, options):
+def run_here(models: list[str], options: argparse.Namespace) -> int:
     """Lists, replays, or runs with one mutant in force, each model's output as it comes. Returns the exit status."""
     flags = ["--only", options.only]
     for name in ("mutant", "replay"):
@@ -117,65 +120,69 @@ def run_here(models, options):
     return max(done.returncode for done in ran) if ran else 2
 
 
-def main():
+def mutate_and_check(models: list[str], options: argparse.Namespace, checks: Checks) -> Results | None:
+    """Asks about mutants, and writes the ledger where all were asked about. Returns the models' results, None where
+    there is nothing to check."""
+    ledger, results = mutate(options, models)
+    if ledger is None or not ledger["mutants"] + ledger["bugs"]:
+        none_named = f"--mutant {options.mutant}: no order or bug has that in its name"
+        print(none_named if ledger else "the models fail without any mutant")
+        return None
+    ambiguous = one_mutant_each(results)
+    checks.check(not ambiguous, "a mutant's name means one place", *ambiguous)
+    if options.mutant:
+        check_windows(ledger, read_windows(), checks)
+    else:
+        write_ledger(ledger)
+        check_coverage(results, checks)
+        check_ledger(results, checks)
+    return results
+
+
+def count_scenarios(results: Results, checks: Checks) -> None:
+    """Counts each scenario as one; a model that fails has one that failed."""
+    for model, (status, facts) in sorted(results.items()):
+        names = list(dict.fromkeys(search["scenario"] for search in facts.searches))
+        if status == 0:
+            checks.passed += names
+        else:
+            checks.failed.append(f"{model} model")
+            checks.passed += names[: max(0, len(names) - 1)]
+
+
+def main() -> int:
+    """Returns the exit status."""
     options = parse()
     begin = time.monotonic()
     if not build():
         return 1
     models = models_with(options.only) if options.only else MODELS
     if not models:
-        print(
-            f"scripts/model_check: --only {options.only}: no scenario has that in its name; --list shows them",
-            file=sys.stderr,
-        )
+        none_named = f"--only {options.only}: no scenario has that in its name; --list shows them"
+        print(f"scripts/model_check: {none_named}", file=sys.stderr)
         return 2
     if not options.mutate and (options.list or options.replay or options.mutant):
         return run_here(models, options)
-    passed, failed = [], []
+    checks = Checks()
+    results: Results | None
     if options.mutate:
-        ledger, results = mutate(options, models)
-        if ledger is None or not ledger["mutants"] + ledger["bugs"]:
-            print(
-                f"--mutant {options.mutant}: no order or bug has that in its name"
-                if ledger
-                else "the models fail without any mutant"
-            )
+        results = mutate_and_check(models, options, checks)
+        if results is None:
             print("0 passed, 1 failed", flush=True)
             return 1
-        check(
-            passed,
-            failed,
-            not one_mutant_each(results),
-            "a mutant's name means one place",
-            "\n  ".join(one_mutant_each(results)),
-        )
-        if not options.mutant:
-            write_ledger(ledger)
-            check_coverage(results, passed, failed)
-            check_ledger(results, passed, failed)
-        else:
-            check_windows(ledger, read_windows(), passed, failed)
     else:
-        deep = (
-            ["--deep"] + (["--executions", options.executions] if options.executions else [])
-            if options.deep
-            else []
-        )
+        deep = ["--deep"] if options.deep else []
+        deep += ["--executions", str(options.executions)] if options.executions else []
         results = run_models(models, ["--only", options.only, *deep])
-    for model, (status, facts) in sorted(results.items()):
-        names = list(dict.fromkeys(search["scenario"] for search in facts.searches))
-        bad = status != 0
-        (failed if bad else passed).extend(names if not bad else [f"{model} model"])
-        if bad:
-            passed.extend(names[: max(0, len(names) - 1)])
+    count_scenarios(results, checks)
     if not options.only and not options.mutate:
-        check_coverage(results, passed, failed)
-        check_ledger(results, passed, failed)
+        check_coverage(results, checks)
+        check_ledger(results, checks)
     executions = sum(int(search["executions"]) for _, facts in results.values() for search in facts.searches)
     if executions:
         print(f"{executions:,} executions; {in_words(time.monotonic() - begin)}")
-    print(f"{len(passed)} passed, {len(failed)} failed", flush=True)
-    return 1 if failed else 0
+    print(f"{len(checks.passed)} passed, {len(checks.failed)} failed", flush=True)
+    return 1 if checks.failed else 0
 
 
 def begin() -> NoReturn:

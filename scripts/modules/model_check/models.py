@@ -10,16 +10,20 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Dict, Sequence, Tuple
 
 from common import builds, child_processes, command_line
+from common.child_processes import Command
 from common.command_line import in_words
 from common.repository import ROOT
 
 BUILD = ROOT / "build" / "relacy"
+Row = Dict[str, str]  # of a report
 MODELS = ["litmus", "index_set", "pool", "epoch", "map", "slot", "index"]
 
 
-def executable(model):
+def executable(model: str) -> Path:
+    """Returns the program of a model."""
     return BUILD / "relacy" / f"{model}_model"
 
 
@@ -27,35 +31,23 @@ def executable(model):
 class Facts:
     """What a model's report says."""
 
-    searches: list = field(default_factory=list)
-    sites: list = field(default_factory=list)
-    mutants: list = field(default_factory=list)
-    bugs: list = field(default_factory=list)
+    searches: list[Row] = field(default_factory=list)
+    sites: list[Row] = field(default_factory=list)
+    mutants: list[Row] = field(default_factory=list)
+    bugs: list[Row] = field(default_factory=list)
 
+
+Results = Dict[str, Tuple[int, Facts]]  # exit status and report, by model
 
 SITE = ["id", "edge", "file", "line", "function", "operation", "order", "executions"]
-MUTANT = [
-    "id",
-    "edge",
-    "file",
-    "line",
-    "function",
-    "operation",
-    "order",
-    "to",
-    "verdict",
-    "by",
-    "search",
-    "execution",
-    "result",
-    "kills",
-    "tries",
-]
-BUG = ["name", "what", "verdict", "by", "search", "execution", "result", "kills", "tries"]
+VERDICT = ["verdict", "by", "search", "execution", "result", "kills", "tries"]
+MUTANT = ["id", "edge", "file", "line", "function", "operation", "order", "to", *VERDICT]
+BUG = ["name", "what", *VERDICT]
 SEARCH = ["scenario", "threads", "search", "executions", "seconds", "result"]
 
 
-def read_report(path):
+def read_report(path: Path | str) -> Facts:
+    """Returns what a model's report says."""
     facts = Facts()
     kinds = {
         "search": (SEARCH, facts.searches),
@@ -70,23 +62,24 @@ def read_report(path):
     return facts
 
 
-def build():
+def build() -> bool:
+    """Builds the models. Returns whether they build."""
     log = BUILD.parent / "test-logs" / "relacy-build.log"
-    if builds.run_in_turn((["cmake", "--preset", "relacy"], ["cmake", "--build", BUILD]), log):
+    commands: list[Command] = [["cmake", "--preset", "relacy"], ["cmake", "--build", BUILD]]
+    if builds.run_in_turn(commands, log):
         return True
     print(command_line.tail(log))
     print("scripts/model_check: the models do not build", file=sys.stderr)
     return False
 
 
-def run_models(models, flags):
+def run_models(models: Sequence[str], flags: Sequence[str | Path]) -> Results:
     """Runs models side by side; prints each one's output when it ends. Returns (exit status, facts) by model."""
-    results = {}
-    flags = [str(flag) for flag in flags]
+    results: Results = {}
 
-    def one(model):
+    def one(model: str) -> tuple[int, str, Facts]:
         with tempfile.NamedTemporaryFile(suffix=".tsv") as report:
-            command = [executable(model), *flags, "--report", report.name]
+            command: Command = [executable(model), *flags, "--report", report.name]
             done = child_processes.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             return done.returncode, done.stdout, read_report(report.name)
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 import collections
 import time
 from pathlib import Path
+from typing import Dict, List, Sequence, Tuple
 
+from bench.results import Json
 from common.command_line import in_words
-from model_check.models import MODELS, run_models
+from model_check.ledger import Ledger
+from model_check.models import MODELS, Results, Row, run_models
 from model_check.source import declared_bugs
-from model_check.windows import WINDOWS, WINDOW_EXECUTIONS, read_windows, write_windows
+from model_check.windows import WINDOWS, WINDOW_EXECUTIONS, Windows, read_windows, write_windows
 
 
-def mutants_expected(results):
-    """Names of the mutants that the sites met make possible."""
+def mutants_expected(results: Results) -> set[str]:
+    """Returns the names of the mutants that the sites met make possible."""
     weaker = {
         "acquire": ["relaxed"],
         "release": ["relaxed"],
@@ -21,7 +25,7 @@ def mutants_expected(results):
         "light fence": ["nothing"],
         "heavy fence": ["nothing"],
     }
-    names = set()
+    names: set[str] = set()
     for _, facts in results.values():
         for site in facts.sites:
             if "/impl/hotindex/" in site["file"]:
@@ -29,26 +33,29 @@ def mutants_expected(results):
     return names
 
 
-def name_of(mutant):
+def name_of(mutant: Row) -> str:
+    """Returns a mutant's name."""
     return mutant["name"] if "name" in mutant else f"{mutant['id']}={mutant['to']}"
 
 
-def ask(models, flags):
-    """Asks models about mutants; their tables are shown. Returns (exit statuses, facts) by model."""
+def ask(models: list[str], flags: Sequence[str | Path]) -> Results:
+    """Asks models about mutants; their tables are shown. Returns (exit status, facts) by model."""
     return run_models([model for model in models if model != "litmus"], flags)
 
 
 RARE = 1 / 400  # then 2,000 executions miss it once in 150 changes
+Answer = Tuple[str, Row]  # a model, and what it says of a mutant
+Answers = Dict[str, List[Answer]]
 
 
-def rate(said):
-    """Failures an execution."""
+def rate(said: Row) -> float:
+    """Returns the failures an execution."""
     return int(said["kills"]) / max(1, int(said["tries"]))
 
 
-def answers(results):
-    """What the models say, by mutant: (model, what it says), the best first."""
-    said = collections.defaultdict(list)
+def answers(results: Results) -> Answers:
+    """Returns what the models say, by mutant: (model, what it says), the best first."""
+    said: dict[str, list[Answer]] = collections.defaultdict(list)
     for model, (_, facts) in results.items():
         for mutant in facts.mutants + facts.bugs:
             said[name_of(mutant)].append((model, mutant))
@@ -58,9 +65,10 @@ def answers(results):
     }
 
 
-def one_mutant_each(results):
-    """Names that mean different places in two models: their numbers (":2") count what a model meets."""
-    places = collections.defaultdict(set)
+def one_mutant_each(results: Results) -> list[str]:
+    """Returns the names that mean different places in two models: their numbers (":2") count what a model
+    meets."""
+    places: dict[str, set[tuple[str, str]]] = collections.defaultdict(set)
     for _, facts in results.values():
         for site in facts.sites:
             if site["order"] != "relaxed":  # there is nothing to weaken
@@ -68,15 +76,17 @@ def one_mutant_each(results):
     return sorted(name for name, where in places.items() if len(where) != 1)
 
 
-def only_these(names):
+def only_these(names: list[str]) -> list[str]:
+    """Returns the flags that ask about these mutants alone."""
     return [flag for name in names for flag in ("--mutant", name)]
 
 
-def find(models, names):
-    """The best window of each mutant: (model, what it says). Small models first; the others are asked about mutants
-    that fail too rarely there, because what fails once in 2,000 executions may not do so after the next change.
-    """
-    found, rare = {}, list(names)
+def find(models: list[str], names: list[str]) -> dict[str, Answer]:
+    """Returns the best window of each mutant: (model, what it says). Small models first; the others are asked
+    about mutants that fail too rarely there, because what fails once in 2,000 executions may not do so after
+    the next change."""
+    found: dict[str, Answer] = {}
+    rare = list(names)
     for model in [model for model in MODELS if model in models and model != "litmus"]:
         if not rare:
             break
@@ -87,19 +97,22 @@ def find(models, names):
                 found[name] = first
         rare = [name for name in rare if name not in found or rate(found[name][1]) < RARE]
     for name in rare:
-        print(
-            f"{name}: "
-            + (
-                f"fails only {found[name][1]['kills']} times in {found[name][1]['tries']} executions"
-                if name in found
-                else "no window found"
-            )
+        said = found[name][1] if name in found else None
+        rarely = (
+            f"fails only {said['kills']} times in {said['tries']} executions" if said else "no window found"
         )
+        print(f"{name}: {rarely}")
     return found
 
 
-def mutate(options, models):
-    """Searches the window of each mutant, then wider for those that live. Returns the ledger and the models' results."""
+def killed(name: str, answers_in: Answers) -> bool:
+    """Returns whether a model kills that mutant."""
+    return name in answers_in and answers_in[name][0][1]["verdict"] == "killed"
+
+
+def mutate(options: argparse.Namespace, models: list[str]) -> tuple[Ledger | None, Results]:
+    """Searches the window of each mutant, then wider for those that live. Returns the ledger, None where the models
+    fail without any mutant, and the models' results."""
     begin = time.monotonic()
     results = ask(models, ["--mutate", WINDOWS])
     if any(status != 0 for status, _ in results.values()):
@@ -108,11 +121,7 @@ def mutate(options, models):
     wanted = [name for name in names if options.mutant in name]
     windows = read_windows()
     in_window = answers(results)
-    alive = [
-        name
-        for name in wanted
-        if in_window.get(name, [(None, {"verdict": "-"})])[0][1]["verdict"] != "killed"
-    ]
+    alive = [name for name in wanted if not killed(name, in_window)]
     if options.find_windows and alive:
         print(f"looking for windows of {len(alive)}: {', '.join(alive)}", flush=True)
         for name, (model, best) in find(models, alive).items():
@@ -120,49 +129,51 @@ def mutate(options, models):
             in_window[name] = [(model, best)]
     if options.find_windows:
         write_windows(windows, in_order(names, results))
-        alive = [
-            name for name in alive if name not in in_window or in_window[name][0][1]["verdict"] != "killed"
-        ]
-    elsewhere = {}
+        alive = [name for name in alive if not killed(name, in_window)]
+    wider: Answers = {}
     if alive:
         print(f"not killed in a window of their own, so searched more widely: {', '.join(alive)}", flush=True)
-        elsewhere = answers(
-            ask(models, ["--wide", *only_these(alive), *(["--deep"] if options.deep else [])])
-        )
-    mutants, bugs = [], []
-    for name in wanted:
-        own = name not in alive
-        known = in_window if own else elsewhere
-        if name not in known:  # no model meets it: a failed check of its own
-            continue
-        model, said = known[name][0]
-        scenario, search = windows.get(name, ("-", "-"))
-        row = {key: value for key, value in said.items() if key not in ("kills", "tries")}
-        row |= {
-            "model": model,
-            "window": f"{scenario}, {search}" if name in windows else "none",
-            "in_window": own,
-        }
-        (bugs if "name" in said else mutants).append(row)
-    place = lambda m: (Path(m["file"]).name, int(m["line"]), m["id"], m["to"])
-    ledger = {
+        deep = ["--deep"] if options.deep else []
+        wider = answers(ask(models, ["--wide", *only_these(alive), *deep]))
+    # A mutant that no model meets is missing: a failed check of its own.
+    rows = [
+        row_of(name, *known[name][0], windows, name not in alive)
+        for name in wanted
+        if name in (known := wider if name in alive else in_window)
+    ]
+    print(f"{len(wanted)} mutants asked about in {in_words(time.monotonic() - begin)}", flush=True)
+    mutants = sorted((row for row in rows if "name" not in row), key=place_of)
+    bugs = sorted((row for row in rows if "name" in row), key=lambda row: declared_bugs().index(row["name"]))
+    ledger: Ledger = {
         "command": "scripts/model_check --mutate" + (" --deep" if options.deep else ""),
         "executions_in_a_window": WINDOW_EXECUTIONS,
-        "mutants": [{**m, "file": Path(m["file"]).name} for m in sorted(mutants, key=place)],
-        "bugs": sorted(bugs, key=lambda b: declared_bugs().index(b["name"])),
+        "mutants": [{**row, "file": Path(row["file"]).name} for row in mutants],
+        "bugs": bugs,
     }
-    print(f"{len(wanted)} mutants asked about in {in_words(time.monotonic() - begin)}", flush=True)
     return ledger, results
 
 
-def in_order(names, results):
-    """Orders as they stand in the source, then bugs."""
-    place = {
-        s["id"]: (Path(s["file"]).name, int(s["line"])) for _, facts in results.values() for s in facts.sites
-    }
-    return sorted(
-        names,
-        key=lambda name: (0, *place[name.rsplit("=", 1)[0]], name)
-        if "=" in name
-        else (1, "", declared_bugs().index(name), ""),
-    )
+def row_of(name: str, model: str, said: Row, windows: Windows, own: bool) -> Json:
+    """Returns a mutant's row of the ledger; `own` says that it died in the window named for it."""
+    told = {key: value for key, value in said.items() if key not in ("kills", "tries")}
+    window = ", ".join(windows[name]) if name in windows else "none"
+    return {**told, "model": model, "window": window, "in_window": own}
+
+
+def place_of(row: Json) -> tuple[str, int, str, str]:
+    """Returns where a weakened order stands in the ledger."""
+    return Path(row["file"]).name, int(row["line"]), row["id"], row["to"]
+
+
+def in_order(names: list[str], results: Results) -> list[str]:
+    """Returns orders as they stand in the source, then bugs."""
+    sites = [site for _, facts in results.values() for site in facts.sites]
+    place = {site["id"]: (Path(site["file"]).name, int(site["line"])) for site in sites}
+    bugs = declared_bugs()
+
+    def place_of_name(name: str) -> tuple[int, str, int, str]:
+        if "=" not in name:
+            return 1, "", bugs.index(name), ""
+        return (0, *place[name.rsplit("=", 1)[0]], name)
+
+    return sorted(names, key=place_of_name)

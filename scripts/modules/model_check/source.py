@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from common.repository import ROOT
 
 IMPL = ROOT / "impl" / "hotindex"
 
 
-def declared_edges():
-    text = (IMPL / "backend" / "edges.hpp").read_text().split("enum class")[0]
-    return re.findall(r"X\((\w+),", text)
+def declared_in(path: Path) -> list[str]:
+    """Returns the names that a header lists as X(name, ...) before its enumeration."""
+    return re.findall(r"X\((\w+),", path.read_text().split("enum class")[0])
+
+
+def declared_edges() -> list[str]:
+    """Returns the edges that the library declares."""
+    return declared_in(IMPL / "backend" / "edges.hpp")
 
 
 USE = re.compile(r"B::(acquire|release|acq_rel|light_fence|heavy_fence)\((?:edge::(\w+)|(e))\)")
 
 
-def orders_in_source():
-    """(file, line) of every named order in the algorithms, with what stands there; lines of planted bugs left out."""
+def orders_in_source() -> dict[tuple[str, int], str]:
+    """Returns (file, line) of every named order in the algorithms, with what stands there."""
     found = {}
     for path in sorted(IMPL.rglob("*.hpp")):
         if path.parent.name == "backend":
@@ -32,13 +38,14 @@ def orders_in_source():
     return found
 
 
-def declared_bugs():
-    text = (IMPL / "backend" / "planted_bugs.hpp").read_text().split("enum class")[0]
-    return re.findall(r"X\((\w+),", text)
+def declared_bugs() -> list[str]:
+    """Returns the planted bugs that the library declares."""
+    return declared_in(IMPL / "backend" / "planted_bugs.hpp")
 
 
-def bug_lines():
-    """(file, line) of orders that only run when a bug is planted: within reach of a `B::planted` that opens a block."""
+def bug_lines() -> set[tuple[str, int]]:
+    """Returns (file, line) of orders that only run when a bug is planted: within reach of a `B::planted` that
+    opens a block."""
     lines = set()
     for path in IMPL.rglob("*.hpp"):
         text = path.read_text().splitlines()

@@ -1,17 +1,22 @@
 """scripts/stress --churn: what insertions and removals keep in memory, over time and by threads, in this tree and in an
 earlier commit."""
 
+from __future__ import annotations
+
+import argparse
 import concurrent.futures
 import shutil
 import sys
 import time
 from pathlib import Path
 
-from common import command_line, output, repository
+from bench.results import Json
+from common import builds, command_line, machine, output, repository
+from common.child_processes import Command
 from common.command_line import in_words
 from common.repository import ROOT
 from plot import style
-from stress.program import rows_as_json
+from stress.program import commit, rows_as_json
 
 BUILD = ROOT / "build" / "churn"
 STRUCTURES = {"map": "map", "index": "index, rows of 256 bytes", "rows": "index, rows of 64 KiB"}
@@ -21,14 +26,12 @@ NAMES = ("seconds", "resident_bytes", "limbo_objects", "limbo_bytes", "operation
 def built_here() -> Path:
     """Returns the program of this tree."""
     log = ROOT / "build" / "test-logs" / "release-churn-build.log"
-    for command in (
+    commands: list[Command] = [
         ["cmake", "--preset", "release"],
         ["cmake", "--build", ROOT / "build" / "release", "--target", "stress_churn"],
-    ):
-        if command_line.run_logged(command, log) != 0:
-            sys.exit(
-                f"{command_line.tail(log)}\nscripts/stress: the build failed; log: {log.relative_to(ROOT)}"
-            )
+    ]
+    if not builds.run_in_turn(commands, log):
+        sys.exit(f"{command_line.tail(log)}\nscripts/stress: the build failed; log: {log.relative_to(ROOT)}")
     return ROOT / "build" / "release" / "stress" / "stress_churn"
 
 
@@ -45,41 +48,46 @@ def built_against(ref: str) -> tuple[Path, str]:
     log = folder / "build.log"
     archive = folder / "tree.tar"
     tree.mkdir()
-    commands = (
+    made = folder / "build"
+    options = ["-DCMAKE_BUILD_TYPE=Release", "-DHOTINDEX_BUILD_TESTS=OFF", "-DHOTINDEX_BUILD_BENCH=OFF"]
+    compiler: Command = ["c++", "-std=c++20", "-O3", "-I", tree / "impl", "-I", ROOT / "stress"]
+    libraries: Command = [made / "impl" / "libhotindex.a", "-lhwy", "-lfmt", "-lpthread"]
+    commands: list[Command] = [
         ["git", "archive", "--output", archive, commit],
         ["tar", "-xf", archive, "-C", tree],
-        ["cmake", "-S", tree, "-B", folder / "build", "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
-         "-DHOTINDEX_BUILD_TESTS=OFF", "-DHOTINDEX_BUILD_BENCH=OFF"],
-        ["cmake", "--build", folder / "build", "--target", "hotindex"],
-        ["c++", "-std=c++20", "-O3", "-I", tree / "impl", "-I", ROOT / "stress", ROOT / "stress" / "churn.cpp",
-         folder / "build" / "impl" / "libhotindex.a", "-lhwy", "-lfmt", "-lpthread", "-o", program],
-    )  # fmt: skip
-    for command in commands:
-        if command_line.run_logged(command, log) != 0:
-            sys.exit(
-                f"{command_line.tail(log)}\nscripts/stress: no program for {ref}; log: {log.relative_to(ROOT)}"
-            )
+        ["cmake", "-S", tree, "-B", made, "-G", "Ninja", *options],
+        ["cmake", "--build", made, "--target", "hotindex"],
+        [*compiler, ROOT / "stress" / "churn.cpp", *libraries, "-o", program],
+    ]
+    if not builds.run_in_turn(commands, log):
+        place = log.relative_to(ROOT)
+        sys.exit(f"{command_line.tail(log)}\nscripts/stress: no program for {ref}; log: {place}")
     return program, commit[:12]
 
 
-def measure(program: Path, structure: str, threads: int, seconds: float, log: Path) -> list[dict]:
+def measure(program: Path, structure: str, threads: int, seconds: float, log: Path) -> list[dict[str, float]]:
     """Returns the samples of one run."""
-    samples = []
+    samples: list[dict[str, float]] = []
 
-    def on_line(text):
+    def on_line(text: str) -> None:
         kind, *fields = text.split("\t")
         if kind == "sample":
             samples.append(dict(zip(NAMES, map(float, fields))))
 
-    flags = [f"--structure={structure}", f"--threads={threads}", f"--seconds={seconds:g}",
-             f"--every={max(0.25, seconds / 240):g}"]  # fmt: skip
+    every = max(0.25, seconds / 240)
+    flags = [
+        f"--structure={structure}",
+        f"--threads={threads}",
+        f"--seconds={seconds:g}",
+        f"--every={every:g}",
+    ]
     status = command_line.run_logged([program, *flags], log, on_line=on_line, timeout=seconds + 120)
     if status != 0 or not samples:
         sys.exit(f"{command_line.tail(log)}\nscripts/stress: a run failed; log: {log.relative_to(ROOT)}")
     return samples
 
 
-def describe(run: dict) -> str:
+def describe(run: Json) -> str:
     """Returns a line on one run: memory at its beginning and end, and its slowest operation."""
     samples = run["samples"]
     early = next(each for each in samples if each["seconds"] >= samples[-1]["seconds"] / 10)
@@ -94,7 +102,7 @@ def describe(run: dict) -> str:
     )
 
 
-def draw(document: dict, path: Path) -> None:
+def draw(document: Json, path: Path) -> None:
     """Draws resident memory and limbo over time, a column a structure, a colour a number of threads."""
     structures = list(dict.fromkeys(run["structure"] for run in document["runs"]))
     threads = list(dict.fromkeys(run["threads"] for run in document["runs"]))
@@ -141,13 +149,13 @@ def draw(document: dict, path: Path) -> None:
         labels.append("this tree" if version == "here" else version)
     figure.legend(handles, labels, loc="upper center", ncol=len(labels), frameon=False, fontsize=9.5)
     machine = document["context"]["machine"]
-    figure.text(0.01, 0.005, f"{machine} · logarithmic · about 1,000 elements live all the while", fontsize=8,
-                color=style.NOTE)  # fmt: skip
+    note = f"{machine} · logarithmic · about 1,000 elements live all the while"
+    figure.text(0.01, 0.005, note, fontsize=8, color=style.NOTE)
     figure.tight_layout(rect=(0, 0.02, 1, 0.95))
     style.save(figure, path.with_suffix(""), dpi=110)
 
 
-def churn(options, folder: Path, machine: str, commit: str) -> int:
+def churn(options: argparse.Namespace, folder: Path) -> int:
     """Measures, prints a line a run, writes churn.json and its chart into the folder. Returns the exit status."""
     programs = {"here": built_here()}
     if options.against:
@@ -159,14 +167,13 @@ def churn(options, folder: Path, machine: str, commit: str) -> int:
     plan = [(structure, n) for structure in structures for n in threads]
     line = command_line.ProgressLine(every=15)
     begin = time.monotonic()
-    runs = []
+    runs: list[Json] = []
     # Old and new at the same time, so that both meet the same machine.
     with concurrent.futures.ThreadPoolExecutor(len(programs)) as pool:
         for done, (structure, n) in enumerate(plan):
             left = (len(plan) - done) * seconds
-            line.show(
-                f"churn: {structure}, {n} threads; {in_words(time.monotonic() - begin)}, {in_words(left)} to go"
-            )
+            took = in_words(time.monotonic() - begin)
+            line.show(f"churn: {structure}, {n} threads; {took}, {in_words(left)} to go")
             jobs = {
                 version: pool.submit(
                     measure, program, structure, n, seconds, BUILD / f"{version}-{structure}-{n}.log"
@@ -179,12 +186,14 @@ def churn(options, folder: Path, machine: str, commit: str) -> int:
                 line.clear()
                 print(describe(run), flush=True)
     line.clear()
-    document = {"context": {"command": f"scripts/stress {' '.join(sys.argv[1:])}", "machine": machine,
-                            "commit": commit}, "runs": runs}  # fmt: skip
-    text = rows_as_json(document["context"], "runs", document["runs"])
-    output.write_whole(folder / "churn.json", text)
+    context: Json = {
+        "command": f"scripts/stress {' '.join(sys.argv[1:])}",
+        "machine": machine.processors(),
+        "commit": commit(),
+    }
+    output.write_whole(folder / "churn.json", rows_as_json(context, "runs", runs))
     why = style.cannot_draw()
     if not why:
-        draw(document, folder / "churn.svg")
+        draw({"context": context, "runs": runs}, folder / "churn.svg")
     print(f"{repository.shown(folder)}/churn.json, {f'no chart: {why}' if why else 'churn.svg, churn.png'}")
     return 0

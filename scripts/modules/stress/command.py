@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from common import child_processes, command_line, machine, output
+from common import child_processes, command_line, output
 from stress import churn as stress_churn
 from stress.garbage import garbage
 from stress.matrix import matrix
 from stress.peer import peer
-from stress.program import BUILD, PRESETS, RESULTS, build, commit, soak_command
+from stress.program import BUILD, PRESETS, RESULTS, build, soak_command
 from stress.soak import soak
 
 EXPLANATION = """\
@@ -107,7 +107,7 @@ def main() -> int:
             parser.error(f"--structure {name}: not one of {', '.join(stress_churn.STRUCTURES)}")
     if options.churn:
         folder = RESULTS if options.out == BUILD / "stress" else options.out
-        return stress_churn.churn(options, folder, machine.processors(), commit())
+        return stress_churn.churn(options, folder)
     if options.list:
         build("release")
         return child_processes.exit_status(child_processes.run(soak_command("release", "--list")).returncode)
