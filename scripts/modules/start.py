@@ -1,4 +1,5 @@
-"""Runs a command: `start.py NAME ARGUMENT...` is what scripts/NAME calls. Modules are found from this folder."""
+"""Runs a command: `start.py NAME ARGUMENT...` is what scripts/NAME calls. Modules are found from this folder.
+"""
 
 from __future__ import annotations
 

@@ -34,6 +34,8 @@ from plot import style
 
 @dataclass(frozen=True)
 class Effort:
+    """How much is measured."""
+
     rounds: int
     limit: float | None  # seconds for everything, None: as long as it takes
     at_least: float  # of them for measuring, should the build have used them up

@@ -1,8 +1,10 @@
-"""What a results.json says: reads Google Benchmark's JSON, takes the names apart and summarises the repetitions.
+"""What a results.json says: reads Google Benchmark's JSON, takes the names apart and summarises the
+repetitions.
 
-A benchmark is named workload/index/parameter:value/.../real_time/threads:N. The indexes named map_... are the maps
-alone; they are compared with each other, not with the indexes. Throughput is the counter `ops`: successful operations
-a second, all threads together, in real time. `items_per_second` counts attempts, and stands in where `ops` is absent.
+A benchmark is named workload/index/parameter:value/.../real_time/threads:N. The indexes named map_... are the
+maps alone; they are compared with each other, not with the indexes. Throughput is the counter `ops`:
+successful operations a second, all threads together, in real time. `items_per_second` counts attempts, and
+stands in where `ops` is absent.
 """
 
 from __future__ import annotations
@@ -51,6 +53,8 @@ class BadResults(Failure):
 
 @dataclass(frozen=True)
 class Name:
+    """A benchmark's name, taken apart."""
+
     workload: str
     index: str
     structure: str  # "index" or "map"
@@ -223,6 +227,8 @@ def _refuse_constant(text: str) -> NoReturn:
 
 @dataclass
 class Results:
+    """What a results.json says."""
+
     context: Json
     groups: list[Group]
     errors: list[tuple[str, str]]  # (name, message): benchmarks that reported an error instead of a result
@@ -251,7 +257,8 @@ def load(path: Path | str) -> Any:
         ends = failure.msg.startswith("Unterminated") or failure.pos >= len(failure.doc.rstrip())
         cut = " (the file ends there: was its writing cut short?)" if ends else ""
         raise BadResults(
-            f"{path}: not JSON: {failure.msg} at line {failure.lineno}, column {failure.colno}, of {size:,} bytes{cut}"
+            f"{path}: not JSON: {failure.msg} at line {failure.lineno}, column {failure.colno}, "
+            f"of {size:,} bytes{cut}"
         ) from None
     except (ValueError, RecursionError) as failure:
         raise BadResults(f"{path}: {failure}") from None

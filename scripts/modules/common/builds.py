@@ -30,8 +30,8 @@ def known_targets(folder: Path) -> set[str]:
 
 
 def fixed_addresses() -> list[str]:
-    """Returns the words that start a program of ThreadSanitizer: that of older compilers dies at its start where
-    the kernel randomises addresses widely."""
+    """Returns the words that start a program of ThreadSanitizer: that of older compilers dies at its start
+    where the kernel randomises addresses widely."""
     command = ["setarch", platform.machine(), "-R"]
     try:
         works = child_processes.run([*command, "true"], capture_output=True).returncode == 0

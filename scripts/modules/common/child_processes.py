@@ -81,8 +81,8 @@ Stream = Union[int, IO[str], IO[bytes], None]
 
 
 class Child(subprocess.Popen[str]):
-    """A running child, whose streams are text. `interactive` leaves it in our own group, on the terminal: for what
-    asks for a password."""
+    """A running child, whose streams are text. `interactive` leaves it in our own group, on the terminal: for
+    what asks for a password."""
 
     def __init__(
         self,

@@ -1,4 +1,5 @@
-"""The blocks of Markdown files that commands write: between <!-- NAME: generated --> and <!-- NAME: end -->."""
+"""The blocks of Markdown files that commands write: between <!-- NAME: generated --> and <!-- NAME: end -->.
+"""
 
 from __future__ import annotations
 

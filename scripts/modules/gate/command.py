@@ -46,9 +46,8 @@ def write_counts(options: argparse.Namespace) -> int:
         print(f"{'accepted' if written else 'more than before'}: {gate_report.counted(each)}")
     if not written:
         raise Usage('counts rose: scripts/gate --write-counts --accept "REASON" writes them with the reason')
-    print(
-        f"{shown(gate_counts.COMMITTED)}: {sum(len(each['totals']) for each in counts.values())} counts of {len(counts)} operations"
-    )
+    measures = sum(len(each["totals"]) for each in counts.values())
+    print(f"{shown(gate_counts.COMMITTED)}: {measures} counts of {len(counts)} operations")
     return 0
 
 

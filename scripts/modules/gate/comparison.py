@@ -7,7 +7,7 @@ import re
 import shlex
 import sys
 from pathlib import Path
-from typing import Sequence
+from typing import Callable, Sequence
 
 from bench import conditions, results as result_file
 from bench.results import Json, Results
@@ -120,11 +120,12 @@ def finish(comparison: Comparison, options: argparse.Namespace) -> int:
     comparison.counts = drop_allowed(comparison.counts, options, comparison.notes)
     gate_report.print_report(comparison)
     faults = []
-    for path, write in (
+    files: list[tuple[Path | None, Callable[[Path], None]]] = [
         (options.json, lambda path: gate_report.write(path, comparison)),
         (options.markdown, lambda path: output.write_whole(path, gate_report.markdown(comparison))),
         (options.chart, lambda path: draw(comparison, path)),
-    ):
+    ]
+    for path, write in files:
         try:
             if path:
                 write(path)

@@ -1,7 +1,8 @@
 """The gate's deterministic measures: reading them, comparing two sides, and the figures that are committed.
 
-Shared-memory operations, allocations and bytes come from operation_counts, instructions from callgrind. They are equal on
-every run, so a comparison needs no statistics: what is more than the tolerance allows is a regression.
+Shared-memory operations, allocations and bytes come from operation_counts, instructions from callgrind. They
+are equal on every run, so a comparison needs no statistics: what is more than the tolerance allows is a
+regression.
 """
 
 from __future__ import annotations
@@ -130,7 +131,8 @@ def take_instructions(driver: Path) -> Counts:
             total = re.search(r"^summary: (\d+)$", part.read_text() if part.exists() else "", re.MULTILINE)
             if not total or int(total[1]) == 0:
                 raise CountsFailed(
-                    f"callgrind wrote no instructions for {name}: were measured_begin and measured_end renamed?"
+                    f"callgrind wrote no instructions for {name}: "
+                    "were measured_begin and measured_end renamed?"
                 )
             counts[name] = {"calls": int(calls), "totals": {"instructions": int(total[1])}}
         if not counts:
@@ -263,8 +265,8 @@ def here() -> Json:
 
 
 def write_committed(counts: Counts, reason: str | None) -> tuple[list[CountFinding], bool]:
-    """Writes results/gate/counts.json. What is more than HEAD's figures needs a reason, which stays in the file for as
-    long as the count does. Returns (what is more, as findings; whether it was written)."""
+    """Writes results/gate/counts.json. What is more than HEAD's figures needs a reason, which stays in the
+    file for as long as the count does. Returns (what is more, as findings; whether it was written)."""
     previous = committed_at("HEAD")
     more: list[CountFinding] = []
     accepted: dict[str, Accepted] = {}
@@ -344,8 +346,8 @@ def let_accepted_pass(findings: list[CountFinding], accepted: dict[str, Accepted
 
 
 def check_committed(binary: Path) -> tuple[list[CountFinding], list[str], int]:
-    """Compares what this build counts with results/gate/counts.json, and that file with the previous commit's. Returns
-    (findings that fail, lines that tell what was compared, how many findings there are)."""
+    """Compares what this build counts with results/gate/counts.json, and that file with the previous
+    commit's. Returns (findings that fail, lines that tell what was compared, how many findings there are)."""
     committed = read_counts(COMMITTED)
     measured = take_counts(binary)
     told: list[str] = []
@@ -367,7 +369,8 @@ def check_committed(binary: Path) -> tuple[list[CountFinding], list[str], int]:
         if each.verdict != PASS:
             failing.append(each)
     told.append(
-        f"{len(found)} counts are compared with results/gate/counts.json: {len(found) - len(failing)} are equal"
+        f"{len(found)} counts are compared with results/gate/counts.json: "
+        f"{len(found) - len(failing)} are equal"
     )
     try:
         previous = previous_committed(committed)

@@ -16,17 +16,20 @@ from gate import runs as gate_runs
 from gate.statistics import Rules
 
 EXPLANATION = """\
-Exit status: 0 pass, 1 regression, 2 cannot decide, 3 usage or data error. A benchmark that is missing on one side, an
-empty run, a NaN, a zero or a truncated file is never a pass. A reader that has gone, as head has, or a closed
-stdout changes no status; a full disk, or a file that was asked for and cannot be written, makes 3 of a 0 and
-leaves the others. 128 + signal when a signal ended it; the pairs measured until then are in build/gate.
+Exit status: 0 pass, 1 regression, 2 cannot decide, 3 usage or data error. A benchmark that is missing on one
+side, an empty run, a NaN, a zero or a truncated file is never a pass. A reader that has gone, as head has, or
+a closed stdout changes no status; a full disk, or a file that was asked for and cannot be written, makes 3 of
+a 0 and leaves the others. 128 + signal when a signal ended it; the pairs measured until then are in
+build/gate.
 
---refs measures both commits by turns, each run a fresh process, in an order drawn by lot: 30 pairs of each benchmark,
-then 90 more of those that are not decided by then; about 3 to 8 minutes on 2 cores, and what the builds take. Besides, it
-counts: operations on shared memory, allocations, bytes a vector, instructions (valgrind). Counts need no statistics.
+--refs measures both commits by turns, each run a fresh process, in an order drawn by lot: 30 pairs of each
+benchmark, then 90 more of those that are not decided by then; about 3 to 8 minutes on 2 cores, and what the
+builds take. Besides, it counts: operations on shared memory, allocations, bytes a vector, instructions
+(valgrind). Counts need no statistics.
 
---baseline and --candidate compare saved runs: what scripts/bench --repetitions 10 wrote, or the two files that --refs
-left. Whatever changed on the machine between two separate runs counts as a difference: --refs does not have this weakness.
+--baseline and --candidate compare saved runs: what scripts/bench --repetitions 10 wrote, or the two files
+that --refs left. Whatever changed on the machine between two separate runs counts as a difference: --refs
+does not have this weakness.
 
 environment:
   HOTINDEX_NO_SETUP=1   do not look for packages

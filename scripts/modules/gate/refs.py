@@ -1,7 +1,9 @@
-"""Measures two versions by turns: each commit is built in a worktree of its own, and every measurement is a fresh process.
+"""Measures two versions by turns: each commit is built in a worktree of its own, and every measurement is a
+fresh process.
 
-One pair is one short run of one benchmark by each version, directly after one another, in an order drawn by lot; the
-benchmarks of a round are drawn by lot too. So whatever changes on the machine meets both versions alike.
+One pair is one short run of one benchmark by each version, directly after one another, in an order drawn by
+lot; the benchmarks of a round are drawn by lot too. So whatever changes on the machine meets both versions
+alike.
 """
 
 from __future__ import annotations
@@ -266,8 +268,8 @@ class Session:
         return gate_runs.SavedRun(version.name, context, times, troubles, counts), document
 
     def keep(self) -> str:
-        """Writes both sides into build/gate, where --baseline and --candidate can read them. Returns why not; "" when it
-        has."""
+        """Writes both sides into build/gate, where --baseline and --candidate can read them. Returns why not;
+        "" when it has."""
         if self.counts is None or not self.pairs:
             return "nothing was measured"
         self.kept = time.monotonic()

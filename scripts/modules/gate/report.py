@@ -1,4 +1,5 @@
-"""What the gate tells: one sentence, a table, markdown, JSON and a chart; and the exit status that follows."""
+"""What the gate tells: one sentence, a table, markdown, JSON and a chart; and the exit status that follows.
+"""
 
 from __future__ import annotations
 
@@ -180,7 +181,8 @@ def rows_of_counts(counts: list[CountFinding]) -> list[Row]:
 def count_words(counts: list[CountFinding]) -> str:
     """Returns how many counts there are, and how many are unchanged."""
     same = sum(each.verdict == PASS for each in counts)
-    return f"{len(counts)} counts (operations on shared memory, allocations, bytes, instructions): {same} are as they were"
+    kinds = "operations on shared memory, allocations, bytes, instructions"
+    return f"{len(counts)} counts ({kinds}): {same} are as they were"
 
 
 def print_rows(rows: list[Row]) -> None:
@@ -204,9 +206,9 @@ def print_report(comparison: Comparison) -> None:
     print(f"\nbaseline: {comparison.baseline}\ncandidate: {comparison.candidate}")
     if comparison.findings:
         print(
-            "\nTime of an operation, candidate / baseline: above 1 is slower. A regression needs the threshold, and a"
+            "\nTime of an operation, candidate / baseline: above 1 is slower. A regression needs the", end=" "
         )
-        print("test that holds for all benchmarks together.")
+        print("threshold, and a\ntest that holds for all benchmarks together.")
         print_rows(rows_of_times(comparison.findings))
     if comparison.counts:
         print(f"\n{count_words(comparison.counts)}")

@@ -1,7 +1,7 @@
 """The gate's saved runs: what a file holds, whether two of them may be compared, and what is compared then.
 
-A saved run is what scripts/bench writes, or scripts/gate for each of two commits; the latter also holds the deterministic
-counts, and the number of the pair that each measurement belongs to.
+A saved run is what scripts/bench writes, or scripts/gate for each of two commits; the latter also holds the
+deterministic counts, and the number of the pair that each measurement belongs to.
 """
 
 from __future__ import annotations
@@ -106,12 +106,8 @@ def differences(baseline: SavedRun, candidate: SavedRun) -> list[tuple[str, str]
             verb = "does not say" if len(silent) == 1 else "do not say"
             found.append((condition, f"{' and '.join(silent)} {verb} the {condition}"))
         elif sides[0] != sides[1]:
-            found.append(
-                (
-                    condition,
-                    f"{baseline.path} has {in_words(sides[0], sides[1])}, {candidate.path} has {in_words(sides[1], sides[0])}",
-                )
-            )
+            has = [in_words(sides[0], sides[1]), in_words(sides[1], sides[0])]
+            found.append((condition, f"{baseline.path} has {has[0]}, {candidate.path} has {has[1]}"))
     return found
 
 

@@ -1,22 +1,28 @@
 """How the gate decides: from the times of two versions to one verdict for each benchmark.
 
-What is compared is the time of an operation (1 / throughput); a ratio of 1.10 means that the candidate takes 10% longer.
+What is compared is the time of an operation (1 / throughput); a ratio of 1.10 means that the candidate takes
+10% longer.
 
-1. The effect is the median of the pairs' ratios, with a bootstrap interval over the pairs: what disturbs a machine lasts
-   longer than a pair, and meets both of its sides. (Runs that were not interleaved have no pairs: the ratio of medians.)
-2. Whether it is more than chance says a rank test on the pairs' ratios (Wilcoxon's, signed). Its level needs no
-   assumption about the noise but the one that the random order within each pair makes true: without a difference between
-   the versions, each is as likely to be the slower one. (Runs that were not interleaved: Mann and Whitney's test.)
-3. Many benchmarks are compared, so the tests' levels are corrected by Holm's method. It bounds the chance that any
-   benchmark at all is accused wrongly, which is what turns a gate red; Benjamini and Hochberg's method would bound the
-   share of wrong ones among the accused, and a pull request without accused ones would not profit from that.
-4. A regression needs the corrected test, an interval at the corrected level that lies above 1, and an effect of at least
-   the minimum effect and of the noise floor: what identical versions would show with noise such as this, 99 times in 100.
-5. A pass needs evidence too: as many runs as a regression would need, and a bootstrap bound that excludes a slowdown of
-   `detect`, which one such slowdown in a hundred (`miss`) would slip through. Else the verdict is "cannot decide".
+1. The effect is the median of the pairs' ratios, with a bootstrap interval over the pairs: what disturbs a
+   machine lasts longer than a pair, and meets both of its sides. (Runs that were not interleaved have no
+   pairs: the ratio of medians.)
+2. Whether it is more than chance says a rank test on the pairs' ratios (Wilcoxon's, signed). Its level needs
+   no assumption about the noise but the one that the random order within each pair makes true: without a
+   difference between the versions, each is as likely to be the slower one. (Runs that were not interleaved:
+   Mann and Whitney's test.)
+3. Many benchmarks are compared, so the tests' levels are corrected by Holm's method. It bounds the chance
+   that any benchmark at all is accused wrongly, which is what turns a gate red; Benjamini and Hochberg's
+   method would bound the share of wrong ones among the accused, and a pull request without accused ones would
+   not profit from that.
+4. A regression needs the corrected test, an interval at the corrected level that lies above 1, and an effect
+   of at least the minimum effect and of the noise floor: what identical versions would show with noise such
+   as this, 99 times in 100.
+5. A pass needs evidence too: as many runs as a regression would need, and a bootstrap bound that excludes a
+   slowdown of `detect`, which one such slowdown in a hundred (`miss`) would slip through. Else the verdict is
+   "cannot decide".
 
-There may be two looks: benchmarks that the first leaves undecided are run again, and looked at with all their pairs. The
-levels are split between the looks, so that the error rates hold for both together.
+There may be two looks: benchmarks that the first leaves undecided are run again, and looked at with all their
+pairs. The levels are split between the looks, so that the error rates hold for both together.
 """
 
 from __future__ import annotations
@@ -54,7 +60,8 @@ class Rules:
 
 @dataclass
 class Sample:
-    """The measurements of one benchmark: seconds an operation, element i of both sides from pair i where paired."""
+    """The measurements of one benchmark: seconds an operation, element i of both sides from pair i where
+    paired."""
 
     name: str
     baseline: Array
@@ -90,7 +97,7 @@ class Finding:
 
 
 class Calibrated(TypedDict):
-    """What pairs of identical versions tell of one benchmark; `floor` and `finds` have a value for each look."""
+    """What pairs of identical versions tell of one benchmark; `floor` and `finds` have a value a look."""
 
     spread: float
     floor: list[float]
@@ -239,7 +246,8 @@ def judge_one(
     rng: np.random.Generator,
     intervals: bool,
 ) -> Finding:
-    """Returns the finding on one sample; `p_values` are the corrected ones, that it is not slower and not faster."""
+    """Returns the finding on one sample; `p_values` are the corrected ones, that it is not slower and not
+    faster."""
     level = rules.alpha / rules.looks
     runs = (len(sample.baseline), len(sample.candidate))
     ratio = effect_of(sample)
@@ -253,7 +261,8 @@ def judge_one(
     likely = p <= level and size >= threshold
     wide = None
     if likely or intervals:
-        # Enough resamples for some hundred beyond each end of the interval would take minutes: twenty must do.
+        # Enough resamples for some hundred beyond each end of the interval would take minutes: twenty
+        # must do.
         count = int(min(200_000, max(rules.resamples, 20 * family / level)))
         ends = np.quantile(resampled_ratios(sample, count, rng), (level / family, 1 - level / family))
         wide = float(ends[0]), float(ends[1])

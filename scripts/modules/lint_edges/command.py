@@ -1,16 +1,18 @@
-"""Checks the named edges of the lock-free code: every edge has both ends, every end cites its edge, every relaxed
-operation gives its reason. And the comments of the library: what says something about an order begins its line, and the
-functions and files that a comment names are there.
+"""Checks the named edges of the lock-free code: every edge has both ends, every end cites its edge, every
+relaxed operation gives its reason. And the comments of the library: what says something about an order begins
+its line, and the functions and files that a comment names are there.
 
 usage: scripts/lint_edges [--list]
   --list   also print each edge with the places of its two ends
 
 Exit status: 0 all is well, 1 findings (printed as file:line: text), 2 wrong usage.
 """
+from __future__ import annotations
+
 import pathlib
 import re
 import sys
-from typing import NoReturn
+from typing import Dict, List, NoReturn
 
 from common import command_line
 from common.repository import ROOT
@@ -61,58 +63,66 @@ def comment_findings(text: dict[pathlib.Path, list[str]]) -> list[str]:
     return findings
 
 
+Ends = Dict[str, Dict[str, List[str]]]  # by edge, by side (release, acquire): their places
+GIVES = ("release", "acq_rel", "heavy_fence", "heavy")
+TAKES = ("acquire", "acq_rel", "light_fence", "light")
+
+
+def add_end(ends: Ends, edge: str, kind: str, place: str) -> None:
+    """Notes an operation as an end of its edge; one that acquires and releases is both."""
+    if kind in GIVES:
+        ends[edge]["release"].append(place)
+    if kind in TAKES:
+        ends[edge]["acquire"].append(place)
+
+
+def order_findings(name: str, lines: list[str], ends: Ends) -> list[str]:
+    """Returns what is wrong with the orders of one header; adds its ends."""
+    findings = []
+    for number, line in enumerate(lines, 1):
+        place = f"{name}:{number}"
+        code = line.split("//")[0]
+        above = "\n".join(lines[max(0, number - 1 - REACH) : number])
+        for kind, edge, parameter in USE.findall(code):
+            if (
+                parameter
+            ):  # the edge is the function's argument: its callers are checked by the name they pass
+                continue
+            if edge not in ends:
+                findings.append(f"{place}: edge {edge} is not declared in backend/edges.hpp")
+                continue
+            add_end(ends, edge, kind, place)
+            if f"[{edge}]" not in above:
+                comment = f"a comment '// [{edge}] ...' that names its partner"
+                findings.append(f"{place}: {kind} on {edge} without {comment}")
+        if RELAXED.search(code) and not re.search(r"relaxed", re.sub(r"B::relaxed\(\)", "", above)):
+            findings.append(f"{place}: a relaxed operation without its reason ('// relaxed: ...')")
+        if STRONG.search(code):
+            findings.append(f"{place}: a memory order that belongs to no named edge")
+        for cited, kind in CITED.findall(line):
+            if cited not in ends:
+                findings.append(f"{place}: the comment cites [{cited}], which is no declared edge")
+                continue
+            # One load can be the partner of two edges: what its comment says counts as an end, too.
+            add_end(ends, cited, kind, f"{place} (comment)")
+    return findings
+
+
 def main() -> int:
+    """Returns the exit status."""
     arguments = sys.argv[1:]
     if arguments in (["--help"], ["-h"]):
-        print(__doc__.strip())
+        print((__doc__ or "").strip())
         return 0
     if arguments not in ([], ["--list"]):
         print(f"lint_edges: unknown argument {' '.join(arguments)}; the only flag is --list", file=sys.stderr)
         return 2
-    declared = declared_edges()
-    ends = {edge: {"release": [], "acquire": []} for edge in declared}
+    ends: Ends = {edge: {"release": [], "acquire": []} for edge in declared_edges()}
     findings = []
     text = {path: path.read_text().splitlines() for path in source_files()}
     for path, lines in text.items():
-        if path.suffix != ".hpp" or path.parent.name == "backend":
-            continue
-        name = path.relative_to(ROOT)
-        for number, line in enumerate(lines, 1):
-            code = line.split("//")[0]
-            above = "\n".join(lines[max(0, number - 1 - REACH) : number])
-            for kind, edge, parameter in USE.findall(code):
-                if (
-                    parameter
-                ):  # the edge is the function's argument; its callers are checked by the name they pass
-                    continue
-                if edge not in ends:
-                    findings.append(f"{name}:{number}: edge {edge} is not declared in backend/edges.hpp")
-                    continue
-                if kind in ("release", "acq_rel", "heavy_fence"):
-                    ends[edge]["release"].append(f"{name}:{number}")
-                if kind in ("acquire", "acq_rel", "light_fence"):
-                    ends[edge]["acquire"].append(f"{name}:{number}")
-                if f"[{edge}]" not in above:
-                    findings.append(
-                        f"{name}:{number}: {kind} on {edge} without a comment '// [{edge}] ...' that names its partner"
-                    )
-            if RELAXED.search(code) and not re.search(r"relaxed", re.sub(r"B::relaxed\(\)", "", above)):
-                findings.append(
-                    f"{name}:{number}: a relaxed operation without its reason ('// relaxed: ...')"
-                )
-            if STRONG.search(code):
-                findings.append(f"{name}:{number}: a memory order that belongs to no named edge")
-            for cited, kind in CITED.findall(line):
-                if cited not in ends:
-                    findings.append(
-                        f"{name}:{number}: the comment cites [{cited}], which is no declared edge"
-                    )
-                    continue
-                # One load can be the partner of two edges: what its comment says counts as an end, too.
-                if kind in ("acquire", "acq_rel", "light"):
-                    ends[cited]["acquire"].append(f"{name}:{number} (comment)")
-                if kind in ("release", "acq_rel", "heavy"):
-                    ends[cited]["release"].append(f"{name}:{number} (comment)")
+        if path.suffix == ".hpp" and path.parent.name != "backend":
+            findings += order_findings(str(path.relative_to(ROOT)), lines, ends)
     for edge, sides in ends.items():
         for side, places in sides.items():
             if not places:
@@ -125,9 +135,8 @@ def main() -> int:
             )
     for finding in findings:
         print(finding)
-    print(
-        f"lint_edges: {len(declared)} edges, {sum(len(p) for s in ends.values() for p in s.values())} ends, {len(findings)} findings"
-    )
+    count = sum(len(places) for sides in ends.values() for places in sides.values())
+    print(f"lint_edges: {len(ends)} edges, {count} ends, {len(findings)} findings")
     return 1 if findings else 0
 
 

@@ -1,5 +1,5 @@
-"""Model-checks the shipped source: runs the Relacy models of relacy/, weakens every memory order in turn, switches every
-planted bug on in turn, and keeps the ledger of what killed what."""
+"""Model-checks the shipped source: runs the Relacy models of relacy/, weakens every memory order in turn,
+switches every planted bug on in turn, and keeps the ledger of what killed what."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ from model_check.mutants import mutate, one_mutant_each
 from model_check.windows import read_windows
 
 EXPLANATION = """\
-The last line is: N passed, N failed. A scenario counts as one, and so do checks such as these: every edge is met by a
-model, every order in the source is met by a model, the ledger speaks of the orders and bugs that are in the source, each
-of them dies in its window (relacy/windows.txt), and every survivor is explained in relacy/survivors.json. No verdict
-depends on time: every search ends by executions.
+The last line is: N passed, N failed. A scenario counts as one, and so do checks such as these: every edge is
+met by a model, every order in the source is met by a model, the ledger speaks of the orders and bugs that are
+in the source, each of them dies in its window (relacy/windows.txt), and every survivor is explained in
+relacy/survivors.json. No verdict depends on time: every search ends by executions.
 
 examples:
   scripts/model_check                        every scenario, bounded and random search (in scripts/test)
-  scripts/model_check --deep                 more preemptions and no bound at all, 200,000 executions a search: an hour or two
+  scripts/model_check --deep                 more preemptions and no bound at all, 200,000 executions a
+                                             search: an hour or two
   scripts/model_check --deep --executions 20000     the same in a few minutes
-  scripts/model_check --mutate               weaken orders, plant bugs: half a minute; writes results/model_check
-  scripts/model_check --mutate --find-windows       first find windows for mutants that have none, or do not die there
+  scripts/model_check --mutate               weaken orders, plant bugs: half a minute; writes
+                                             results/model_check
+  scripts/model_check --mutate --find-windows       first find windows for mutants that have none, or do not
+                                                    die there
   scripts/model_check --mutate --mutant pin  only mutants whose name contains the text; writes nothing
   scripts/model_check --only upsert_search   scenarios whose name contains the text
   scripts/model_check --only last_advance --mutant 'epoch_advance:epoch_domain.hpp:pin:load=relaxed'
@@ -45,7 +48,8 @@ def parse() -> argparse.Namespace:
     depth.add_argument(
         "--deep",
         action="store_true",
-        help="more preemptions, no bound, more executions; with --mutate: wider searches for what its window does not kill",
+        help="more preemptions, no bound, more executions; with --mutate: wider searches for what its window "
+        "does not kill",
     )
     parser.add_argument(
         "--executions", type=int, metavar="N", help="with --deep: of each search at most (200000)"
@@ -56,7 +60,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--find-windows",
         action="store_true",
-        help="with --mutate: find windows first for mutants that have none or live in theirs; write relacy/windows.txt",
+        help="with --mutate: find windows first for mutants that have none or live in theirs; write "
+        "relacy/windows.txt",
     )
     parser.add_argument(
         "--only", default="", metavar="TEXT", help="the scenario TEXT, or those whose name contains it"
@@ -65,13 +70,15 @@ def parse() -> argparse.Namespace:
         "--mutant",
         default="",
         metavar="NAME",
-        help="one weakened order or planted bug in all that is run; with --mutate: those whose name contains it, and no ledger is written",
+        help="one weakened order or planted bug in all that is run; with --mutate: those whose name contains "
+        "it, and no ledger is written",
     )
     parser.add_argument(
         "--replay",
         default="",
         metavar="WHICH",
-        help="one execution, with its trace: random:SEED, bound:N:EXECUTION or full:EXECUTION; with --only a scenario's whole name",
+        help="one execution, with its trace: random:SEED, bound:N:EXECUTION or full:EXECUTION; with --only a "
+        "scenario's whole name",
     )
     parser.add_argument("--list", action="store_true", help="scenarios and what they claim")
     options = parser.parse(sys.argv[1:])
@@ -105,7 +112,8 @@ NO_SUCH_MUTANT = 4  # as in relacy/runner.cpp
 
 
 def run_here(models: list[str], options: argparse.Namespace) -> int:
-    """Lists, replays, or runs with one mutant in force, each model's output as it comes. Returns the exit status."""
+    """Lists, replays, or runs with one mutant in force, each model's output as it comes. Returns the exit
+    status."""
     flags = ["--only", options.only]
     for name in ("mutant", "replay"):
         flags += [f"--{name}", getattr(options, name)] if getattr(options, name) else []
@@ -121,8 +129,8 @@ def run_here(models: list[str], options: argparse.Namespace) -> int:
 
 
 def mutate_and_check(models: list[str], options: argparse.Namespace, checks: Checks) -> Results | None:
-    """Asks about mutants, and writes the ledger where all were asked about. Returns the models' results, None where
-    there is nothing to check."""
+    """Asks about mutants, and writes the ledger where all were asked about. Returns the models' results, None
+    where there is nothing to check."""
     ledger, results = mutate(options, models)
     if ledger is None or not ledger["mutants"] + ledger["bugs"]:
         none_named = f"--mutant {options.mutant}: no order or bug has that in its name"

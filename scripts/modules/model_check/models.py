@@ -74,7 +74,8 @@ def build() -> bool:
 
 
 def run_models(models: Sequence[str], flags: Sequence[str | Path]) -> Results:
-    """Runs models side by side; prints each one's output when it ends. Returns (exit status, facts) by model."""
+    """Runs models side by side; prints each one's output when it ends. Returns (exit status, facts) by
+    model."""
     results: Results = {}
 
     def one(model: str) -> tuple[int, str, Facts]:

@@ -111,8 +111,8 @@ def killed(name: str, answers_in: Answers) -> bool:
 
 
 def mutate(options: argparse.Namespace, models: list[str]) -> tuple[Ledger | None, Results]:
-    """Searches the window of each mutant, then wider for those that live. Returns the ledger, None where the models
-    fail without any mutant, and the models' results."""
+    """Searches the window of each mutant, then wider for those that live. Returns the ledger, None where the
+    models fail without any mutant, and the models' results."""
     begin = time.monotonic()
     results = ask(models, ["--mutate", WINDOWS])
     if any(status != 0 for status, _ in results.values()):

@@ -30,8 +30,10 @@ def read_windows() -> Windows:
 
 
 HEAD = """\
-# Windows: the scenario and the search in which each mutant dies within 2,000 executions, whatever the machine.
-# scripts/model_check --mutate searches them; with --find-windows it fills in what is missing or does not kill.
+# Windows: the scenario and the search in which each mutant dies within 2,000 executions, whatever the \
+machine.
+# scripts/model_check --mutate searches them; with --find-windows it fills in what is missing or does not \
+kill.
 # MUTANT SCENARIO SEARCH (random, bound N or full)
 """
 

@@ -168,7 +168,8 @@ def spread_words(groups: list[Group]) -> str:
     high = max(each.repetitions[1] for each in groups)
     if high == 1:
         return "One repetition: the spread is unknown"
-    return f"Median of {low if low == high else f'{low} to {high}'} repetitions; band and bars: lowest to highest"
+    count = f"{low}" if low == high else f"{low} to {high}"
+    return f"Median of {count} repetitions; band and bars: lowest to highest"
 
 
 def finish(figure: Figure, axes: list[Axes], title: str, note: str, path: Path) -> None:

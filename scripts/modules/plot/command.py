@@ -1,5 +1,5 @@
-"""Draws the charts of a results.json: for every workload the throughput against threads with its spread, the ratio to
-the mutex and the parallel efficiency, and one overview of the three headline workloads."""
+"""Draws the charts of a results.json: for every workload the throughput against threads with its spread, the
+ratio to the mutex and the parallel efficiency, and one overview of the three headline workloads."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ def ratio_table(results: Results) -> str:
         [
             *rows,
             "",
-            f"Median of {rounds} interleaved repetitions, lowest and highest in brackets; {machine_of(results)}.",
+            f"Median of {rounds} interleaved repetitions, lowest and highest in brackets; "
+            f"{machine_of(results)}.",
         ]
     )
 

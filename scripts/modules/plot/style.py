@@ -70,7 +70,7 @@ def cannot_draw() -> str:
 def new_figure(
     width: float, height: float, columns: int, rows: int = 1, same_x: bool = False
 ) -> tuple[Figure, list[list[Axes]]]:
-    """Returns a figure of so many inches and its panels by row; with `same_x` the panels share their x axis."""
+    """Returns a figure of so many inches and its panels by row; with `same_x` they share their x axis."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -95,7 +95,8 @@ def new_figure(
 
 
 def save(figure: Figure, path: Path | str, dpi: int = 130) -> None:
-    """Writes a figure as SVG, without a date, and as PNG beside it; `path` is without ending. Closes the figure."""
+    """Writes a figure as SVG, without a date, and as PNG beside it; `path` is without ending. Closes the
+    figure."""
     import matplotlib.pyplot as plt
 
     for kind, options in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": dpi})):

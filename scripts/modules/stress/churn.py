@@ -1,5 +1,5 @@
-"""scripts/stress --churn: what insertions and removals keep in memory, over time and by threads, in this tree and in an
-earlier commit."""
+"""scripts/stress --churn: what insertions and removals keep in memory, over time and by threads, in this tree
+and in an earlier commit."""
 
 from __future__ import annotations
 
@@ -93,12 +93,14 @@ def describe(run: Json) -> str:
     early = next(each for each in samples if each["seconds"] >= samples[-1]["seconds"] / 10)
     peak = max(each["limbo_bytes"] for each in samples)
     slowest = max(each["slowest_us"] for each in samples)
+    threads = f"{run['threads']} thread{'s' if run['threads'] > 1 else ''}"
+    last = samples[-1]
     return (
-        f"{run['version']}, {run['structure']}, {run['threads']} thread{'s' if run['threads'] > 1 else ''}: resident "
-        f"{early['resident_bytes'] / 2**20:.1f} MiB after {in_words(early['seconds'])}, "
-        f"{samples[-1]['resident_bytes'] / 2**20:.1f} MiB after {in_words(samples[-1]['seconds'])}; limbo at most "
+        f"{run['version']}, {run['structure']}, {threads}: "
+        f"resident {early['resident_bytes'] / 2**20:.1f} MiB after {in_words(early['seconds'])}, "
+        f"{last['resident_bytes'] / 2**20:.1f} MiB after {in_words(last['seconds'])}; limbo at most "
         f"{peak / 2**20:.2f} MiB; slowest operation {slowest / 1000:.1f} ms; "
-        f"{samples[-1]['operations'] / samples[-1]['seconds'] / 1e6:.2f} M operations a second"
+        f"{last['operations'] / last['seconds'] / 1e6:.2f} M operations a second"
     )
 
 
@@ -156,7 +158,8 @@ def draw(document: Json, path: Path) -> None:
 
 
 def churn(options: argparse.Namespace, folder: Path) -> int:
-    """Measures, prints a line a run, writes churn.json and its chart into the folder. Returns the exit status."""
+    """Measures, prints a line a run, writes churn.json and its chart into the folder. Returns the exit
+    status."""
     programs = {"here": built_here()}
     if options.against:
         program, old = built_against(options.against)

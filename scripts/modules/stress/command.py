@@ -1,5 +1,5 @@
-"""Soaks the lock-free index: random calls by several threads for as long as asked, every answer checked. And measures
-the checks themselves: which of them finds which planted bug."""
+"""Soaks the lock-free index: random calls by several threads for as long as asked, every answer checked. And
+measures the checks themselves: which of them finds which planted bug."""
 
 from __future__ import annotations
 
@@ -16,24 +16,27 @@ from stress.program import BUILD, PRESETS, RESULTS, build, soak_command
 from stress.soak import soak
 
 EXPLANATION = """\
-A round is a kind and a seed (scripts/stress --list names the kinds). A violation prints the command that plays its
-round again, and writes a minimised history as an HTML timeline where there is one.
+A round is a kind and a seed (scripts/stress --list names the kinds). A violation prints the command that
+plays its round again, and writes a minimised history as an HTML timeline where there is one.
 
 examples:
-  scripts/stress --minutes 10                        release build
-  scripts/stress --minutes 10 --sanitizer tsan       the same under ThreadSanitizer; asan: AddressSanitizer and others
+  scripts/stress --minutes 10                      release build
+  scripts/stress --minutes 10 --sanitizer tsan     the same under ThreadSanitizer; asan: AddressSanitizer and
+                                                   others
   scripts/stress --replay black_controlled:6053 --bug birth_then_death --out results/stress
-                                                     one round again, with its minimised history as a timeline
-  scripts/stress --garbage                           what stopped searches keep in memory: results/stress/garbage.svg
-  scripts/stress --churn --against v0.1              what a minute of insertions and removals keeps, here and there:
-                                                     results/stress/churn.svg; about 15 minutes
-  scripts/stress --matrix                            every planted bug by every check: about 20 minutes on 2 cores;
-                                                     writes results/stress/detection.md and progress.md
-  scripts/stress --peer hnswlib                      the same checks on hnswlib, whose contract excludes what they ask for:
-                                                     exit status 0 if they object; writes results/stress/hnswlib.md
+                                                   one round again, with its minimised history as a timeline
+  scripts/stress --garbage                         what stopped searches keep in memory:
+                                                   results/stress/garbage.svg
+  scripts/stress --churn --against v0.1            what a minute of insertions and removals keeps, here and
+                                                   there: results/stress/churn.svg; about 15 minutes
+  scripts/stress --matrix                          every planted bug by every check: about 20 minutes on 2
+                                                   cores; writes results/stress/detection.md and progress.md
+  scripts/stress --peer hnswlib                    the same checks on hnswlib, whose contract excludes what
+                                                   they ask for: exit status 0 if they object; writes
+                                                   results/stress/hnswlib.md
 
-Exit status: 0 no violation, 1 violations or a sanitizer's report, 2 wrong usage, 128 + signal when a signal ended it; what
-was seen until then is told, and with --matrix kept in build/stress/detection.json.
+Exit status: 0 no violation, 1 violations or a sanitizer's report, 2 wrong usage, 128 + signal when a signal
+ended it; what was seen until then is told, and with --matrix kept in build/stress/detection.json.
 """
 
 

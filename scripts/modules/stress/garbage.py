@@ -22,8 +22,8 @@ NAMES = ("operation", "stopped", "updates", "limbo_objects", "limbo_bytes", "see
 
 
 def garbage(options: argparse.Namespace) -> int:
-    """Measures, prints a line for each number of stopped searches, writes garbage.json and its chart. Returns the
-    exit status."""
+    """Measures, prints a line for each number of stopped searches, writes garbage.json and its chart. Returns
+    the exit status."""
     build("release")
     line = command_line.ProgressLine(every=5)
     begin = time.monotonic()

@@ -178,14 +178,15 @@ def write_progress() -> int:
         "# Threads stopped for ever, at every step\n\nMade by `scripts/stress --matrix` on "
         f"{machine.processors()}, commit {commit()}. Each stop: one thread stands still before one atomic "
         "operation, another completes 25 rounds of calls of every kind on the same ids and others; the whole "
-        "history is linearizable. Tunables: TinyTraits, so that growth, reclamation and reuse happen in every "
-        "operation.\n\n" + made.stdout,
+        "history is linearizable. Tunables: TinyTraits, so that growth, reclamation and reuse happen in "
+        "every operation.\n\n" + made.stdout,
     )
     return made.returncode
 
 
 def matrix(options: argparse.Namespace) -> int:
-    """Measures the matrix, or with --only some of its rows again, and writes its tables. Returns the exit status."""
+    """Measures the matrix, or with --only some of its rows again, and writes its tables. Returns the exit
+    status."""
     for preset in ("release", "tsan", "asan"):
         build(preset)
     whole = Matrix(every_row(), options.seconds, options.jobs)

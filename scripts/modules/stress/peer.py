@@ -53,7 +53,8 @@ class Control:
 
 
 def build_peers() -> None:
-    """Builds the harness with hnswlib, plain and for ThreadSanitizer; ends the command where it does not build."""
+    """Builds the harness with hnswlib, plain and for ThreadSanitizer; ends the command where it does not
+    build."""
     for preset in ("release", "tsan"):
         folder = BUILD / f"{preset}-peers"
         log = BUILD / "test-logs" / f"{preset}-peers-build.log"
@@ -68,8 +69,8 @@ def build_peers() -> None:
 
 
 def peer(options: argparse.Namespace) -> int:
-    """Checks that the harness objects to hnswlib, whose contract excludes a search beside an add, and only where
-    threads meet. Returns the exit status."""
+    """Checks that the harness objects to hnswlib, whose contract excludes a search beside an add, and only
+    where threads meet. Returns the exit status."""
     build_peers()
     out = BUILD / "stress"
     out.mkdir(parents=True, exist_ok=True)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as xml
+from pathlib import Path
 
-from test.run import shorten
+from test.run import Suite, shorten
 
 
-def read_catch_report(path, suite):
+def read_catch_report(path: Path, suite: Suite) -> tuple[bool, str]:
     """Adds the counts of Catch2's XML (version 2 or 3) to the suite. It is read as far as it goes, because a
-    process that died leaves it unfinished. Returns whether it is complete, and the test case that was never ended.
-    """
+    process that died leaves it unfinished. Returns whether it is complete, and the test case that was never
+    ended."""
     parser = xml.XMLPullParser(events=("start", "end"))
     try:
         parser.feed(path.read_bytes().decode("utf-8", errors="replace") if path.exists() else "")
     except xml.ParseError as failure:
         suite.report.append(f"    {path.name}: not XML any more: {failure}")
-    case, totals, closed = None, None, False
-    depth = 0
+    case: xml.Element | None = None
+    totals: xml.Element | None = None
+    closed, depth = False, 0
     try:
         for event, element in parser.read_events():
             depth += 1 if event == "start" else -1
@@ -37,10 +39,11 @@ def read_catch_report(path, suite):
         suite.assertions = sum(
             int(totals.get(key, 0)) for key in ("successes", "failures", "expectedFailures")
         )
-    return closed, case.get("name") if case is not None else ""
+    return closed, case.get("name", "") if case is not None else ""
 
 
-def count_case(element, suite):
+def count_case(element: xml.Element, suite: Suite) -> None:
+    """Counts a test case."""
     overall = element.find("OverallResult")
     if overall is None or overall.get("success") != "true":
         suite.failed += 1
@@ -52,7 +55,8 @@ def count_case(element, suite):
         suite.passed += 1
 
 
-def explain_case(element):
+def explain_case(element: xml.Element) -> str:
+    """Returns what failed in a test case."""
     lines = [f"    FAILED: {element.get('name')}  ({shorten(element.get('filename'))}:{element.get('line')})"]
     for part in element.iter():
         text = (part.text or "").strip()

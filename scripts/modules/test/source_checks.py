@@ -13,16 +13,18 @@ from pathlib import Path
 
 from common import child_processes, command_line
 from common.repository import ROOT
-from test.run import LOGS, NotReached, StepFailed, StepSkipped, files_of_project, shorten
+from test.run import LOGS, NotReached, Run, StepFailed, StepSkipped, files_of_project, shell_files, shorten
 
 
-def setup(run):
+def setup(run: Run) -> None:
+    """Looks for the packages that are needed."""
     log = LOGS / "setup.log"
     if command_line.run_logged([ROOT / "scripts" / "setup"], log) != 0:
         raise StepFailed(command_line.tail(log))
 
 
-def check_scripts(run):
+def check_scripts(run: Run) -> None:
+    """Checks the syntax of Python and shell."""
     problems = []
     with tempfile.TemporaryDirectory() as scratch:
         for path in files_of_project(".py"):
@@ -30,11 +32,7 @@ def check_scripts(run):
                 py_compile.compile(str(path), cfile=f"{scratch}/compiled", doraise=True)
             except py_compile.PyCompileError as failure:
                 problems.append(f"    | {failure}")
-    shells = [
-        path
-        for path in files_of_project("", ".sh")
-        if path.read_bytes()[:32].split(b"\n")[0].endswith(b"bash")
-    ]
+    shells = shell_files()
     for path in shells:
         checked = child_processes.run(["bash", "-n", path], capture_output=True)
         if checked.returncode:
@@ -47,7 +45,8 @@ def check_scripts(run):
         raise StepFailed("\n".join(problems))
 
 
-def check_format(run):
+def check_format(run: Run) -> None:
+    """Checks that C++ is as clang-format leaves it."""
     tool = shutil.which("clang-format-19")
     if not tool:
         raise StepSkipped("clang-format-19 is not installed (scripts/setup --lint)")
@@ -66,7 +65,8 @@ def check_format(run):
         raise StepFailed(f"{places}\n    | to repair: clang-format-19 -i {' '.join(names)}")
 
 
-def clang_tidy(run, folder):
+def clang_tidy(run: Run, folder: Path) -> None:
+    """Runs clang-tidy on every source of a build folder."""
     tool = shutil.which("clang-tidy-19")
     if not tool:
         raise StepSkipped("clang-tidy-19 is not installed (scripts/setup --lint)")
@@ -75,7 +75,8 @@ def clang_tidy(run, folder):
     commands = json.loads((folder / "compile_commands.json").read_text())
     ours = set(files_of_project(".cpp"))
     files = sorted({Path(each["file"]) for each in commands} & ours)
-    problems, done = [], 0
+    problems: list[str] = []
+    done = 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         jobs = [
             pool.submit(

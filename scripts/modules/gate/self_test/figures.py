@@ -112,9 +112,11 @@ def update_readme(document: Json) -> None:
         return f"{told['of']:,} | {told['hits']} (95% interval {low:.1%} to {high:.1%})"
 
     rows = [
-        f"identical suites of {SUITE} benchmarks, synthetic noise: any benchmark accused | {accused(synthetic)}",
+        f"identical suites of {SUITE} benchmarks, synthetic noise: any benchmark accused "
+        f"| {accused(synthetic)}",
         f"the same, drawn from pairs measured on 2 shared cores | {accused(real)}",
-        f"one benchmark 10% slower, synthetic noise of {len(kinds)} kinds: named | {trials:,} | {named}; {worst}",
+        f"one benchmark 10% slower, synthetic noise of {len(kinds)} kinds: named "
+        f"| {trials:,} | {named}; {worst}",
         f"the same, on the {gated} benchmarks whose measured noise allows a verdict "
         f"| {tried:,} | {found / max(1, tried):.1%}",
         "one more atomic operation, fence or allocation in an operation: found "

@@ -1,9 +1,11 @@
 """Measures the gate itself: how often it accuses identical versions, and which slowdowns it finds.
 
-Everything goes through the functions that decide about commits. What is drawn at random has a fixed seed, so that a
-self-test on synthetic runs says the same each time; runs of the benchmarks themselves are another sample each time.
+Everything goes through the functions that decide about commits. What is drawn at random has a fixed seed, so
+that a self-test on synthetic runs says the same each time; runs of the benchmarks themselves are another
+sample each time.
 
-- Identical versions, whole suites with both looks: synthetic noise of five kinds, and pairs really measured here.
+- Identical versions, whole suites with both looks: synthetic noise of five kinds, and pairs really measured
+  here.
 - One benchmark of the suite slower by 1% to 30%: how often it is named as a regression.
 - One more atomic operation, fence or allocation in each operation: always found.
 - Files that cannot be compared, and command lines that are wrong: never a pass.
@@ -177,8 +179,8 @@ def check_synthetic_slowdowns(pool: Pool, report: Report, full: bool) -> Json:
 
 
 def check_measured_slowdowns(pool: Pool, report: Report, measured: list[Sample]) -> Json:
-    """Checks the same on pairs measured here, for each benchmark; those that calibration calls too noisy are named.
-    Returns the rates."""
+    """Checks the same on pairs measured here, for each benchmark; those that calibration calls too noisy are
+    named. Returns the rates."""
     told = spread_over(
         pool,
         "calibrate",

@@ -109,7 +109,8 @@ def rate(hits: int, trials: int) -> Json:
 
 
 def identical(pool: Pool, trials: int, measured: list[Sample] | None, seed: int) -> Json:
-    """Returns how often comparisons of identical versions accuse a benchmark; synthetic ones without `measured`."""
+    """Returns how often comparisons of identical versions accuse a benchmark; synthetic ones without
+    `measured`."""
     each = 5
     title = "identical versions, measured pairs" if measured else "identical versions, synthetic"
     jobs = [(seed + i, each, measured) for i in range(trials // each)]
