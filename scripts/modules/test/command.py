@@ -1,13 +1,15 @@
-"""Builds and runs every test of hotindex: unit and stress tests in a release build and under AddressSanitizer with
-UndefinedBehaviorSanitizer and ThreadSanitizer, the Relacy models, the fuzz targets for a moment, and the checks of
-format and scripts."""
+"""Builds and runs every test of hotindex: unit and stress tests in a release build and under AddressSanitizer
+with UndefinedBehaviorSanitizer and ThreadSanitizer, the Relacy models, the fuzz targets for a moment, and the
+checks of format and scripts."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import time
-from typing import NoReturn
+from pathlib import Path
+from typing import Callable, List, NoReturn, Optional, Sequence, Tuple
 
 from common import child_processes, command_line, output
 from common.command_line import in_words
@@ -16,14 +18,16 @@ from test.binaries import run_tests, test_targets
 from test.builds import build, clang_configure, configure, fuzz_configure
 from test.fuzzers import FUZZERS, run_fuzzers
 from test.own_commands import check_counts, check_edges, run_models, test_gate, test_scripts
-from test.run import BUILD, LOGS, NotReached, Run, StepFailed, StepSkipped
+from test.python_checks import check_docstrings, check_python_format, check_types
+from test.run import BUILD, LOGS, NotReached, Run, StepFailed, StepSkipped, Suite
 from test.source_checks import check_format, check_scripts, clang_tidy, setup
 
 EXPLANATION = """\
-The last line counts Catch2 test cases, model scenarios and fuzz targets: N passed, N failed[, N skipped]. What else can go wrong (a
-build, a check, a crash or a sanitizer's report after the last test case) counts as one failed each, so that the exit
-status is 0 exactly when that line says 0 failed. A check whose tool is not installed counts as one skipped. A signal that
-ends the run counts as one failed; the exit status is then 128 + signal.
+The last line counts Catch2 test cases, model scenarios and fuzz targets: N passed, N failed[, N skipped].
+What else can go wrong (a build, a check, a crash or a sanitizer's report after the last test case) counts as
+one failed each, so that the exit status is 0 exactly when that line says 0 failed. A check whose tool is not
+installed counts as one skipped. A signal that ends the run counts as one failed; the exit status is then 128
++ signal.
 
 logs: build/test-logs
 
@@ -35,20 +39,46 @@ environment:
 examples:
   scripts/test            everything but the long searches
   scripts/test --quick    before a commit: release build and models
-  scripts/test --deep     the long searches too, five minutes of each fuzz target; clang and clang-tidy where installed
+  scripts/test --deep     the long searches too, five minutes of each fuzz target; clang and clang-tidy where
+                          installed
 """
 TIMES = BUILD / "test-times.json"
 
 # Seconds a step takes on 2 cores, for the estimate of a first run; after that, what it took the last time.
-GUESSES = {"configure": 5, "build": 75, "scripts: tests": 45, "tests": 40, "self-test": 20, "clang-tidy": 240}
+GUESSES = {
+    "configure": 5,
+    "build": 75,
+    "scripts: tests": 45,
+    "tests": 40,
+    "types": 20,
+    "self-test": 20,
+    "clang-tidy": 240,
+}
 
 
-def plan(options):
-    steps = [("setup", setup), ("scripts: syntax", check_scripts), ("sources: format", check_format)]
+Action = Callable[[Run], Optional[List[Suite]]]  # None: a step without counts of its own
+Step = Tuple[str, Action]
+
+
+def plan(options: argparse.Namespace) -> list[Step]:
+    """Returns the steps of a run in their order."""
+    steps: list[Step] = [
+        ("setup", setup),
+        ("scripts: syntax", check_scripts),
+        ("scripts: format", check_python_format),
+        ("scripts: types", check_types),
+        ("scripts: docstrings", check_docstrings),
+        ("sources: format", check_format),
+    ]
     if (ROOT / "scripts" / "lint_edges").exists():
         steps.append(("sources: edge labels", check_edges))
 
-    def add(preset, *, targets=lambda folder: (), tests=run_tests):
+    def add(
+        preset: str,
+        *,
+        targets: Callable[[Path], Sequence[str]] = lambda folder: (),
+        tests: Callable[[Run, Path], List[Suite]] = run_tests,
+    ) -> None:
         folder = BUILD / preset
         steps.append((f"{preset}: configure", lambda run: configure(run, preset, folder)))
         steps.append((f"{preset}: build", lambda run: build(run, folder, targets(folder))))
@@ -66,7 +96,7 @@ def plan(options):
         add("tsan", targets=test_targets)
         fuzzers = BUILD / "fuzz"
         steps.append(("fuzz: configure", lambda run: fuzz_configure(run, fuzzers)))
-        steps.append(("fuzz: build", lambda run: build(run, fuzzers, [target for target, *_ in FUZZERS])))
+        steps.append(("fuzz: build", lambda run: build(run, fuzzers, [fuzzer.target for fuzzer in FUZZERS])))
         steps.append(("fuzz: tests", lambda run: run_fuzzers(run, fuzzers)))
     if options.deep:
         add("debug", targets=test_targets)
@@ -78,7 +108,8 @@ def plan(options):
     return steps
 
 
-def load_times():
+def load_times() -> dict[str, float]:
+    """Returns what each step took the last time."""
     try:
         times = json.loads(TIMES.read_text())
         return {name: float(seconds) for name, seconds in times.items()}
@@ -86,18 +117,21 @@ def load_times():
         return {}
 
 
-def expected(name, times):
+def expected(name: str, times: dict[str, float]) -> float:
+    """Returns the seconds that a step is likely to take."""
     return times.get(name, next((guess for key, guess in GUESSES.items() if name.endswith(key)), 2))
 
 
-def execute(run, steps):
+def execute(run: Run, steps: list[Step]) -> None:
+    """Runs the steps, and tells of each what came out."""
     times = load_times()
     width = max(len(name) for name, _ in steps)
     for number, (name, action) in enumerate(steps, 1):
         run.head = f"[{number:>{len(str(len(steps)))}}/{len(steps)}] {name:<{width}}"
         run.begin = time.monotonic()
         print(run.head, end="", flush=True)
-        report, outcome = [], "ok"
+        report: list[str] = []
+        outcome = "ok"
         try:
             suites = action(run) or []
             report = [each for suite in suites for each in suite.report]
@@ -135,10 +169,13 @@ def execute(run, steps):
         pass  # only the next estimate is worse
 
 
-def print_table(run):
+def print_table(run: Run) -> None:
+    """Prints the counts of every suite."""
     if not run.suites:
         return
-    rows = [("suite", "tests", "passed", "failed", "skipped", "assertions", "seconds")]
+    rows: list[tuple[object, ...]] = [
+        ("suite", "tests", "passed", "failed", "skipped", "assertions", "seconds")
+    ]
     for suite in run.suites:
         total = suite.passed + suite.failed + suite.skipped
         assertions = "-" if suite.assertions is None else f"{suite.assertions:,}"
@@ -163,7 +200,8 @@ def main() -> int:
     options = parser.parse(sys.argv[1:])
     begin = time.monotonic()
     LOGS.mkdir(parents=True, exist_ok=True)
-    run, ended = Run(options), None
+    run = Run(options)
+    ended: child_processes.Ended | None = None
     try:
         execute(run, plan(options))
     except child_processes.Ended as signal:
