@@ -106,6 +106,21 @@ def plan_time(
     return rounds, min_time, None if options.repetitions else time.monotonic() + seconds
 
 
+def flags_of(options: argparse.Namespace, effort: Effort) -> list[str]:
+    """Returns the binary's flags for what the command line asks for, but for --filter."""
+    threads = options.threads or ladder(effort)
+    flags = ["--benchmark_repetitions=1", f"--threads={','.join(map(str, threads))}"]
+    if options.quick or options.full:
+        flags.append("--quick" if options.quick else "--full")
+    if options.dataset:
+        flags.append(f"--dataset={options.dataset.resolve()}")
+    if options.metric:
+        flags.append(f"--metric={options.metric}")
+    if options.rows:
+        flags.append(f"--rows={options.rows}")
+    return flags
+
+
 def main() -> int:
     """Returns the exit status."""
     begin = time.monotonic()
@@ -120,16 +135,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="hotindex-bench-") as scratch:
         logs = Path(scratch)
         binary = build(logs)
-        threads = options.threads or ladder(effort)
-        flags = ["--benchmark_repetitions=1", f"--threads={','.join(map(str, threads))}"]
-        if options.quick or options.full:
-            flags.append("--quick" if options.quick else "--full")
-        if options.dataset:
-            flags.append(f"--dataset={options.dataset.resolve()}")
-        if options.metric:
-            flags.append(f"--metric={options.metric}")
-        if options.rows:
-            flags.append(f"--rows={options.rows}")
+        flags = flags_of(options, effort)
         listed, dataset_notes = list_benchmarks(binary, flags)
         if options.dataset:  # summaries are published: no paths of this machine
             place = f"{options.dataset.resolve().parent}/"

@@ -13,7 +13,7 @@ from common.command_line import in_words
 from common.repository import ROOT
 from gate import refs as gate_refs, report as gate_report, runs as gate_runs, statistics as gate_statistics
 from gate.options import CALIBRATION, SECOND, Usage, rules_of
-from gate.statistics import Floors, NO_DATA, PASS, UNDECIDED
+from gate.statistics import Floors, NO_DATA, PASS, Rules, Sample, UNDECIDED
 
 
 def load_floors(options: argparse.Namespace, context: Json, notes: list[str]) -> tuple[Floors, Floors]:
@@ -47,6 +47,36 @@ def shown(path: Path) -> Path | str:
     return path.relative_to(ROOT) if ROOT in path.parents else path.name
 
 
+def simulate(
+    samples: list[Sample], options: argparse.Namespace, rules: Rules
+) -> tuple[list[Json], list[gate_report.Row], str]:
+    """Finds out what the gate could tell with noise such as this. Returns (an entry for each benchmark, the
+    table, the worst verdict)."""
+    rows: list[gate_report.Row] = [("benchmark", "spread of pairs", "noise floor", "finds", "verdict")]
+    entries: list[Json] = []
+    status = PASS
+    progress = command_line.ProgressLine()
+    looks = [options.pairs, SECOND * options.pairs]
+    for position, each in enumerate(samples):
+        progress.show(f"simulate: {position} of {len(samples)} benchmarks")
+        why = gate_statistics.check(each)
+        if why:
+            rows.append((each.name, "-", "-", "-", f"{NO_DATA}: {why}"))
+            status = NO_DATA
+            continue
+        entry = gate_statistics.calibrated(each, looks, len(samples), rules)
+        entries.append({"name": each.name, **entry})
+        floor, finds = entry["floor"][1], entry["finds"][1]
+        noisy = floor >= rules.detect or finds is None or finds > rules.detect
+        if noisy and status == PASS:
+            status = UNDECIDED
+        verdict = f"cannot decide on {rules.detect:.0%}" if noisy else "can be gated"
+        found = f"{finds:.0%}" if finds else "over 50%"
+        rows.append((each.name, f"{entry['spread']:.1%}", f"{floor:.1%}", found, verdict))
+    progress.clear()
+    return entries, rows, status
+
+
 def calibrate(options: argparse.Namespace) -> int:
     """Measures this version against itself and writes the noise floors. Returns the exit status."""
     gate_refs.FOLDER.mkdir(parents=True, exist_ok=True)
@@ -61,34 +91,7 @@ def calibrate(options: argparse.Namespace) -> int:
     baseline, candidate = session.saved(0)[0], session.saved(1)[0]
     samples = gate_runs.samples(baseline, candidate)
     rules = rules_of(options, 2)
-    rows: list[gate_report.Row] = [("benchmark", "spread of pairs", "noise floor", "finds", "verdict")]
-    entries: list[Json] = []
-    status = PASS
-    progress = command_line.ProgressLine()
-    for position, each in enumerate(samples):
-        progress.show(f"simulate: {position} of {len(samples)} benchmarks")
-        why = gate_statistics.check(each)
-        if why:
-            rows.append((each.name, "-", "-", "-", f"{NO_DATA}: {why}"))
-            status = NO_DATA
-            continue
-        entry = gate_statistics.calibrated(each, [options.pairs, SECOND * options.pairs], len(samples), rules)
-        entries.append({"name": each.name, **entry})
-        finds = entry["finds"][1]
-        noisy = entry["floor"][1] >= rules.detect or finds is None or finds > rules.detect
-        verdict = f"cannot decide on {rules.detect:.0%}" if noisy else "can be gated"
-        if noisy and status == PASS:
-            status = UNDECIDED
-        rows.append(
-            (
-                each.name,
-                f"{entry['spread']:.1%}",
-                f"{entry['floor'][1]:.1%}",
-                f"{finds:.0%}" if finds else "over 50%",
-                verdict,
-            )
-        )
-    progress.clear()
+    entries, rows, status = simulate(samples, options, rules)
     print(
         f"\nWith {SECOND * options.pairs} pairs of each: what identical versions show 99 times in 100", end=""
     )

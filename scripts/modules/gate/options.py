@@ -60,6 +60,15 @@ class GateParser(command_line.StrictParser):
 
 def parse_options(arguments: list[str]) -> argparse.Namespace:
     """Returns what a command line asks for; ends the command where it is wrong."""
+    parser = every_flag()
+    options = parser.parse(arguments)
+    check_together(parser, options)
+    check_places(parser, options)
+    return options
+
+
+def every_flag() -> GateParser:
+    """Returns the parser of a command line."""
     parser = GateParser(prog="scripts/gate", description=__doc__, epilog=EXPLANATION)
     task = parser.add_argument_group("what to do")
     task.add_argument("--refs", nargs=2, metavar=("BASE", "HEAD"), help="build and measure two commits")
@@ -141,7 +150,11 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
         type=Path,
         help="as SVG and PNG; default with --refs: build/gate/ratios.svg",
     )
-    options = parser.parse(arguments)
+    return parser
+
+
+def check_together(parser: GateParser, options: argparse.Namespace) -> None:
+    """Ends the command where flags do not go together."""
     tasks = {
         "--refs": options.refs,
         "--baseline": options.baseline or options.candidate,
@@ -163,6 +176,10 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
         parser.error("--accept belongs to --write-counts")
     if options.refs and any(ref.startswith("-") for ref in options.refs):
         parser.error("--refs needs two commits")
+
+
+def check_places(parser: GateParser, options: argparse.Namespace) -> None:
+    """Ends the command where a file cannot be written, before anything is measured."""
     for flag in ("json", "markdown", "chart"):
         path = getattr(options, flag)
         trouble = path and output.check_file(path)
@@ -172,7 +189,6 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
         trouble = output.check_file(options.calibration or CALIBRATION)
         if trouble:
             parser.error(f"--calibration {trouble}")
-    return options
 
 
 def list_of(known: tuple[str, ...]) -> Callable[[str], list[str]]:

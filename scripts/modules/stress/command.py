@@ -3,6 +3,7 @@ measures the checks themselves: which of them finds which planted bug."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -48,8 +49,25 @@ def thread_list(text: str) -> list[int]:
     return numbers
 
 
-def main() -> int:
-    """Returns the exit status."""
+def parse() -> argparse.Namespace:
+    """Returns the command line; ends the command where it is wrong."""
+    parser = every_flag()
+    options = parser.parse(sys.argv[1:])
+    trouble = output.check_folder(options.out)
+    if trouble:
+        parser.error(f"--out {trouble}")
+    if options.only and not options.matrix:
+        parser.error("--only belongs to --matrix")
+    if not options.churn and (options.against or options.threads or options.structure):
+        parser.error("--against, --threads and --structure belong to --churn")
+    for name in options.structure or []:
+        if name not in stress_churn.STRUCTURES:
+            parser.error(f"--structure {name}: not one of {', '.join(stress_churn.STRUCTURES)}")
+    return options
+
+
+def every_flag() -> command_line.StrictParser:
+    """Returns the parser of a command line."""
     parser = command_line.StrictParser(prog="scripts/stress", description=__doc__, epilog=EXPLANATION)
     parser.add_argument("--minutes", type=float, default=1, help="how long (default 1)")
     parser.add_argument("--sanitizer", choices=sorted(PRESETS), default="none")
@@ -97,17 +115,12 @@ def main() -> int:
         "--peer", choices=["hnswlib"], help="the positive control: an index that must fail the checks"
     )
     parser.add_argument("--list", action="store_true", help="kinds of rounds, planted bugs, edges")
-    options = parser.parse(sys.argv[1:])
-    trouble = output.check_folder(options.out)
-    if trouble:
-        parser.error(f"--out {trouble}")
-    if options.only and not options.matrix:
-        parser.error("--only belongs to --matrix")
-    if not options.churn and (options.against or options.threads or options.structure):
-        parser.error("--against, --threads and --structure belong to --churn")
-    for name in options.structure or []:
-        if name not in stress_churn.STRUCTURES:
-            parser.error(f"--structure {name}: not one of {', '.join(stress_churn.STRUCTURES)}")
+    return parser
+
+
+def main() -> int:
+    """Returns the exit status."""
+    options = parse()
     if options.churn:
         folder = RESULTS if options.out == BUILD / "stress" else options.out
         return stress_churn.churn(options, folder)

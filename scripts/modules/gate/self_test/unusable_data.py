@@ -77,24 +77,10 @@ def with_context(key: str, value: object) -> Change:
     return lambda document: document["context"].__setitem__(key, value)
 
 
-def data_cases(folder: Path, gate: Callable[[list[str]], int]) -> list[tuple[str, int, int, str]]:
-    """Returns [(what, the status that it must have, the status, what was said)]."""
-    rng = np.random.default_rng(1)
-
-    def write(name: str, document: Json | str) -> Path:
-        path = folder / name
-        path.write_text(document if isinstance(document, str) else json.dumps(document))
-        return path
-
-    base = write("base.json", saved_run(rng))
+def every_candidate(rng: np.random.Generator) -> list[tuple[str, int, Json | str]]:
+    """Returns [(what, the status that a comparison with a sound run must have, the document or its text)]."""
     whole = json.dumps(saved_run(rng))
-    conditions = {"machine": {"cpu": "a processor", "cores": 2}, "compiler": "a compiler", "flags": ["-O2"]}
-
-    def count_of(loads: int) -> Json:
-        counts = [{"name": "search", "calls": 10, "totals": {"loads": loads}}]
-        return {"context": conditions, "counts": counts}
-
-    candidates: list[tuple[str, int, Json | str]] = [
+    return [
         ("identical versions", 0, saved_run(rng)),
         ("30% slower", 1, saved_run(rng, slower=1.3)),
         ("30% faster", 0, saved_run(rng, slower=1 / 1.3)),
@@ -129,6 +115,25 @@ def data_cases(folder: Path, gate: Callable[[list[str]], int]) -> list[tuple[str
             saved_run(rng, change=lambda document: document["context"].pop("machine")),
         ),
     ]
+
+
+def data_cases(folder: Path, gate: Callable[[list[str]], int]) -> list[tuple[str, int, int, str]]:
+    """Returns [(what, the status that it must have, the status, what was said)]."""
+    rng = np.random.default_rng(1)
+
+    def write(name: str, document: Json | str) -> Path:
+        path = folder / name
+        path.write_text(document if isinstance(document, str) else json.dumps(document))
+        return path
+
+    base = write("base.json", saved_run(rng))
+    conditions = {"machine": {"cpu": "a processor", "cores": 2}, "compiler": "a compiler", "flags": ["-O2"]}
+
+    def count_of(loads: int) -> Json:
+        counts = [{"name": "search", "calls": 10, "totals": {"loads": loads}}]
+        return {"context": conditions, "counts": counts}
+
+    candidates = every_candidate(rng)
     cases: list[Case] = [
         (what, wanted, ["--baseline", base, "--candidate", write(f"{i}.json", document)])
         for i, (what, wanted, document) in enumerate(candidates)
