@@ -29,6 +29,10 @@ SOLID: Dashes = "-"
 DASHED: Dashes = (0, (5, 2))
 DOTTED: Dashes = (0, (1.5, 1.5))
 DASH_DOT: Dashes = (0, (5, 2, 1.5, 2))
+LONG_DASH_DOT: Dashes = (0, (6, 2, 1.5, 2))
+EARLIER: Dashes = (0, (4, 2))  # an earlier version
+LIMIT: Dashes = (0, (4, 3))  # a limit for all lines
+BOUND: Dashes = (0, (5, 3))  # a limit of one line
 
 STYLES: dict[str, Style] = {
     "mutex": (VERMILION, "s", DASHED),

@@ -126,7 +126,7 @@ def draw(document: Json, path: Path) -> None:
                     x,
                     y,
                     color=style.IN_TURN[threads.index(run["threads"]) % len(style.IN_TURN)],
-                    linestyle=style.SOLID if run["version"] == versions[-1] else style.DASHED,
+                    linestyle=style.SOLID if run["version"] == versions[-1] else style.EARLIER,
                     linewidth=1.7 if run["version"] == versions[-1] else 1.1,
                 )
             axis.set_yscale("log")
@@ -145,7 +145,7 @@ def draw(document: Json, path: Path) -> None:
     for version in versions:
         handles.append(
             Line2D(
-                [], [], color=style.NOTE, linestyle=style.SOLID if version == versions[-1] else style.DASHED
+                [], [], color=style.NOTE, linestyle=style.SOLID if version == versions[-1] else style.EARLIER
             )
         )
         labels.append("this tree" if version == "here" else version)

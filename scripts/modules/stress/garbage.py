@@ -85,7 +85,7 @@ def draw_searches(axis: Axes, samples: list[Json], bounds: bool) -> None:
         x = [each["updates"] / 1000 for each in mine]
         if bounds:
             bound = [each["bound_objects"] * bytes_each / 2**20 for each in mine[:-1]]
-            steps = {"linewidth": 1, "linestyle": style.DASHED, "alpha": 0.8, "drawstyle": "steps-post"}
+            steps = {"linewidth": 1, "linestyle": style.BOUND, "alpha": 0.8, "drawstyle": "steps-post"}
             axis.plot(x[:-1], bound, color=colour, **steps)
         label = f"{stopped} search{'es' if stopped > 1 else ''} stopped" if stopped else "no search stopped"
         y = [each["limbo_bytes"] / 2**20 for each in mine]
@@ -105,7 +105,7 @@ def draw_garbage(samples: list[Json], path: Path) -> None:
                 [each["limbo_bytes"] / 2**20 for each in mine],
                 color=style.VERMILION,
                 linewidth=2,
-                linestyle=style.DASH_DOT,
+                linestyle=style.LONG_DASH_DOT,
                 label="1 get stopped (pinned)",
             )
         axis.axvline(0.9 * last / 1000, color=style.RULE, linewidth=0.9, zorder=1)

@@ -59,9 +59,9 @@ def draw(document: Json, path: Path) -> None:
             linewidth=2.4,
             label=f"pairs measured: {gated} benchmarks that can be gated",
         )
-    axis.axhline(95, color=style.RULE, linewidth=0.9, linestyle=style.DASHED)
+    axis.axhline(95, color=style.RULE, linewidth=0.9, linestyle=style.LIMIT)
     axis.text(30.6, 93.6, "95 in 100", ha="right", va="top", fontsize=8, color=style.NOTE)
-    axis.axvline(100 * RULES.minimum_effect, color=style.RULE, linewidth=0.9, linestyle=style.DASHED)
+    axis.axvline(100 * RULES.minimum_effect, color=style.RULE, linewidth=0.9, linestyle=style.LIMIT)
     axis.text(
         100 * RULES.minimum_effect - 0.25,
         52,
