@@ -15,9 +15,12 @@ import stat
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from common.failure import Failure
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 
 class CannotWrite(Failure):
@@ -34,7 +37,7 @@ class _Steady(io.FileIO):
         super().__init__(descriptor, "wb", closefd=False)
         self.failure: OSError | None = None
 
-    def write(self, data: Any) -> int:
+    def write(self, data: ReadableBuffer) -> int:
         """Returns how much is dealt with: always all of it, in the end."""
         try:
             while (written := super().write(data)) is None:  # somebody has made it non-blocking
@@ -45,7 +48,7 @@ class _Steady(io.FileIO):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())  # children find a place to write to, too
             os.close(nowhere)
-            return len(data)
+            return memoryview(data).nbytes
 
 
 class _Streams:
