@@ -5,12 +5,17 @@ from __future__ import annotations
 import sys
 import unittest
 from pathlib import Path
+from types import TracebackType
+from typing import Iterator, Tuple, Type, Union
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]
+sys.path[:0] = [str(HERE), str(HERE.parent / "modules")]
 
-import child_processes  # noqa: E402
-import command_line  # noqa: E402
+from common import child_processes  # noqa: E402
+from common import command_line  # noqa: E402
+
+
+Fault = Union[Tuple[Type[BaseException], BaseException, TracebackType], Tuple[None, None, None]]
 
 
 class Result(unittest.TextTestResult):
@@ -18,14 +23,16 @@ class Result(unittest.TextTestResult):
 
     ended: child_processes.Ended | None = None
 
-    def addError(self, test, err) -> None:  # noqa: N802
+    def addError(self, test: unittest.TestCase, err: Fault) -> None:  # noqa: N802
         """Counts an error."""
         super().addError(test, err)
         if isinstance(err[1], child_processes.Ended):
             self.ended = err[1]
             self.stop()
 
-    def addSubTest(self, test, subtest, err) -> None:  # noqa: N802
+    def addSubTest(
+        self, test: unittest.TestCase, subtest: unittest.TestCase, err: Fault | None
+    ) -> None:  # noqa: N802
         """Counts the outcome of a part of a test."""
         super().addSubTest(test, subtest, err)
         if err and isinstance(err[1], child_processes.Ended):
@@ -33,7 +40,7 @@ class Result(unittest.TextTestResult):
             self.stop()
 
 
-def every_test(suite):
+def every_test(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
     """Yields the single tests of a suite."""
     for each in suite:
         yield from every_test(each) if isinstance(each, unittest.TestSuite) else [each]
@@ -45,6 +52,7 @@ def main() -> int:
     chosen = [test for test in found if not sys.argv[1:] or any(word in test.id() for word in sys.argv[1:])]
     runner = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Result)
     result = runner.run(unittest.TestSuite(chosen))
+    ended = result.ended if isinstance(result, Result) else None
     bad = {test.id().split(" ")[0] for test, _ in [*result.failures, *result.errors]}
     failed = len(bad) + len(result.unexpectedSuccesses)
     skipped = len(result.skipped)
@@ -53,8 +61,8 @@ def main() -> int:
         failed = 1
         print(f"no test has {' or '.join(sys.argv[1:])} in its name")
     print(f"{max(0, passed)} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
-    if result.ended:
-        raise result.ended
+    if ended:
+        raise ended
     return 1 if failed else 0
 
 

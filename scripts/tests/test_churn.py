@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tree import Case
+from tree import Case, Done
 
 CMAKE = """#!/usr/bin/env bash
 set -euo pipefail
@@ -25,13 +25,13 @@ class ChurnTest(Case):
         super().setUp()
         self.program("cmake", CMAKE)
 
-    def churn(self, *flags, **environment):
+    def churn(self, *flags: str, **environment: str) -> Done:
         """Returns the outcome of a measurement into the folder `out`."""
         self.environment |= environment
-        command = [self.tree / "scripts" / "stress", "--churn", "--minutes", "0.01", "--out", self.out, *flags]
-        return self.run_it(command)
+        fixed = ("--churn", "--minutes", "0.01", "--out", self.out)
+        return self.run_it(self.whole_command("stress", *fixed, *flags))
 
-    def test_every_run_is_printed_and_kept(self):
+    def test_every_run_is_printed_and_kept(self) -> None:
         done = self.churn("--threads", "1,8", "--structure", "map")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("here, map, 8 threads: resident 2.0 MiB", done.stdout)
@@ -40,13 +40,13 @@ class ChurnTest(Case):
         self.assertEqual([(run["structure"], run["threads"]) for run in runs], [("map", 1), ("map", 8)])
         self.assertEqual(runs[1]["samples"][1]["limbo_bytes"], 1048576)
 
-    def test_a_run_that_fails_is_no_success(self):
+    def test_a_run_that_fails_is_no_success(self) -> None:
         done = self.churn("--threads", "1", "--structure", "index", FAKE_FAILURE="1")
         self.assertEqual(done.returncode, 1, done.stdout)
         self.assertIn("a run failed", done.stderr)
         self.assertFalse((self.out / "churn.json").exists())
 
-    def test_flags_of_churn_are_for_churn_and_name_what_there_is(self):
+    def test_flags_of_churn_are_for_churn_and_name_what_there_is(self) -> None:
         done = self.churn("--structure", "tree")
         self.assertEqual(done.returncode, 2, done.stdout)
         self.assertIn("tree: not one of map, index, rows", done.stderr)

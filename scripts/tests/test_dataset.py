@@ -15,7 +15,7 @@ class DatasetTest(Case):
         self.file = self.scratch / "vectors.npy"
         self.file.write_bytes(b"vectors")
 
-    def test_the_metric_and_the_rows_reach_every_call_of_the_binary(self):
+    def test_the_metric_and_the_rows_reach_every_call_of_the_binary(self) -> None:
         words = ("--dataset", self.file, "--metric", "inner_product", "--rows", "50", "--repetitions", "2")
         done = self.run_it(self.bench(*words))
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -25,7 +25,7 @@ class DatasetTest(Case):
             for flag in (f"--dataset={self.file.resolve()}", "--metric=inner_product", "--rows=50"):
                 self.assertIn(flag, flags)
 
-    def test_notes_about_the_dataset_are_kept_without_the_place_of_its_file(self):
+    def test_notes_about_the_dataset_are_kept_without_the_place_of_its_file(self) -> None:
         done = self.run_it(self.bench("--dataset", self.file, "--rows", "50", "--repetitions", "1"))
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn(f"note: {NOTE}\n", done.stdout)
@@ -38,7 +38,7 @@ class DatasetTest(Case):
         for what in (text, summary):
             self.assertNotIn(str(self.scratch), what)
 
-    def test_flags_about_a_dataset_without_one_are_errors(self):
+    def test_flags_about_a_dataset_without_one_are_errors(self) -> None:
         for flag, value in (("--metric", "cosine"), ("--rows", "50")):
             with self.subTest(flag):
                 done = self.run_it(self.bench(flag, value))

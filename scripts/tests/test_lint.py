@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 
 from tree import Case
 
@@ -35,7 +34,7 @@ class LintTest(Case):
         (self.tree / "impl/hotindex/backend").mkdir(parents=True, exist_ok=True)
         (self.tree / "impl/hotindex/backend/edges.hpp").write_text(EDGES)
         (self.tree / "impl/hotindex/handover.hpp").write_text(source)
-        command = [sys.executable, str(self.tree / "scripts/lint_edges")]
+        command = self.command("lint_edges")
         return subprocess.run(command, text=True, capture_output=True, env=self.environment, check=False)
 
     def finds(self, before: str, after: str, *found: str) -> None:
@@ -46,28 +45,43 @@ class LintTest(Case):
         for words in found:
             self.assertIn(words, done.stdout)
 
-    def test_a_sound_header_has_no_findings(self):
+    def test_a_sound_header_has_no_findings(self) -> None:
         done = self.lint(SOUND)
         self.assertEqual(done.returncode, 0, done.stdout)
         self.assertIn("1 edges, 4 ends, 0 findings", done.stdout)
 
-    def test_a_reason_that_is_joined_to_another_sentence(self):
-        self.finds("// relaxed: a hint", "// only a look; relaxed: a hint", "handover.hpp:10: 'relaxed:' begins no line")
+    def test_a_reason_that_is_joined_to_another_sentence(self) -> None:
+        self.finds(
+            "// relaxed: a hint",
+            "// only a look; relaxed: a hint",
+            "handover.hpp:10: 'relaxed:' begins no line",
+        )
 
-    def test_an_edge_that_is_joined_to_another_sentence(self):
-        self.finds("// [handover] acquire", "// Now. [handover] acquire", "'[handover] acquire' begins no line")
+    def test_an_edge_that_is_joined_to_another_sentence(self) -> None:
+        self.finds(
+            "// [handover] acquire", "// Now. [handover] acquire", "'[handover] acquire' begins no line"
+        )
 
-    def test_a_function_that_is_not_there(self):
-        self.finds("in take(); publishes", "in is_taken(); publishes", "handover.hpp:6", "is_taken(), which is no function")
+    def test_a_function_that_is_not_there(self) -> None:
+        self.finds(
+            "in take(); publishes",
+            "in is_taken(); publishes",
+            "handover.hpp:6",
+            "is_taken(), which is no function",
+        )
 
-    def test_a_file_that_is_not_there(self):
+    def test_a_file_that_is_not_there(self) -> None:
         self.finds("see handover.hpp", "see design.md", "handover.hpp:1", "design.md, which is no file")
 
-    def test_an_order_without_its_edge(self):
-        self.finds("        // [handover] release-store", "        // [handed] release-store", "[handed], which is no declared")
+    def test_an_order_without_its_edge(self) -> None:
+        self.finds(
+            "        // [handover] release-store",
+            "        // [handed] release-store",
+            "[handed], which is no declared",
+        )
 
-    def test_a_relaxed_operation_without_its_reason(self):
+    def test_a_relaxed_operation_without_its_reason(self) -> None:
         self.finds("        // relaxed: a hint\n", "", "without its reason")
 
-    def test_an_order_that_belongs_to_no_edge(self):
+    def test_an_order_that_belongs_to_no_edge(self) -> None:
         self.finds("B::acquire(edge::handover)", "std::memory_order_acquire", "belongs to no named edge")

@@ -6,11 +6,11 @@ from __future__ import annotations
 import json
 import os
 import stat
-import subprocess
-import sys
 from pathlib import Path
+from typing import Sequence
 
-from tree import Case, on_terminal
+from bench.results import Json
+from tree import Case, Done, Word, on_terminal, streams
 
 
 def saved_run(slower: float = 1.0) -> str:
@@ -33,64 +33,66 @@ class OutputTest(Case):
         self.base.write_text(saved_run())
         self.slow.write_text(saved_run(slower=1.3))
 
-    def gate(self, candidate: Path, *arguments) -> list[str]:
+    def gate(self, candidate: Path, *arguments: Word) -> list[str]:
         """Returns the words that compare a saved run with the other."""
         return self.command("gate", "--baseline", self.base, "--candidate", candidate, *arguments)
 
-    def results(self) -> list:
+    def results(self) -> list[Json]:
         """Returns what scripts/bench has kept."""
-        return json.loads((self.out / "results.json").read_text())["benchmarks"]
+        entries: list[Json] = json.loads((self.out / "results.json").read_text())["benchmarks"]
+        return entries
 
     # ---- pipes ----
 
-    def head_1(self, command) -> tuple[int, str]:
+    def head_1(self, command: Sequence[str]) -> tuple[int, str]:
         """Runs `command | head -1`, and more of it than a pipe holds. Returns its status, and its stderr."""
         child = self.start(command, env={"FAKE_SECONDS": "0.02"})
-        child.stdout.readline()
-        child.stdout.close()
-        err = child.stderr.read()
-        return child.wait(60), err
+        out, err = streams(child)
+        out.readline()
+        out.close()
+        said = err.read()
+        return child.wait(60), said
 
-    def test_bench_whose_reader_has_gone_measures_on(self):
+    def test_bench_whose_reader_has_gone_measures_on(self) -> None:
         status, err = self.head_1(self.bench("--repetitions", "2"))
         self.assertEqual((status, err), (0, ""))
         self.assertEqual(len(self.results()), 18)
         self.assertTrue((self.out / "summary.md").exists())
 
-    def test_a_regression_stays_one_when_the_reader_has_gone(self):
+    def test_a_regression_stays_one_when_the_reader_has_gone(self) -> None:
         self.assertEqual(self.head_1(self.gate(self.slow)), (1, ""))
 
-    def test_a_pass_stays_one_when_the_reader_has_gone(self):
+    def test_a_pass_stays_one_when_the_reader_has_gone(self) -> None:
         self.assertEqual(self.head_1(self.gate(self.base)), (0, ""))
 
     # ---- full disks and closed streams ----
 
-    def into(self, command, redirection: str) -> subprocess.CompletedProcess:
-        """Runs a command with its streams redirected by a shell."""
+    def into(self, command: Sequence[str], redirection: str) -> Done:
+        """Runs a command with its streams redirected by a shell. Returns its end."""
         return self.run_it(["bash", "-c", f'"$@" {redirection}', "-", *command])
 
-    def test_bench_on_a_full_disk_says_so_and_keeps_its_results(self):
+    def test_bench_on_a_full_disk_says_so_and_keeps_its_results(self) -> None:
         done = self.into(self.bench("--repetitions", "1"), ">/dev/full")
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assert_one_line(done.stderr, "standard output: No space left on device")
         self.assertEqual(len(self.results()), 9)
 
-    def test_a_regression_stays_one_on_a_full_disk(self):
+    def test_a_regression_stays_one_on_a_full_disk(self) -> None:
         done = self.into(self.gate(self.slow), ">/dev/full")
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assert_one_line(done.stderr, "No space left on device")
 
-    def test_a_pass_that_nobody_could_be_told_is_none(self):
+    def test_a_pass_that_nobody_could_be_told_is_none(self) -> None:
         done = self.into(self.gate(self.base), ">/dev/full")
         self.assertEqual(done.returncode, 3, done.stderr)
         self.assert_one_line(done.stderr, "No space left on device")
 
-    def test_the_lint_of_edges_on_a_full_disk_says_so(self):
-        done = self.into([sys.executable, str(self.tree / "scripts" / "lint_edges"), "--help"], ">/dev/full")
+    def test_the_lint_of_edges_on_a_full_disk_says_so(self) -> None:
+        done = self.into(self.command("lint_edges", "--help"), ">/dev/full")
         self.assertEqual(done.returncode, 1)
         self.assert_one_line(done.stderr, "scripts/lint_edges: standard output: No space left on device")
 
-    def test_a_closed_stdout_is_told_and_changes_no_status(self):
+    def test_a_closed_stdout_is_told_and_changes_no_status(self) -> None:
         for what, command, status in (
             ("bench", self.bench("--repetitions", "1"), 0),
             ("a regression", self.gate(self.slow), 1),
@@ -102,11 +104,11 @@ class OutputTest(Case):
                 self.assert_one_line(done.stderr, "standard output is closed")
         self.assertEqual(len(self.results()), 9)
 
-    def test_all_streams_closed_change_no_status(self):
+    def test_all_streams_closed_change_no_status(self) -> None:
         done = self.into(self.gate(self.slow), "<&- >&- 2>&-")
         self.assertEqual(done.returncode, 1)
 
-    def test_the_table_is_printed_before_results_that_cannot_be_written_fail(self):
+    def test_the_table_is_printed_before_results_that_cannot_be_written_fail(self) -> None:
         self.out.mkdir()
         (self.out / "results.json").symlink_to("/dev/full")
         done = self.run_it(self.bench("--repetitions", "2"))
@@ -114,7 +116,7 @@ class OutputTest(Case):
         self.assertIn("Churn", done.stdout)
         self.assert_one_line(done.stderr, "results.json", "No space left on device")
 
-    def test_the_verdict_is_told_before_files_that_cannot_be_written_fail(self):
+    def test_the_verdict_is_told_before_files_that_cannot_be_written_fail(self) -> None:
         for candidate, status in ((self.slow, 1), (self.base, 3)):
             with self.subTest(status=status):
                 done = self.run_it(self.gate(candidate, "--json", "/dev/full"))
@@ -124,14 +126,14 @@ class OutputTest(Case):
 
     # ---- places ----
 
-    def test_places_nobody_can_write_to_are_refused_before_anything_is_measured(self):
+    def test_places_nobody_can_write_to_are_refused_before_anything_is_measured(self) -> None:
         (self.scratch / "file").write_text("x")
         for place, words in (
             ("/dev/null/x", "/dev/null is not a folder"),
             ("/proc/x", "No such file or directory"),
-            (self.scratch / "file", "is not a folder"),
+            (str(self.scratch / "file"), "is not a folder"),
         ):
-            with self.subTest(place=str(place)):
+            with self.subTest(place=place):
                 done = self.run_it(self.command("bench", "--out", place))
                 self.assertEqual(done.returncode, 2)
                 self.assertIn(words, done.stderr)
@@ -147,7 +149,7 @@ class OutputTest(Case):
         done = self.run_it(self.command("plot", self.base, "-o", "/dev/null/x"))
         self.assertEqual(done.returncode, 2)
 
-    def test_an_existing_folder_is_named_with_what_will_be_overwritten(self):
+    def test_an_existing_folder_is_named_with_what_will_be_overwritten(self) -> None:
         self.out.mkdir()
         command = self.whole_command("bench", "--out", self.out, "--repetitions", "1", "--filter", "search")
         charts = {"PYTHONPATH": ""}
@@ -158,8 +160,8 @@ class OutputTest(Case):
         self.assertIn("out exists: results.json, summary.md, 2 charts in it will be over", again.stdout)
         self.assertIn("overview.svg", (self.out / "summary.md").read_text())
 
-    def test_a_file_comes_whole_or_not_at_all(self):
-        import output
+    def test_a_file_comes_whole_or_not_at_all(self) -> None:
+        from common import output
 
         path = self.scratch / "file.json"
         output.write_whole(path, "old")
@@ -171,8 +173,8 @@ class OutputTest(Case):
         output.write_whole(path, "new")
         self.assertEqual((path.read_text(), stat.S_IMODE(path.stat().st_mode)), ("new", 0o600))
 
-    def test_a_device_is_written_to_and_not_replaced(self):
-        import output
+    def test_a_device_is_written_to_and_not_replaced(self) -> None:
+        from common import output
 
         link = self.scratch / "link"
         link.symlink_to(os.devnull)
@@ -183,28 +185,29 @@ class OutputTest(Case):
 
     # ---- terminals ----
 
-    def on_terminal_of(self, **variables) -> str:
+    def on_terminal_of(self, **variables: str) -> str:
         """Returns what scripts/bench shows on such a terminal."""
         env = {**self.environment, "FAKE_SECONDS": "0.4", **variables}
         status, said = on_terminal(self.bench("--repetitions", "1"), self.tree, env)
         self.assertEqual(status, 0, said)
         return said
 
-    def test_a_dumb_terminal_gets_lines_and_nothing_else(self):
-        for variables in ({"TERM": "dumb"}, {}):
+    def test_a_dumb_terminal_gets_lines_and_nothing_else(self) -> None:
+        terminals: list[dict[str, str]] = [{"TERM": "dumb"}, {}]
+        for variables in terminals:
             with self.subTest(variables):
                 said = self.on_terminal_of(**variables)
                 self.assertNotIn("\x1b", said)
                 self.assertNotIn("\r", said.replace("\r\n", "\n"))
 
-    def test_a_terminal_gets_a_line_that_is_rewritten_without_escape_codes(self):
+    def test_a_terminal_gets_a_line_that_is_rewritten_without_escape_codes(self) -> None:
         said = self.on_terminal_of(TERM="xterm-256color", NO_COLOR="1")
         self.assertNotIn("\x1b", said)
         self.assertIn("\rround 1 of 1", said)
 
     # ---- without matplotlib ----
 
-    def test_measuring_needs_no_matplotlib(self):
+    def test_measuring_needs_no_matplotlib(self) -> None:
         done = self.run_it(self.whole_command("bench", "--out", self.out, "--repetitions", "1"))
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("Churn", done.stdout)
@@ -219,7 +222,7 @@ class OutputTest(Case):
 
     # ---- --filter ----
 
-    def test_a_filter_means_the_same_to_bench_and_gate(self):
+    def test_a_filter_means_the_same_to_bench_and_gate(self) -> None:
         git = ["git", "-c", "user.name=A", "-c", "user.email=a@b.c"]
         for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
             self.assertEqual(self.run_it([*git, *words]).returncode, 0)
@@ -239,9 +242,7 @@ class OutputTest(Case):
                 self.assertEqual(seen[0], seen[1])
                 self.assertEqual(len(seen[0]), count)
 
-    def test_a_filter_that_finds_nothing_names_what_is_near(self):
+    def test_a_filter_that_finds_nothing_names_what_is_near(self) -> None:
         done = self.run_it(self.bench("--filter", "serch"))
         self.assertEqual(done.returncode, 1)
         self.assert_one_line(done.stderr, "serch: no benchmark has that in its name; did you mean search?")
-
-

@@ -37,13 +37,13 @@ class SetupTest(Case):
         self.assertEqual(done.returncode, 1, done.stdout)
         return done.stderr
 
-    def test_packages_that_exclude_each_other_are_named(self):
+    def test_packages_that_exclude_each_other_are_named(self) -> None:
         self.assertIn("libhdf5-dev : Conflicts: libhdf5-mpich-dev", self.refused(CONFLICT))
 
-    def test_a_package_that_would_be_removed_is_named_and_stays(self):
+    def test_a_package_that_would_be_removed_is_named_and_stays(self) -> None:
         self.assertIn("to make room, libcurl4-gnutls-dev would have to be removed", self.refused(REMOVAL))
         install = next(line for line in self.log.read_text().splitlines() if " -y " in line)
         self.assertIn("--no-remove", install)
 
-    def test_a_package_that_is_unknown_is_named(self):
+    def test_a_package_that_is_unknown_is_named(self) -> None:
         self.assertIn("Unable to locate package relacy-dev", self.refused(UNKNOWN))

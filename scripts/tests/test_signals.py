@@ -10,14 +10,15 @@ import sys
 import time
 import unittest
 
-from tree import SCRIPTS, Case, is_alive, on_terminal
+from tree import Case, SCRIPTS, is_alive, on_terminal, streams
 
 SLOW = {"FAKE_SECONDS": "0.15"}
 
 
 class SignalsTest(Case):
-    def end_bench(self, number: int, after: int):
-        """Starts scripts/bench and sends it a signal when so many benchmarks are done. Returns its end."""
+    def end_bench(self, number: int, after: int) -> tuple[int, str, str]:
+        """Starts scripts/bench and sends it a signal when so many benchmarks are done. Returns (its status,
+        stdout, stderr)."""
         child = self.start(self.bench("--repetitions", "4"), env=SLOW)
         self.wait_for(lambda: len(self.logged("done")) >= after, f"{after} benchmarks")
         child.send_signal(number)
@@ -25,6 +26,7 @@ class SignalsTest(Case):
         return child.returncode, out, err
 
     def check_kept(self, number: int, after: int) -> None:
+        """Asserts that what was measured before a signal is kept."""
         status, out, err = self.end_bench(number, after)
         self.assertEqual(status, 128 + number, out + err)
         self.assert_one_line(err, f"ended by {signal.Signals(number).name}")
@@ -35,19 +37,19 @@ class SignalsTest(Case):
         self.assertIn("Insert: 10,000 adds", (self.out / "summary.md").read_text())
         self.assert_nothing_is_left()
 
-    def test_sigint_in_round_1_keeps_what_was_measured(self):
+    def test_sigint_in_round_1_keeps_what_was_measured(self) -> None:
         self.check_kept(signal.SIGINT, 4)
 
-    def test_sigterm_in_round_1_keeps_what_was_measured(self):
+    def test_sigterm_in_round_1_keeps_what_was_measured(self) -> None:
         self.check_kept(signal.SIGTERM, 4)
 
-    def test_sighup_in_round_1_keeps_what_was_measured(self):
+    def test_sighup_in_round_1_keeps_what_was_measured(self) -> None:
         self.check_kept(signal.SIGHUP, 4)
 
-    def test_sigint_in_a_later_round_ends_with_130(self):
+    def test_sigint_in_a_later_round_ends_with_130(self) -> None:
         self.check_kept(signal.SIGINT, 12)
 
-    def test_a_signal_before_the_first_result_leaves_no_empty_folder(self):
+    def test_a_signal_before_the_first_result_leaves_no_empty_folder(self) -> None:
         child = self.start(self.bench(), env={"FAKE_SECONDS": "60"})
         self.wait_for(lambda: self.logged("begin"), "the first benchmark")
         child.terminate()
@@ -57,7 +59,7 @@ class SignalsTest(Case):
         self.assertFalse(self.out.exists())
         self.assert_nothing_is_left()
 
-    def test_a_closed_terminal_keeps_what_was_measured(self):
+    def test_a_closed_terminal_keeps_what_was_measured(self) -> None:
         env = {**self.environment, **SLOW, "TERM": "xterm"}
         done = lambda: len(self.logged("done")) >= 4  # noqa: E731
         command = self.whole_command("bench", "--threads", "1", "--repetitions", "4", "--out", self.out)
@@ -67,7 +69,7 @@ class SignalsTest(Case):
         self.assertTrue((self.out / "summary.md").exists())
         self.assert_nothing_is_left()
 
-    def test_under_nohup_a_closed_terminal_ends_nothing(self):
+    def test_under_nohup_a_closed_terminal_ends_nothing(self) -> None:
         command = ["bash", "-c", "trap '' HUP; exec \"$@\"", "-", *self.bench("--repetitions", "1")]
         child = self.start(command, env=SLOW)
         self.wait_for(lambda: self.logged("done"), "a benchmark")
@@ -75,7 +77,7 @@ class SignalsTest(Case):
         _, err = child.communicate(timeout=60)
         self.assertEqual(child.returncode, 0, err)
 
-    def test_what_was_measured_before_sigkill_is_on_the_disk(self):
+    def test_what_was_measured_before_sigkill_is_on_the_disk(self) -> None:
         child = self.start(self.bench("--repetitions", "4"), env=SLOW)
         self.wait_for(lambda: len(self.logged("done")) >= 11, "a round and two benchmarks")
         child.kill()
@@ -83,7 +85,7 @@ class SignalsTest(Case):
         self.assertEqual(len(json.loads((self.out / "results.json").read_text())["benchmarks"]), 9)
         self.assert_nothing_is_left()
 
-    def test_every_command_ends_its_build_with_it(self):
+    def test_every_command_ends_its_build_with_it(self) -> None:
         for name, arguments in (
             ("bench", ()),
             ("gate", ("--check-counts",)),
@@ -107,7 +109,7 @@ class SignalsTest(Case):
                         self.assert_one_line(err, f"ended by {signal.Signals(number).name}")
                     self.assert_nothing_is_left()
 
-    def test_scripts_test_that_is_ended_still_counts(self):
+    def test_scripts_test_that_is_ended_still_counts(self) -> None:
         child = self.start(self.command("test"), env={"FAKE_BUILD_SECONDS": "300"})
         self.wait_for(lambda: self.logged("begin"), "the build")
         child.terminate()
@@ -115,7 +117,7 @@ class SignalsTest(Case):
         self.assertRegex(out.splitlines()[-1], r"^\d+ passed, [1-9]\d* failed")
         self.assertIn("failed: release: configure, ended by SIGTERM", out)
 
-    def test_a_gate_that_is_ended_keeps_its_pairs(self):
+    def test_a_gate_that_is_ended_keeps_its_pairs(self) -> None:
         git = ["git", "-c", "user.name=A", "-c", "user.email=a@b.c"]
         for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
             self.assertEqual(self.run_it([*git, *words]).returncode, 0)
@@ -137,8 +139,8 @@ class SignalsTest(Case):
 
 PROGRAM = """
 import sys, time
-sys.path.insert(0, {scripts!r})
-import child_processes, command_line, output
+sys.path.insert(0, {modules!r})
+from common import child_processes, command_line, output
 {body}
 command_line.begin_and_end("program", main)
 """
@@ -147,9 +149,9 @@ command_line.begin_and_end("program", main)
 class ChildProcessesTest(Case):
     def program_of(self, body: str) -> list[str]:
         """Returns the words that run a command made of this `main`."""
-        return [sys.executable, "-c", PROGRAM.format(scripts=str(SCRIPTS), body=body)]
+        return [sys.executable, "-c", PROGRAM.format(modules=str(SCRIPTS / "modules"), body=body)]
 
-    def test_a_child_that_does_not_listen_is_killed_after_the_grace(self):
+    def test_a_child_that_does_not_listen_is_killed_after_the_grace(self) -> None:
         body = f"""
 child_processes.GRACE = 0.5
 def main():
@@ -165,7 +167,7 @@ def main():
         self.assertLess(time.monotonic() - begin, 4)
         self.assert_nothing_is_left()
 
-    def test_children_that_threads_have_started_end_with_the_command(self):
+    def test_children_that_threads_have_started_end_with_the_command(self) -> None:
         body = f"""
 import concurrent.futures
 def one(_):
@@ -183,7 +185,7 @@ def main():
         self.assertEqual(len(self.logged("begin")), 2, "more were started afterwards")
         self.assert_nothing_is_left()
 
-    def test_processes_that_compute_end_with_a_command_that_is_killed(self):
+    def test_processes_that_compute_end_with_a_command_that_is_killed(self) -> None:
         body = f"""
 import os
 def work(_):
@@ -206,7 +208,7 @@ def main():
                 self.assertNotIn("Traceback", err)
                 self.assert_nothing_is_left()
 
-    def test_the_guard_ends_with_the_command(self):
+    def test_the_guard_ends_with_the_command(self) -> None:
         body = """
 def main():
     child_processes.run(["true"])
@@ -217,7 +219,7 @@ def main():
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertFalse(is_alive(int(done.stdout)))
 
-    def test_no_child_inherits_what_git_tells_a_hook(self):
+    def test_no_child_inherits_what_git_tells_a_hook(self) -> None:
         told = self.run_it(["git", "rev-parse", "--local-env-vars"]).stdout.split()
         self.assertIn("GIT_INDEX_FILE", told)
         settings = {"GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT"}  # among them may be safe.directory
@@ -227,8 +229,8 @@ def main():
         self.assertEqual(seen & set(told), set())
         self.assertIn("PATH", seen)
 
-    def test_a_child_that_a_signal_ended_is_told_as_a_shell_tells_it(self):
-        import child_processes
+    def test_a_child_that_a_signal_ended_is_told_as_a_shell_tells_it(self) -> None:
+        from common import child_processes
 
         self.assertEqual(child_processes.exit_status(-11), 139)
         self.assertEqual(child_processes.exit_status(3), 3)
@@ -238,6 +240,7 @@ def main():
 
 
 REAL = SCRIPTS.parent / "build" / "release" / "bench" / "hotindex_bench"
+BINARY = str(REAL)
 FLAGS = ("--threads=1", "--benchmark_filter=^search/", "--benchmark_repetitions=1")
 
 
@@ -245,12 +248,12 @@ FLAGS = ("--threads=1", "--benchmark_filter=^search/", "--benchmark_repetitions=
 class BinaryTest(Case):
     """hotindex_bench itself: the real one."""
 
-    def test_a_signal_leaves_whole_files_and_128_more(self):
+    def test_a_signal_leaves_whole_files_and_128_more(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             with self.subTest(signal=signal.Signals(number).name):
                 path = self.scratch / "out.json"
                 path.unlink(missing_ok=True)
-                command = [REAL, *FLAGS, "--benchmark_min_time=0.3", f"--benchmark_out={path}"]
+                command = [BINARY, *FLAGS, "--benchmark_min_time=0.3", f"--benchmark_out={path}"]
                 child = self.start(command)
                 self.wait_for(lambda: path.exists() and '"run_name"' in path.read_text(), "a result")
                 child.send_signal(number)
@@ -259,35 +262,37 @@ class BinaryTest(Case):
                 self.assert_one_line(err, f"ended by {signal.Signals(number).name}")
                 self.assertIn(len(json.loads(path.read_text())["benchmarks"]), (1, 2, 3))
 
-    def test_a_signal_leaves_whole_json_on_stdout(self):
-        child = self.start([REAL, *FLAGS, "--benchmark_min_time=0.3", "--benchmark_format=json"])
+    def test_a_signal_leaves_whole_json_on_stdout(self) -> None:
+        child = self.start([BINARY, *FLAGS, "--benchmark_min_time=0.3", "--benchmark_format=json"])
+        out, _ = streams(child)
         begun = ""
         while '"run_name"' not in begun:
-            begun += child.stdout.readline()
+            begun += out.readline()
         child.terminate()
-        rest = child.stdout.read()
+        rest = out.read()
         self.assertEqual(child.wait(30), 143)
         self.assertTrue(json.loads(begun + rest)["benchmarks"])
 
-    def test_a_reader_that_has_gone_costs_the_file_nothing(self):
+    def test_a_reader_that_has_gone_costs_the_file_nothing(self) -> None:
         path = self.scratch / "out.json"
-        command = [REAL, *FLAGS, "--benchmark_min_time=0.05", f"--benchmark_out={path}"]
+        command = [BINARY, *FLAGS, "--benchmark_min_time=0.05", f"--benchmark_out={path}"]
         child = self.start(command)
-        child.stdout.readline()
-        child.stdout.close()
-        err = child.stderr.read()
-        self.assertEqual(child.wait(30), 0, err)
-        self.assertEqual(err, "")
+        out, err = streams(child)
+        out.readline()
+        out.close()
+        said = err.read()
+        self.assertEqual(child.wait(30), 0, said)
+        self.assertEqual(said, "")
         self.assertEqual(len(json.loads(path.read_text())["benchmarks"]), 3)
 
-    def test_what_cannot_be_written_is_an_error(self):
+    def test_what_cannot_be_written_is_an_error(self) -> None:
         full = os.open("/dev/full", os.O_WRONLY)
         self.addCleanup(os.close, full)
-        short = [REAL, *FLAGS, "--benchmark_min_time=0.01"]
+        short = [BINARY, *FLAGS, "--benchmark_min_time=0.01"]
         for command, stdout in (
             (short, full),
             ([*short, "--benchmark_format=json"], full),
-            ([REAL, "--help"], full),
+            ([BINARY, "--help"], full),
             ([*short, "--benchmark_out=/dev/full"], subprocess.DEVNULL),
         ):
             with self.subTest(command=command[1:]):

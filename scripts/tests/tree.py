@@ -15,6 +15,7 @@ import tempfile
 import time
 import unittest
 from pathlib import Path
+from typing import IO, Callable, Mapping, Sequence, Union
 
 SCRIPTS = Path(__file__).resolve().parent.parent
 FAKE_BENCH = SCRIPTS / "tests" / "fake_hotindex_bench"
@@ -32,6 +33,9 @@ cp {FAKE_BENCH} build/release/bench/hotindex_bench
 echo '[{{"command": "c++ -O2 -o hotindex_bench.dir/x.o -c x.cpp"}}]' >build/release/compile_commands.json
 """
 NINJA = "#!/bin/sh\necho 'hotindex_bench: phony'\n"
+Child = subprocess.Popen[str]
+Done = subprocess.CompletedProcess[str]
+Word = Union[str, Path]  # of a command
 PATTERNS = shutil.ignore_patterns("__pycache__", "tests")
 
 
@@ -53,6 +57,8 @@ class Case(unittest.TestCase):
         self.programs = self.scratch / "programs"
         self.program("cmake", CMAKE)
         self.program("ninja", NINJA)
+        for checker in ("black", "mypy"):  # they take seconds
+            self.program(checker, "#!/bin/sh\n")
         self.environment = {
             name: value
             for name, value in os.environ.items()
@@ -81,28 +87,46 @@ class Case(unittest.TestCase):
 
     # ---- running ----
 
-    def command(self, name: str, *arguments) -> list[str]:
+    def command(self, name: str, *arguments: Word) -> list[str]:
         """Returns the words of a command of the tree, without the search for a Python that can draw."""
-        return [sys.executable, str(self.tree / "scripts" / f"{name}.py"), *map(str, arguments)]
+        return [
+            sys.executable,
+            str(self.tree / "scripts" / "modules" / "start.py"),
+            name,
+            *map(str, arguments),
+        ]
 
-    def whole_command(self, name: str, *arguments) -> list[str]:
+    def whole_command(self, name: str, *arguments: Word) -> list[str]:
         """Returns the words of a command of the tree as people call it."""
         return [str(self.tree / "scripts" / name), *map(str, arguments)]
 
-    def bench(self, *arguments) -> list[str]:
+    def bench(self, *arguments: Word) -> list[str]:
         """Returns the words of scripts/bench with its results in self.out."""
         return self.command("bench", "--threads", "1", "--out", self.out, *arguments)
 
-    def start(self, command, **options) -> subprocess.Popen:
-        """Starts a command as a shell would: signals as they are by default."""
-        env = {**self.environment, **options.pop("env", {})}
-        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "cwd": self.tree, **options}
-        child = subprocess.Popen(command, env=env, text=True, start_new_session=True, **options)
+    def start(
+        self,
+        command: Sequence[Word],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        stdout: int = subprocess.PIPE,
+    ) -> Child:
+        """Starts a command as a shell would: signals as they are by default. Returns it."""
+        child = subprocess.Popen(
+            command,
+            env={**self.environment, **(env or {})},
+            cwd=cwd or self.tree,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
         self.addCleanup(self.stop, child)
         return child
 
     @staticmethod
-    def stop(child: subprocess.Popen) -> None:
+    def stop(child: Child) -> None:
         """Ends what a test has left, and its pipes."""
         if child.poll() is None:
             os.killpg(child.pid, signal.SIGKILL)
@@ -111,15 +135,18 @@ class Case(unittest.TestCase):
             if pipe:
                 pipe.close()
 
-    def run_it(self, command, **options) -> subprocess.CompletedProcess:
+    def run_it(
+        self,
+        command: Sequence[Word],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        stdout: int = subprocess.PIPE,
+    ) -> Done:
         """Runs a command to its end. Returns what it printed, and its status."""
-        child = self.start(command, **options)
+        child = self.start(command, env=env, cwd=cwd, stdout=stdout)
         out, err = child.communicate(timeout=120)
         return subprocess.CompletedProcess(command, child.returncode, out, err)
-
-    def in_shell(self, line: str, **options) -> subprocess.CompletedProcess:
-        """Runs a line of bash to its end."""
-        return self.run_it(["bash", "-c", line], **options)
 
     # ---- looking ----
 
@@ -128,7 +155,7 @@ class Case(unittest.TestCase):
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         return [line.split(" ", 1)[1] for line in lines if line.startswith(f"{word} ")]
 
-    def wait_for(self, holds, what: str, seconds: float = 60) -> None:
+    def wait_for(self, holds: Callable[[], object], what: str, seconds: float = 60) -> None:
         """Waits until something holds; fails when it never does."""
         until = time.monotonic() + seconds
         while not holds():
@@ -140,7 +167,7 @@ class Case(unittest.TestCase):
         return [int(pid) for pid in self.logged("begin") if is_alive(int(pid))]
 
     def assert_nothing_is_left(self) -> None:
-        """No process of the fakes is there after a moment."""
+        """Asserts that no process of the fakes is there after a moment."""
         self.assertTrue(self.logged("begin"), "no fake has begun")
         self.wait_for(lambda: not self.living(), "processes are left", 5)
 
@@ -155,10 +182,16 @@ class Case(unittest.TestCase):
             os.kill(pid, signal.SIGKILL)
 
     def assert_one_line(self, text: str, *words: str) -> None:
-        """That is all that was said on stderr: one line, with these words, and no traceback."""
+        """Asserts that one line was said on stderr, with these words, and no traceback."""
         self.assertEqual(len(text.splitlines()), 1, text)
         for word in words:
             self.assertIn(word, text)
+
+
+def streams(child: Child) -> tuple[IO[str], IO[str]]:
+    """Returns a child's stdout and stderr."""
+    assert child.stdout and child.stderr
+    return child.stdout, child.stderr
 
 
 def is_alive(pid: int) -> bool:
@@ -169,13 +202,19 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def on_terminal(command, cwd, env, seconds: float = 60, close_when=None) -> tuple[int, str]:
+def on_terminal(
+    command: Sequence[str],
+    cwd: Path,
+    env: Mapping[str, str],
+    seconds: float = 60,
+    close_when: Callable[[], object] | None = None,
+) -> tuple[int, str]:
     """Runs a command on a terminal of its own, which is closed once `close_when` holds. Returns (exit status,
     output)."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(cwd)
-        os.execvpe(command[0], command, env)
+        os.execvpe(command[0], list(command), env)
     said, until = b"", time.monotonic() + seconds
     while time.monotonic() < until:
         if close_when and close_when():

@@ -1,0 +1,1 @@
+"""scripts/bench: builds, measures, tabulates; and what a results.json says."""

@@ -1,0 +1,1 @@
+"""What several commands use: how they begin and end, children, output, git."""

@@ -1,0 +1,1 @@
+"""scripts/gate: whether one version is slower than another."""

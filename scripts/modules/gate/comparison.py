@@ -1,0 +1,257 @@
+"""Compares two saved runs, or two commits."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Callable, Sequence
+
+from bench import conditions, results as result_file
+from bench.results import Json, Results
+from common import child_processes, command_line, output, repository
+from gate import (
+    chart,
+    counts as gate_counts,
+    refs as gate_refs,
+    report as gate_report,
+    runs as gate_runs,
+    statistics as gate_statistics,
+)
+from gate.calibration import load_floors
+from gate.counts import CountFinding, Counts
+from gate.options import MEASURES, SECOND, Usage, rules_of
+from gate.refs import Session, Version
+from gate.report import AnyFinding, Comparison
+from gate.runs import SavedRun
+from gate.statistics import Finding, NO_DATA, Rules, Sample, UNDECIDED
+from plot import style
+
+
+def machine_of(context: Json) -> str:
+    """Returns one line on the machine of a saved run."""
+    return result_file.machine_line(Results(context, [], [], []))
+
+
+def compare_files(options: argparse.Namespace) -> int:
+    """Compares two saved runs. Returns the exit status."""
+    baseline, candidate = (gate_runs.read(path) for path in (options.baseline, options.candidate))
+    return finish(compare_runs(baseline, candidate, options), options)
+
+
+def compare_runs(baseline: SavedRun, candidate: SavedRun, options: argparse.Namespace) -> Comparison:
+    """Returns what two saved runs show. Raises Usage when they are not comparable."""
+    notes: list[str] = []
+    for condition, words in gate_runs.differences(baseline, candidate):
+        if condition in options.across:
+            notes.append(f"compared in spite of another {condition}: {words}")
+        elif baseline.times or candidate.times or condition not in ("dataset", "settings"):
+            raise Usage(f"not comparable: {words}. --across {condition} compares them all the same")
+    together = gate_runs.paired(baseline, candidate)
+    samples = gate_runs.samples(baseline, candidate, compiled(options.filter))
+    rules = rules_of(options, 1)
+    if not together and samples:
+        notes.append(
+            "the runs were not interleaved: what changed on the machine between them counts as a difference"
+        )
+    floors = load_floors(options, candidate.context, notes)
+    findings = gate_statistics.judge(samples, rules, floors[0], intervals=False)
+    counts = choose_counts(baseline.counts, candidate.counts, options)
+
+    def reproduce(name: str) -> str:
+        commits = [str(run.context.get("commit") or "") for run in (baseline, candidate)]
+        if all(re.fullmatch(r"[0-9a-f]{7,40}", commit) for commit in commits):
+            return refs_command(commits, name, candidate.context.get("profile") != "gate")
+        wanted = shlex.quote(f"^{re.escape(name)}$")
+        return f"build/release/bench/hotindex_bench --benchmark_filter={wanted}, with each version"
+
+    machine = machine_of(candidate.context)
+    names = described(baseline), described(candidate)
+    return Comparison(*names, findings, counts, rules, machine, notes, reproduce)
+
+
+def described(run: SavedRun) -> str:
+    """Returns a saved run as the reader knows it: its file and its commit."""
+    commit = run.context.get("commit")
+    changes = ", with changes" if run.context.get("dirty") else ""
+    return f"{run.path} (commit {commit}{changes})" if commit else run.path
+
+
+def choose_counts(baseline: Counts, candidate: Counts, options: argparse.Namespace) -> list[CountFinding]:
+    """Returns the findings of both sides' counts that --filter means."""
+    if not baseline and not candidate:
+        return []
+    found = gate_counts.compare_counts(baseline, candidate)
+    return [each for each in found if options.filter is None or re.search(options.filter, each.name)]
+
+
+def refs_command(refs: Sequence[str], name: str, every: bool = False) -> str:
+    """Returns the command that compares one benchmark, or one count, of two commits again."""
+    words = ["scripts/gate", "--refs", *refs]
+    threads = re.search(r"/threads:(\d+)$", name)
+    if not threads:  # a count
+        words += ["--measures", "counts,instructions"]
+    elif threads[1] not in ("1", "2"):
+        words += ["--threads", threads[1]]
+    if every and threads:
+        words.append("--all")
+    return " ".join(map(shlex.quote, [*words, "--filter", f"^{re.escape(name)}$"]))
+
+
+def drop_allowed(
+    findings: list[AnyFinding], options: argparse.Namespace, notes: list[str]
+) -> list[AnyFinding]:
+    """Returns the findings without those that --allow-missing allows to be missing; each of these leaves a
+    note."""
+    left = []
+    for each in findings:
+        if each.verdict == NO_DATA and options.allow_missing and re.search(options.allow_missing, each.name):
+            notes.append(f"left out, as --allow-missing says: {each.name}: {each.why}")
+        else:
+            left.append(each)
+    return left
+
+
+def finish(comparison: Comparison, options: argparse.Namespace) -> int:
+    """Prints the report, then writes what was asked for. Returns the exit status."""
+    comparison.findings = drop_allowed(comparison.findings, options, comparison.notes)
+    comparison.counts = drop_allowed(comparison.counts, options, comparison.notes)
+    gate_report.print_report(comparison)
+    faults = []
+    files: list[tuple[Path | None, Callable[[Path], None]]] = [
+        (options.json, lambda path: gate_report.write(path, comparison)),
+        (options.markdown, lambda path: output.write_whole(path, gate_report.markdown(comparison))),
+        (options.chart, lambda path: draw(comparison, path)),
+    ]
+    for path, write in files:
+        try:
+            if path:
+                write(path)
+        except output.CannotWrite as failure:
+            faults.append(str(failure))
+        except OSError as failure:
+            faults.append(f"{path}: {failure.strerror or failure}")
+    for fault in faults:
+        print(f"scripts/gate: {fault}", file=sys.stderr)
+    return comparison.status or (3 if faults else 0)
+
+
+def draw(comparison: Comparison, path: Path) -> None:
+    """Draws the chart where that can be done; where not, says so."""
+    why = style.cannot_draw()
+    if why:
+        print(f"chart: none: {why}")
+    elif chart.draw(comparison, path):
+        print(f"chart: {path.with_suffix('.svg')}")
+
+
+def compare_refs(options: argparse.Namespace) -> int:
+    """Builds and measures two commits. Returns the exit status."""
+    measures = options.measures or list(MEASURES)
+    threads = options.threads or [1, 2]
+    gate_refs.FOLDER.mkdir(parents=True, exist_ok=True)
+    gate_refs.install()
+    baseline, candidate = versions = [gate_refs.checked_out(ref) for ref in options.refs]
+    for version in {version.commit: version for version in versions}.values():
+        gate_refs.build(version)
+    notes: list[str] = []
+    if baseline.commit == candidate.commit:
+        notes.append("both sides are the same commit")
+    elif repository.git(
+        "diff", "--name-only", baseline.commit, candidate.commit, "--", "bench", ":!bench/tests"
+    ):
+        notes.append(
+            "bench/ differs between the commits: a difference may come from the benchmarks themselves"
+        )
+    counts, taken = compare_version_counts(versions, measures, options, notes)
+    findings: list[Finding] = []
+    rules = rules_of(options, 2)
+    context: Json = {"machine": conditions.describe_machine()}
+    if "times" in measures:
+        flags = gate_refs.profile_flags(threads, options.all)
+        session = Session(baseline, candidate, flags, options.filter, options.min_time)
+        print(
+            f"measure: {len(session.names)} benchmarks, {options.pairs} pairs of each, "
+            f"then {(SECOND - 1) * options.pairs} more of those that are not decided",
+            flush=True,
+        )
+        session.counts = taken
+        findings = measure_and_judge(session, rules, options, notes)
+        why = session.keep()
+        kept = "the measurements are in build/gate/baseline.json and candidate.json"
+        notes.append(f"the measurements are not kept: {why}" if why else kept)
+        context = session.saved(1)[0].context
+        options.chart = options.chart or gate_refs.FOLDER / "ratios.svg"
+
+    def reproduce(name: str) -> str:
+        return refs_command([version.commit for version in versions], name, options.all)
+
+    def called(version: Version) -> str:
+        known = version.name.startswith(version.commit)
+        return version.name if known else f"{version.name} ({version.commit})"
+
+    machine = machine_of({**context, "commit": None})
+    names = called(baseline), called(candidate)
+    return finish(Comparison(*names, findings, counts, rules, machine, notes, reproduce), options)
+
+
+def compiled(pattern: str | None) -> re.Pattern[str] | None:
+    """Returns the expression of --filter, None where there is none."""
+    return re.compile(pattern) if pattern else None
+
+
+def compare_version_counts(
+    versions: list[Version], measures: list[str], options: argparse.Namespace, notes: list[str]
+) -> tuple[list[CountFinding], tuple[Counts, Counts]]:
+    """Counts both versions. Returns (findings, (baseline's counts, candidate's counts))."""
+    wanted = [each for each in measures if each != "times"]
+    if not wanted:
+        return [], ({}, {})
+    taken: list[Counts] = []
+    findings: list[CountFinding] = []
+    for version, side in zip(versions, ("baseline", "candidate")):
+        print(f"count: {version.name}, {' and '.join(wanted)}", flush=True)
+        try:
+            taken.append(gate_refs.count_version(version, wanted))
+        except gate_counts.CountsFailed as failure:
+            taken.append({})
+            findings.append(gate_counts.CountFinding("counts", "", NO_DATA, why=f"the {side}: {failure}"))
+    if not findings:
+        findings = choose_counts(taken[0], taken[1], options)
+        notes += gate_counts.let_accepted_pass(findings, gate_counts.accepted_at(versions[1].commit))
+    return findings, (taken[0], taken[1])
+
+
+def measure_and_keep(session: Session, names: list[str], count: int, title: str) -> None:
+    """Measures more pairs; when a signal breaks that off, those that are there are written."""
+    try:
+        session.measure(names, count, title)
+    except child_processes.Ended:
+        command_line.ProgressLine.break_line()
+        both = " ".join(f"--{name.split('.')[0]} build/gate/{name}" for name in gate_refs.SAVED)
+        why = session.keep()
+        told = f"nothing is kept: {why}" if why else f"kept, to be compared by scripts/gate {both}"
+        print(f"{sum(session.pairs.values())} pairs were measured; {told}", flush=True)
+        raise
+
+
+def measure_and_judge(
+    session: Session, rules: Rules, options: argparse.Namespace, notes: list[str]
+) -> list[Finding]:
+    """Measures both looks of a session. Returns what they show."""
+
+    def samples(names: set[str] | None) -> list[Sample]:
+        found = gate_runs.samples(session.saved(0)[0], session.saved(1)[0])
+        return [each for each in found if names is None or each.name in names]
+
+    measure_and_keep(session, session.names, options.pairs, "first look")
+    floors = load_floors(options, session.saved(1)[0].context, notes)
+    first = gate_statistics.judge(samples(None), rules, floors[0], intervals=False)
+    undecided = [each.name for each in first if each.verdict == UNDECIDED and each.name not in session.broken]
+    if not undecided:
+        return first
+    print(f"measure: {len(undecided)} of {len(first)} are not decided", flush=True)
+    measure_and_keep(session, undecided, (SECOND - 1) * options.pairs, "second look")
+    return gate_statistics.second_look(first, lambda names: samples(set(names)), rules, floors[1])

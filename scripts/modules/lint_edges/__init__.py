@@ -1,0 +1,1 @@
+"""scripts/lint_edges: the named edges of the lock-free code, and its comments."""

@@ -1,0 +1,1 @@
+"""scripts/model_check: the Relacy models, weakened orders, planted bugs and their ledger."""

@@ -1,0 +1,1 @@
+"""scripts/plot: the charts of a results.json, and how every chart looks."""

@@ -1,0 +1,122 @@
+"""Draws the charts of a results.json: for every workload the throughput against threads with its spread, the
+ratio to the mutex and the parallel efficiency, and one overview of the three headline workloads."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from bench import results as result_file
+from bench.results import Ratio, Results
+from common import command_line, output, readme
+from common.failure import Failure
+from plot.charts import draw_all, headline_groups
+from plot.style import cannot_draw
+
+EXAMPLES = """\
+examples:
+  scripts/plot results/local/20250101T120000Z/results.json -o charts
+  scripts/plot results.json -o charts --only search
+  scripts/plot results/full/results.json -o results/full --readme README.md
+
+writes, as SVG and PNG: overview, and one chart for each workload with its parameters
+"""
+
+BLOCK = "bench"  # of the README
+
+
+def ratio_table(results: Results) -> str:
+    """Returns the ratios of the headline workloads, and of read-heavy on Zipf keys, as Markdown: median of
+    the repetitions, [lowest to highest]."""
+    rows = [
+        "| workload | threads | rwlock / mutex | lock_free / mutex | lock_free / rwlock |",
+        "|---|--:|--:|--:|--:|",
+    ]
+
+    def shown(ratio: Ratio | None) -> str:
+        return f"x{ratio[0]:.2f} [{ratio[1]:.2f} to {ratio[2]:.2f}]" if ratio else "-"
+
+    read_heavy = [
+        each
+        for each in results.groups
+        if each.workload == "read_heavy" and ("keys", "zipf") in each.parameters
+    ]
+    for group in [*headline_groups(results), *read_heavy]:
+        for threads in group.threads:
+            of_mutex = [
+                shown(group.ratio(line, threads)) for line in ("rwlock", "lock_free") if line in group.lines
+            ]
+            of_rwlock = shown(group.ratio("lock_free", threads, "rwlock"))
+            rows.append(f"| {group.title} | {threads} | {' | '.join(of_mutex)} | {of_rwlock} |")
+    low, high = results.groups[0].repetitions
+    rounds = f"{low}" if low == high else f"{low} to {high}"
+    return "\n".join(
+        [
+            *rows,
+            "",
+            f"Median of {rounds} interleaved repetitions, lowest and highest in brackets; "
+            f"{machine_of(results)}.",
+        ]
+    )
+
+
+def machine_of(results: Results) -> str:
+    """Returns the machine for the line below the table."""
+    return f"{result_file.machine_line(results)}; beyond {results.cores} threads it is oversubscribed"
+
+
+def update_readme(path: Path, results: Results) -> None:
+    """Puts the table into the file. Raises BadResults where it has no markers."""
+    if not readme.write_block(path, BLOCK, ratio_table(results)):
+        raise result_file.BadResults(
+            f"--readme {path}: there is no {' ... '.join(readme.markers(BLOCK))} in it"
+        )
+
+
+def main() -> int:
+    """Returns the exit status."""
+    parser = command_line.StrictParser(prog="scripts/plot", description=__doc__, epilog=EXAMPLES)
+    parser.add_argument("results", metavar="RESULTS.json", type=Path)
+    parser.add_argument("-o", "--out", metavar="DIR", type=Path, required=True, help="folder for the charts")
+    parser.add_argument("--only", metavar="WORKLOAD", help="draw the charts of this workload and no others")
+    parser.add_argument(
+        "--readme", metavar="FILE", type=Path, help="also put the table of ratios between FILE's markers"
+    )
+    options = parser.parse(sys.argv[1:])
+    trouble = output.check_folder(options.out)
+    if trouble:
+        parser.error(f"--out {trouble}")
+    why = cannot_draw()
+    if why:
+        raise Failure(why)
+    try:
+        results = result_file.read(options.results)
+    except result_file.BadResults as failure:
+        print(f"scripts/plot: {failure}", file=sys.stderr)
+        return 2
+    workloads = sorted({each.workload for each in results.groups})
+    if options.only and options.only not in workloads:
+        parser.error(f"--only {options.only}: {options.results} has {', '.join(workloads)}")
+    for name, message in results.errors:
+        print(f"scripts/plot: left out {name}: it failed: {message}", file=sys.stderr)
+    for name in results.unnamed:
+        print(f"scripts/plot: left out {name}: not named workload/index/...", file=sys.stderr)
+    line = command_line.ProgressLine()
+    drawn = draw_all(
+        results, options.out, options.only, lambda done, all: line.show(f"{done} of {all} charts")
+    )
+    line.clear()
+    if options.readme:
+        try:
+            update_readme(options.readme, results)
+        except (OSError, output.CannotWrite, result_file.BadResults) as failure:
+            print(f"scripts/plot: {failure}", file=sys.stderr)
+            return 2
+    print(f"{len(drawn)} charts, each as SVG and PNG, in {options.out}")
+    return 0
+
+
+def begin() -> NoReturn:
+    """Runs the command, and ends the process with its exit status."""
+    command_line.begin_and_end("scripts/plot", main)

@@ -1,0 +1,1 @@
+"""scripts/stress: soaks, what the checks detect, what is kept in memory."""

@@ -1,0 +1,208 @@
+"""scripts/stress --matrix: which check finds which planted bug."""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import json
+import sys
+import time
+from dataclasses import dataclass
+from typing import Iterable, Sequence, Tuple
+
+from common import child_processes, command_line, machine, output
+from common.command_line import in_words
+from common.failure import Failure
+from common.repository import ROOT
+from stress.detection import Cell, DETECTORS, Detector, OF_ORDERS, detect
+from stress.program import BUILD, RESULTS, build, commit, soak_command
+
+MATRIX = RESULTS / "detection.json"  # [kind, name, check, verdict, seconds]
+LONGER = 12  # times as long for bugs that no check has found
+Key = Tuple[str, str, str]  # kind, name, check
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is wrong in a row of the matrix: a planted bug, or a weakened order."""
+
+    kind: str  # bug or order
+    name: str
+    what: str
+    flag: str  # that makes it so
+
+
+def listed(kind: str) -> list[list[str]]:
+    """Returns the [name, description] of each bug or edge that the program knows. Raises Failure."""
+    told = child_processes.run(soak_command("release", "--list"), capture_output=True)
+    if told.returncode != 0:
+        how = child_processes.how_it_ended(told.returncode)
+        raise Failure(f"stress_soak --list ended with {how}: {told.stderr.strip()}")
+    return [line.split("\t")[1:] for line in told.stdout.splitlines() if line.startswith(f"{kind}\t")]
+
+
+def every_row() -> list[Row]:
+    """Returns the rows: planted bugs, then weakened orders."""
+    bugs = [Row("bug", name, what, f"--bug={name}") for name, what in listed("bug")]
+    return bugs + [Row("order", name, what, f"--weaken={name}") for name, what in listed("edge")]
+
+
+def as_json(cells: dict[Key, Cell]) -> str:
+    """Returns the cells of the matrix as detection.json has them: a line each."""
+    each = (json.dumps([*key, cells[key].verdict, cells[key].seconds]) for key in sorted(cells))
+    lines = ",\n".join(each)
+    return f"[\n{lines}\n]\n"
+
+
+class Matrix:
+    """The rows, and the cells that are measured."""
+
+    def __init__(self, rows: list[Row], seconds: float, jobs: int) -> None:
+        self.rows = rows
+        self.seconds = seconds  # of each check
+        self.jobs = jobs
+        self.cells: dict[Key, Cell] = {}
+        self.begin = time.monotonic()
+        self.line = command_line.ProgressLine(every=60)
+
+    def read(self) -> None:
+        """Takes the cells of an earlier run from detection.json."""
+        for kind, name, check, verdict, seconds in json.loads(MATRIX.read_text()):
+            self.cells[kind, name, check] = Cell(verdict, seconds)
+
+    def measure(self, wanted: Iterable[tuple[Row, Detector]], seconds: float) -> None:
+        """Measures cells; what there is when a signal comes is kept."""
+        with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
+            jobs = {
+                pool.submit(detect, row.flag, detector, seconds): (row.kind, row.name, detector.name)
+                for row, detector in wanted
+            }
+            try:
+                for done, job in enumerate(concurrent.futures.as_completed(jobs), 1):
+                    self.cells[jobs[job]] = job.result()
+                    took = in_words(time.monotonic() - self.begin)
+                    self.line.show(f"{done}/{len(jobs)} of {seconds:g} s in {took}")
+            except child_processes.Ended:
+                self.line.clear()
+                kept = BUILD / "stress" / "detection.json"
+                output.write_whole(kept, as_json(self.cells))
+                print(f"{len(self.cells)} cells are kept in {kept.relative_to(ROOT)}", flush=True)
+                raise
+
+    def measure_all(self, chosen: list[Row]) -> None:
+        """Measures these rows; bugs that no check finds get more time."""
+        self.measure(
+            (
+                (row, detector)
+                for row in chosen
+                for detector in DETECTORS
+                if row.kind == "bug" or detector.name in OF_ORDERS
+            ),
+            self.seconds,
+        )
+        late = [row for row in chosen if row.kind == "bug" and not self.caught(row)]
+        self.measure(((row, detector) for row in late for detector in DETECTORS), self.seconds * LONGER)
+        self.line.clear()
+
+    def write(self) -> None:
+        """Writes detection.json, without cells of rows that are gone."""
+        known = {(row.kind, row.name) for row in self.rows}
+        output.write_whole(
+            MATRIX, as_json({key: each for key, each in self.cells.items() if key[:2] in known})
+        )
+
+    def caught(self, row: Row) -> bool:
+        """Returns whether any check finds what is wrong in a row."""
+        return any(each.verdict for key, each in self.cells.items() if key[:2] == (row.kind, row.name))
+
+    def had_longer(self, row: Row) -> bool:
+        """Returns whether a row's checks had more time."""
+        cells = [self.cells[row.kind, row.name, detector.name] for detector in DETECTORS]
+        return any(not each.verdict and each.seconds >= self.seconds * LONGER for each in cells)
+
+    def table(self, kind: str, checks: Sequence[str]) -> list[str]:
+        """Returns the rows of a kind as Markdown, with a column for each of these checks."""
+        lines = [f"| {kind} | " + " | ".join(checks) + " | what |", "|---|" + "--:|" * len(checks) + "---|"]
+        for row in self.rows:
+            if row.kind == kind:
+                cells = " | ".join(str(self.cells[kind, row.name, check]) for check in checks)
+                lines.append(f"| {row.name} | {cells} | {row.what} |")
+        return lines
+
+    def report(self) -> list[str]:
+        """Returns the lines of detection.md."""
+        bugs = [row for row in self.rows if row.kind == "bug"]
+        orders = [row for row in self.rows if row.kind == "order"]
+        missed = [row.name for row in bugs if not self.caught(row)]
+        weak = [row.name for row in orders if not self.caught(row)]
+        late = [row.name for row in bugs if self.had_longer(row)]
+        checks = [detector.name for detector in DETECTORS]
+        found = {
+            check: sum(bool(self.cells["bug", row.name, check].verdict) for row in bugs) for check in checks
+        }
+        by_check = ", ".join(f"{check} {count}" for check, count in found.items())
+        more_time = f"those rows had {self.seconds * LONGER:g} s"
+        return [
+            "# Which check finds which planted bug",
+            "",
+            f"Made by `scripts/stress --matrix --seconds {self.seconds:g}` on {machine.processors()}, "
+            f"commit {commit()}, {self.jobs} at a time. A cell is the time until the first detection; a dot: "
+            f"not within {self.seconds:g} s. `crash` and `hang`: the process died of the bug, or operations "
+            "waited for each other for ever, before the check could speak. The sanitizers' columns run "
+            "without any check of answers.",
+            "",
+            f"{len(bugs) - len(missed)} of {len(bugs)} planted bugs are caught by at least one check"
+            + (f"; not by any: {', '.join(missed)}" if missed else "")
+            + f". By check: {by_check}."
+            + (f" Nobody found {', '.join(late)} in that time: {more_time}." if late else ""),
+            "",
+            *self.table("bug", checks),
+            "",
+            "## Orders of one edge weakened to relaxed, all its ends at once",
+            "",
+            f"{len(orders) - len(weak)} of {len(orders)} are caught. On x86-64 a weakened order hardly ever "
+            "shows in an answer: that the race is there is for ThreadSanitizer to say, and for the "
+            "[model checker](../model_check/ledger.md) to prove."
+            + (f" Not seen here: {', '.join(weak)}." if weak else ""),
+            "",
+            *self.table("order", OF_ORDERS),
+            "",
+        ]
+
+
+def write_progress() -> int:
+    """Writes progress.md. Returns the status of the program that makes its table."""
+    made = child_processes.run(soak_command("release", "--progress-table"), capture_output=True)
+    output.write_whole(
+        RESULTS / "progress.md",
+        "# Threads stopped for ever, at every step\n\nMade by `scripts/stress --matrix` on "
+        f"{machine.processors()}, commit {commit()}. Each stop: one thread stands still before one atomic "
+        "operation, another completes 25 rounds of calls of every kind on the same ids and others; the whole "
+        "history is linearizable. Tunables: TinyTraits, so that growth, reclamation and reuse happen in "
+        "every operation.\n\n" + made.stdout,
+    )
+    return made.returncode
+
+
+def matrix(options: argparse.Namespace) -> int:
+    """Measures the matrix, or with --only some of its rows again, and writes its tables. Returns the exit
+    status."""
+    for preset in ("release", "tsan", "asan"):
+        build(preset)
+    whole = Matrix(every_row(), options.seconds, options.jobs)
+    chosen = whole.rows
+    if options.only:
+        unknown = [name for name in options.only if name not in {row.name for row in chosen}]
+        if unknown:
+            sys.exit(f"scripts/stress: --only: no bug and no edge is named {unknown[0]}; --list shows them")
+        chosen = [row for row in chosen if row.name in options.only]
+        whole.read()
+    whole.measure_all(chosen)
+    whole.write()
+    lines = whole.report()
+    output.write_whole(RESULTS / "detection.md", "\n".join(lines))
+    failed = write_progress()
+    print("\n".join(lines[2:6]))
+    print("results/stress/detection.md, results/stress/progress.md")
+    missed = any(row.kind == "bug" and not whole.caught(row) for row in whole.rows)
+    return 1 if missed or failed else 0

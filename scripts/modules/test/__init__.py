@@ -1,0 +1,1 @@
+"""scripts/test: builds and runs every test."""

@@ -1,0 +1,93 @@
+"""The steps that are commands of this folder, with a count in their last line."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from pathlib import Path
+
+from common import command_line
+from common.child_processes import Command
+from common.repository import ROOT
+from test.run import BUILD, LOGS, NotReached, Run, StepFailed, Suite, time_limit
+
+
+def check_edges(run: Run) -> None:
+    """Runs scripts/lint_edges."""
+    log = LOGS / "edges.log"
+    if command_line.run_logged([ROOT / "scripts" / "lint_edges"], log) != 0:
+        raise StepFailed(command_line.tail(log, 60))
+
+
+def test_scripts(run: Run) -> list[Suite]:
+    """Runs the tests of the scripts. Returns their counts."""
+    folder = ROOT / "scripts" / "tests"
+    command: Command = [sys.executable, folder / "run.py"]
+    suites = [run_counting(run, "scripts tests", command, LOGS / "scripts-tests.log", ROOT)]
+    run.suites += suites
+    return suites
+
+
+COUNTS = re.compile(r"(?:^|: )(\d+) passed, (\d+) failed(?:, (\d+) skipped)?\s*$")
+
+
+def run_counting(run: Run, title: str, command: Command, log: Path, folder: Path) -> Suite:
+    """Runs a command. Returns the counts of its last line that has some; without one the command counts as
+    one test."""
+    suite = Suite(title)
+    begin = time.monotonic()
+    seen: list[int] = []
+
+    def on_line(line: str) -> None:
+        counts = COUNTS.search(line)
+        if counts:
+            seen[:] = [int(number or 0) for number in counts.groups()]
+
+    status = command_line.run_logged(
+        command, log, env=run.environment, cwd=folder, on_line=on_line, timeout=time_limit(run, {})
+    )
+    suite.seconds = time.monotonic() - begin
+    if seen:
+        suite.passed, suite.failed, suite.skipped = seen
+        if status != 0 and suite.failed == 0:
+            suite.failed = 1
+    elif status == 0:
+        said = log.read_text(errors="replace")
+        skipped = "Not Run (Disabled)" in said or "***Skipped" in said
+        suite.skipped, suite.passed = int(skipped), int(not skipped)
+    else:
+        suite.failed = 1
+    if suite.failed:
+        suite.report.append(command_line.tail(log, 60))
+    return suite
+
+
+def run_models(run: Run, folder: Path) -> list[Suite]:
+    """Runs the models. Returns their counts."""
+    if folder in run.broken:
+        raise NotReached
+    command: Command = [ROOT / "scripts" / "model_check", "--deep" if run.options.deep else "--quick"]
+    suites = [run_counting(run, "relacy model_check", command, LOGS / "relacy-model_check.log", folder)]
+    run.suites += suites
+    return suites
+
+
+def check_counts(run: Run) -> list[Suite]:
+    """Compares what operations cost with the committed counts. Returns how many are as they must be."""
+    if BUILD / "release" in run.broken:
+        raise NotReached
+    command: Command = [ROOT / "scripts" / "gate", "--check-counts"]
+    suites = [run_counting(run, "gate counts", command, LOGS / "gate-counts.log", ROOT)]
+    run.suites += suites
+    return suites
+
+
+def test_gate(run: Run) -> list[Suite]:
+    """Runs the gate's self-test. Returns its counts."""
+    if BUILD / "release" in run.broken:
+        raise NotReached
+    command: Command = [ROOT / "scripts" / "gate", "--self-test", "--quick"]
+    suites = [run_counting(run, "gate self-test", command, LOGS / "gate-self-test.log", ROOT)]
+    run.suites += suites
+    return suites
