@@ -4,6 +4,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <mutex>
+#include <shared_mutex>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -12,6 +14,8 @@
 namespace {
 using namespace hotindex;
 using namespace hotindex::tests;
+using MutexIndex = HotVectorIndex<std::mutex>;
+using RwLockIndex = HotVectorIndex<std::shared_mutex>;
 using namespace std::chrono_literals;
 } // namespace
 
@@ -211,4 +215,41 @@ TEMPLATE_TEST_CASE("tiers are managed automatically in the course of operations"
     CHECK(index.access_stats("999").value().tier == Tier::hot);
     CHECK(index.access_stats("5").value().tier == Tier::warm);
     CHECK(index.get_stats().promotions == 1);
+}
+
+TEMPLATE_TEST_CASE("statistics, accesses and tiers are counted", "[contract]", MutexIndex, RwLockIndex,
+                   LockFreeHotVectorIndex) {
+    TestType index(IndexOptions{.dimension = 1,
+                                .metric = Metric::inner_product,
+                                .tracking = Tracking::exact,
+                                .tiers = {.hot_accesses = 3, .manage_every = {}}});
+    index.add_vector("a", Vector{1});
+    index.add_vector("b", Vector{2});
+    (void)index.search(Vector{1}, 1);
+    (void)index.search_batch(Vector{1, 1}, 1);
+    CHECK(index.get_stats().queries == 3);
+    CHECK(index.get_stats().similarity_computations == 6);
+    CHECK(index.get_stats().vectors == 2);
+    CHECK(index.access_stats("b")->count == 3);
+    CHECK(index.access_stats("a")->count == 0);
+    CHECK_FALSE(index.access_stats("a")->last.has_value());
+    CHECK(index.access("a"));
+    CHECK(index.access_stats("a")->last.has_value());
+    CHECK(index.manage_tiers() == 1);
+    CHECK(index.access_stats("b")->tier == Tier::hot);
+    CHECK_FALSE(index.promote("b"));
+    CHECK(index.demote("b"));
+    CHECK(index.demote("b"));
+    CHECK_FALSE(index.demote("b"));
+    CHECK(index.access_stats("b")->tier == Tier::cold);
+    CHECK(index.get_stats().promotions == 1);
+    CHECK(index.get_stats().demotions == 2);
+    index.add_vector("b", Vector{3});
+    CHECK(index.access_stats("b")->count == 3); // survives replacement ...
+    index.remove_vector("b");
+    index.add_vector("b", Vector{3});
+    CHECK(index.access_stats("b")->count == 0); // ... but not removal
+    index.reset_stats();
+    CHECK(index.get_stats().queries == 0);
+    CHECK(index.get_stats().vectors == 2);
 }

@@ -22,6 +22,8 @@
 namespace {
 using namespace hotindex;
 using namespace hotindex::tests;
+using MutexIndex = HotVectorIndex<std::mutex>;
+using RwLockIndex = HotVectorIndex<std::shared_mutex>;
 } // namespace
 
 TEMPLATE_TEST_CASE("every metric scores as its definition says, best first", "[contract]", EVERY_INDEX) {
@@ -279,5 +281,77 @@ TEST_CASE("random operations get equal answers from all indexes, bit for bit, an
         CHECK(a.similarity_computations == b.similarity_computations);
         CHECK(a.similarity_computations == c.similarity_computations);
         CHECK(three.drain());
+    }
+}
+
+TEMPLATE_TEST_CASE("results are the k best, best first, ties by id", "[contract]", MutexIndex, RwLockIndex,
+                   LockFreeHotVectorIndex) {
+    TestType index(IndexOptions{.dimension = 1, .metric = Metric::squared_euclidean});
+    CHECK(index.empty());
+    CHECK(index.search(Vector{0}, 5).empty());
+    for (const char* id : {"c", "a", "b"})
+        CHECK(index.add_vector(id, Vector{1}) == AddOutcome::inserted);
+    CHECK(index.add_vector("d", Vector{5}) == AddOutcome::inserted);
+    CHECK(index.add_vector("d", Vector{2}) == AddOutcome::replaced);
+    CHECK(index.search(Vector{0}, 0).empty());
+    CHECK(index.search(Vector{0}, 2) == std::vector<Match>{{"a", 1}, {"b", 1}});
+    CHECK(index.search(Vector{0}, 100) == std::vector<Match>{{"a", 1}, {"b", 1}, {"c", 1}, {"d", 4}});
+    const auto allowed = [](std::string_view id) { return id > "a"; };
+    CHECK(index.search(Vector{0}, 2, allowed) == std::vector<Match>{{"b", 1}, {"c", 1}});
+    CHECK_THROWS_AS(index.search(Vector{0}, 2, [](std::string_view) -> bool { throw std::runtime_error("no"); }),
+                    std::runtime_error);
+    CHECK(index.remove_vector("b"));
+    CHECK_FALSE(index.remove_vector("b"));
+    CHECK(index.search(Vector{0}, 2) == std::vector<Match>{{"a", 1}, {"c", 1}});
+    CHECK(index.search_batch(Vector{}, 3).empty());
+    CHECK(index.search_batch(Vector{0, 2}, 1) == std::vector<std::vector<Match>>{{{"a", 1}}, {{"d", 0}}});
+}
+
+TEST_CASE("equal states give equal answers in every index, to the last bit", "[contract]") {
+    for (const Metric metric : {Metric::cosine, Metric::inner_product, Metric::squared_euclidean}) {
+        constexpr std::size_t dimension = 19;
+        const IndexOptions options{.dimension = dimension, .metric = metric};
+        MutexIndex mutex(options);
+        RwLockIndex rwlock(options);
+        LockFreeHotVectorIndex lock_free(options);
+        std::map<std::string, Vector> oracle;
+        std::mt19937 random(7);
+        const auto row = [&random] {
+            Vector r(dimension);
+            for (float& x : r)
+                x = static_cast<float>(random() % 5) - 2;
+            r[0] = 3;
+            return r;
+        };
+        for (int i = 0; i != 3000; ++i) {
+            const std::string id = "an-id-that-is-not-short-" + std::to_string(random() % 300);
+            if (random() % 3 == 0) {
+                const bool there = oracle.erase(id) == 1;
+                REQUIRE(mutex.remove_vector(id) == there);
+                REQUIRE(rwlock.remove_vector(id) == there);
+                REQUIRE(lock_free.remove_vector(id) == there);
+            } else {
+                const Vector r = row();
+                const auto outcome =
+                    oracle.insert_or_assign(id, r).second ? AddOutcome::inserted : AddOutcome::replaced;
+                REQUIRE(mutex.add_vector(id, r) == outcome);
+                REQUIRE(rwlock.add_vector(id, r) == outcome);
+                REQUIRE(lock_free.add_vector(id, r) == outcome);
+            }
+            if (i % 20 == 0) {
+                const Vector query = row();
+                const auto expected = mutex.search(query, 25);
+                REQUIRE(rwlock.search(query, 25) == expected);
+                REQUIRE(lock_free.search(query, 25) == expected);
+                REQUIRE(lock_free.search_batch(query, 25)[0] == expected);
+                REQUIRE(mutex.search_batch(query, 25)[0] == expected);
+                REQUIRE(expected.size() == std::min<std::size_t>(25, oracle.size()));
+            }
+        }
+        for (const auto& [id, r] : oracle) {
+            CHECK(mutex.get_vector(id) == r);
+            CHECK(lock_free.get_vector(id) == r);
+        }
+        CHECK(lock_free.size() == oracle.size());
     }
 }

@@ -8,7 +8,9 @@
 #include <cstddef>
 #include <limits>
 #include <map>
+#include <mutex>
 #include <random>
+#include <shared_mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +18,8 @@
 namespace {
 using namespace hotindex;
 using namespace hotindex::tests;
+using MutexIndex = HotVectorIndex<std::mutex>;
+using RwLockIndex = HotVectorIndex<std::shared_mutex>;
 using namespace std::chrono_literals;
 } // namespace
 
@@ -289,4 +293,33 @@ TEMPLATE_TEST_CASE("ten thousand vectors come, are found and go", "[contract]", 
         CHECK(index.empty());
         CHECK(index.search(Vector(8, 1.0F), 10).empty());
     }
+}
+
+TEMPLATE_TEST_CASE("bad arguments are refused by name and value, and change nothing", "[contract]", MutexIndex,
+                   RwLockIndex, LockFreeHotVectorIndex) {
+    CHECK(lacks(refusal([] { TestType(IndexOptions{}); }), {"dimension is 0"}) == "");
+    TestType index(IndexOptions{.dimension = 3});
+    index.add_vector("a", Vector{1, 2, 3});
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    const float infinity = std::numeric_limits<float>::infinity();
+    CHECK(lacks(refusal([&] { index.add_vector("", Vector{1, 2, 3}); }), {"id is empty"}) == "");
+    CHECK(lacks(refusal([&] { index.add_vector("a", Vector{}); }), {"vector is empty"}) == "");
+    CHECK(lacks(refusal([&] { index.add_vector("a", Vector{1, 2}); }), {"2 floats"}) == "");
+    CHECK(lacks(refusal([&] { index.add_vector("a", Vector{1, nan, 3}); }), {"nan at position 1"}) == "");
+    CHECK(lacks(refusal([&] { index.add_vector("a", Vector{1, 2, infinity}); }), {"inf at position 2"}) == "");
+    CHECK(lacks(refusal([&] { index.add_vector("a", Vector{0, 0, 0}); }), {"squared norm 0"}) == "");
+    CHECK(lacks(refusal([&] { (void)index.search(Vector{}, 1); }), {"query is empty"}) == "");
+    CHECK(lacks(refusal([&] { (void)index.search(Vector{1, 2, 3, 4}, 1); }), {"4 floats"}) == "");
+    CHECK(lacks(refusal([&] { (void)index.search(Vector{0, 0, 0}, 1); }), {"squared norm 0"}) == "");
+    CHECK(lacks(refusal([&] { (void)index.search_batch(Vector{1, 2, 3, 4}, 1); }), {"multiple of the dimension 3"}) ==
+          "");
+    CHECK(lacks(refusal([&] { (void)index.search_batch(Vector{1, 2, 3, 0, 0, 0}, 1); }), {"query 1 of the batch"}) ==
+          "");
+    CHECK(index.size() == 1);
+    CHECK(index.get_vector("a") == Vector{1, 2, 3});
+    CHECK_FALSE(index.contains(""));
+    CHECK_FALSE(index.remove_vector(""));
+    CHECK_FALSE(index.access(""));
+    CHECK_FALSE(index.get_vector("").has_value());
+    CHECK_FALSE(index.access_stats("b").has_value());
 }
