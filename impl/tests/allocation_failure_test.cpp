@@ -1,29 +1,16 @@
-// What happens when memory runs out: every allocation of every operation fails once, and nothing may be half done.
-//
-// This binary has its own operator new, and its own mmap, with a countdown for each thread: the n-th allocation after
-// arming fails (and, in a second round, all that follow it). An operation is run with n = 1, 2, ... until it no longer
-// meets the failure. Each time it must either throw and leave everything as it was, or be complete; the same call must
-// work afterwards; and in the end every block must have been given back.
-//
-// Catch2's assertions stay on the main thread: the experiments run on threads of their own (a thread's first call
-// allocates more) and report through Complaints.
+// What happens when memory runs out: in the indexes, and that the tests would notice. Maps: allocation_failure_map_test.cpp.
 #include "catch.hpp"
+#include "failing_allocations.hpp"
 
 #include <hotindex/hot_vector_index.hpp>
 #include <hotindex/lock_free_hot_vector_index.hpp>
-#include <hotindex/map/lock_free_hash_map.hpp>
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <new>
 #include <optional>
 #include <shared_mutex>
 #include <string>
@@ -33,227 +20,12 @@
 #include <utility>
 #include <vector>
 
-#if defined(__linux__)
-#include <cerrno>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
-
-namespace {
-/// The calling thread's countdown.
-struct Failure {
-    std::uint64_t left = 0; ///< allocations until the one that fails; 0: none will
-    bool persistent = false;
-    bool met = false; ///< the failure happened
-};
-constinit thread_local Failure failure;
-std::atomic<std::int64_t> live_blocks{0};
-std::atomic<std::int64_t> mapped_bytes{0};
-std::atomic<std::uint64_t> failed_mappings{0};
-
-bool fails_now() noexcept {
-    if (failure.left == 0 || --failure.left != 0)
-        return false;
-    failure.met = true;
-    if (failure.persistent)
-        failure.left = 1;
-    return true;
-}
-
-void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
-    if (fails_now())
-        return nullptr;
-    bytes = std::max<std::size_t>(bytes, 1);
-    void* const memory = alignment <= alignof(std::max_align_t)
-                             ? std::malloc(bytes)
-                             : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-    if (memory != nullptr)
-        live_blocks.fetch_add(1, std::memory_order_relaxed);
-    return memory;
-}
-void* allocate_or_throw(std::size_t bytes, std::size_t alignment) {
-    void* const memory = allocate(bytes, alignment);
-    if (memory == nullptr)
-        throw std::bad_alloc();
-    return memory;
-}
-void release(void* memory) noexcept {
-    if (memory == nullptr)
-        return;
-    live_blocks.fetch_sub(1, std::memory_order_relaxed);
-    std::free(memory);
-}
-} // namespace
-
-// clang-format off
-void* operator new(std::size_t n) { return allocate_or_throw(n, 0); }
-void* operator new[](std::size_t n) { return allocate_or_throw(n, 0); }
-void* operator new(std::size_t n, std::align_val_t a) { return allocate_or_throw(n, static_cast<std::size_t>(a)); }
-void* operator new[](std::size_t n, std::align_val_t a) { return allocate_or_throw(n, static_cast<std::size_t>(a)); }
-void* operator new(std::size_t n, const std::nothrow_t&) noexcept { return allocate(n, 0); }
-void* operator new[](std::size_t n, const std::nothrow_t&) noexcept { return allocate(n, 0); }
-void* operator new(std::size_t n, std::align_val_t a, const std::nothrow_t&) noexcept { return allocate(n, static_cast<std::size_t>(a)); }
-void* operator new[](std::size_t n, std::align_val_t a, const std::nothrow_t&) noexcept { return allocate(n, static_cast<std::size_t>(a)); }
-void operator delete(void* p) noexcept { release(p); }
-void operator delete[](void* p) noexcept { release(p); }
-void operator delete(void* p, std::size_t) noexcept { release(p); }
-void operator delete[](void* p, std::size_t) noexcept { release(p); }
-void operator delete(void* p, std::align_val_t) noexcept { release(p); }
-void operator delete[](void* p, std::align_val_t) noexcept { release(p); }
-void operator delete(void* p, std::size_t, std::align_val_t) noexcept { release(p); }
-void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { release(p); }
-void operator delete(void* p, const std::nothrow_t&) noexcept { release(p); }
-void operator delete[](void* p, const std::nothrow_t&) noexcept { release(p); }
-void operator delete(void* p, std::align_val_t, const std::nothrow_t&) noexcept { release(p); }
-void operator delete[](void* p, std::align_val_t, const std::nothrow_t&) noexcept { release(p); }
-// clang-format on
-
-#if defined(__linux__)
-extern "C" void* mmap(void* addr, std::size_t len, int prot, int flags, int fd, off_t offset) noexcept {
-    if (fails_now()) {
-        failed_mappings.fetch_add(1, std::memory_order_relaxed);
-        errno = ENOMEM;
-        return MAP_FAILED;
-    }
-    const long mapped = syscall(SYS_mmap, addr, len, prot, flags, fd, offset);
-    if (mapped == -1)
-        return MAP_FAILED;
-    mapped_bytes.fetch_add(static_cast<std::int64_t>(len), std::memory_order_relaxed);
-    return reinterpret_cast<void*>(mapped);
-}
-extern "C" int munmap(void* addr, std::size_t len) noexcept {
-    const long answer = syscall(SYS_munmap, addr, len);
-    if (answer == 0)
-        mapped_bytes.fetch_sub(static_cast<std::int64_t>(len), std::memory_order_relaxed);
-    return static_cast<int>(answer);
-}
-#endif
-
 namespace {
 using namespace hotindex;
+using namespace hotindex::tests;
 using namespace std::chrono_literals;
 using Vector = std::vector<float>;
 using Model = std::map<std::string, Vector, std::less<>>;
-
-// ---- the experiment ----
-
-/// What went wrong, from any thread.
-class Complaints {
-  public:
-    void expect(bool fine, const std::string& what) {
-        const std::lock_guard lock(mutex_);
-        ++checked_;
-        if (!fine && all_.size() < 5)
-            all_.push_back(what);
-    }
-    [[nodiscard]] const std::vector<std::string>& all() const { return all_; }
-    [[nodiscard]] std::uint64_t checked() const { return checked_; }
-
-  private:
-    std::mutex mutex_;
-    std::vector<std::string> all_;
-    std::uint64_t checked_ = 0;
-};
-
-enum class End { complete, threw };
-struct Attempt {
-    End end = End::complete;
-    bool met = false;   ///< an allocation failed
-    bool right = false; ///< what the operation returned was what it should; when complete
-};
-
-/// Runs the operation with the n-th allocation failing; it returns whether its result is right.
-template <class Operation>
-Attempt attempt(std::uint64_t n, bool persistent, Operation& operation) {
-    Attempt a;
-    failure = {n, persistent, false};
-    try {
-        a.right = operation();
-    } catch (const std::bad_alloc&) {
-        a.end = End::threw;
-    }
-    a.met = failure.met;
-    failure = {};
-    return a;
-}
-
-template <class Work>
-void on_a_thread(Work work) {
-    std::thread(work).join();
-}
-
-/// Runs work(complaints) on a thread of its own, asserts that nobody complained and that no block was left behind.
-template <class Work>
-void experiment(Work work) {
-    Complaints complaints;
-    on_a_thread([&] { work(complaints); }); // whatever allocates once in a process has now done so
-    CHECK(complaints.all() == std::vector<std::string>{});
-    CHECK(complaints.checked() > 0);
-    std::int64_t leaked = 0;
-    std::int64_t left_mapped = 0;
-    {
-        Complaints again;
-        const std::int64_t before = live_blocks;
-        const std::int64_t mapped_before = mapped_bytes;
-        on_a_thread([&] { work(again); });
-        if (again.all().empty()) {
-            leaked = live_blocks - before;
-            left_mapped = mapped_bytes - mapped_before;
-        }
-    }
-    CHECK(leaked == 0);
-    CHECK(left_mapped == 0);
-}
-
-constexpr std::uint64_t too_many = 100'000;
-
-/// Fails every allocation of the operation once, each time on a new subject, and says how often it did.
-///
-/// make() makes the subject; operation(subject) returns whether its result is right; check(subject, done, say) says
-/// what is wrong with a subject on which the operation was or was not done; use(subject, say) ends the subject's life
-/// by using it.
-template <class Make, class Operation, class Check, class Use>
-std::uint64_t fail_each_allocation(Complaints& complaints, const std::string& name, Make make, Operation operation,
-                                   Check check, Use use) {
-    std::uint64_t failures = 0;
-    for (const bool fresh_thread : {false, true})
-        for (const bool persistent : {false, true})
-            for (std::uint64_t n = 1; n != too_many; ++n) {
-                const std::string where = name + (fresh_thread ? " on a fresh thread" : "") +
-                                          (persistent ? ", from allocation " : ", at allocation ") + std::to_string(n) +
-                                          ": ";
-                const auto say = [&](bool fine, const std::string& what) { complaints.expect(fine, where + what); };
-                const auto subject = make();
-                const auto on_this = [&] { return operation(*subject); };
-                const auto try_it = [&](std::uint64_t at) {
-                    Attempt a;
-                    if (fresh_thread)
-                        on_a_thread([&] { a = attempt(at, persistent, on_this); });
-                    else
-                        a = attempt(at, persistent, on_this);
-                    return a;
-                };
-                check(*subject, false, say);
-                const Attempt first = try_it(n);
-                failures += first.met ? 1 : 0;
-                check(*subject, first.end == End::complete, say);
-                if (first.end == End::threw) {
-                    say(first.met, "threw std::bad_alloc by itself");
-                    const Attempt second = try_it(0);
-                    say(second.end == End::complete && second.right, "the same call did not work afterwards");
-                    check(*subject, true, say);
-                } else {
-                    say(first.right, "wrong result");
-                }
-                use(*subject, say);
-                if (!first.met)
-                    break;
-            }
-    return failures;
-}
-
-// ---- indexes ----
 
 IndexOptions options_of(std::size_t expected = 0) {
     IndexOptions options;
@@ -266,9 +38,6 @@ IndexOptions options_of(std::size_t expected = 0) {
     return options;
 }
 
-std::string long_id(int i) {
-    return std::string("an id of more than fifteen characters, ").append(std::to_string(i));
-}
 Vector vector_of(int i) {
     return {static_cast<float>(i + 1), static_cast<float>(i % 7), 1};
 }
@@ -394,13 +163,6 @@ void fail_in_every_operation(Complaints& complaints, const std::string& what, co
     complaints.expect(failures > 50, what + "hardly any allocation failed: is operator new replaced?");
 }
 
-std::vector<std::string> some_ids(int n) {
-    std::vector<std::string> ids;
-    for (int i = 0; i != n; ++i)
-        ids.push_back(i % 2 == 0 ? long_id(i) : std::to_string(i));
-    return ids;
-}
-
 /// Ids that fall into one bucket of a table of DefaultTraits::first_buckets, however that takes its bits.
 std::vector<std::string> colliding_ids(std::size_t n) {
     std::vector<std::string> ids;
@@ -470,152 +232,6 @@ void fail_all_along(Complaints& complaints, int n) {
 
 using TinyLockFreeIndex = BasicLockFreeHotVectorIndex<ProductionBackend, TinyTraits>;
 
-// ---- maps ----
-
-struct OneBucketHash { // everything collides, tags included
-    using is_transparent = void;
-    std::size_t operator()(std::string_view) const noexcept { return 42; }
-};
-template <class Hash, class Traits>
-using Map = LockFreeHashMap<std::string, std::string, Hash, std::equal_to<>, ProductionBackend, Traits>;
-using PlainMap = Map<DefaultHash<std::string>, DefaultTraits>;
-using CollidingMap = Map<OneBucketHash, DefaultTraits>;
-using TinyMap = Map<DefaultHash<std::string>, TinyTraits>;
-using TinyCollidingMap = Map<OneBucketHash, TinyTraits>;
-using MapModel = std::map<std::string, std::string, std::less<>>;
-
-template <class M, class Say>
-void check_map(const M& map, const MapModel& model, const std::vector<std::string>& keys, const Say& say) {
-    say(map.size() == model.size(), "size differs");
-    for (const std::string& key : keys) {
-        const auto there = model.find(key);
-        say(map.contains(key) == (there != model.end()), "contains differs for " + key);
-        const auto got = map.get(key);
-        say(there == model.end() ? !got.has_value() : got == there->second, "get differs for " + key);
-    }
-    MapModel seen;
-    std::size_t visits = 0;
-    map.for_each([&](const std::string& key, const std::string& value) {
-        seen[key] = value;
-        ++visits;
-    });
-    say(seen == model && visits == model.size(), "for_each differs");
-}
-
-template <class M>
-struct MapSubject {
-    explicit MapSubject(const std::vector<std::string>& there) {
-        for (const std::string& key : there) {
-            map.insert(key, key);
-            model[key] = key;
-        }
-    }
-    M map;
-    MapModel model;
-};
-
-template <class M>
-void fail_in_every_map_operation(Complaints& complaints, int size) {
-    using S = MapSubject<M>;
-    const std::vector<std::string> there = some_ids(size);
-    const std::string newcomer = "a key that is not yet there, and long", known = there[there.size() / 2];
-    const std::string value = "a value that does not fit into a short string";
-    std::vector<std::string> keys = there;
-    keys.push_back(newcomer);
-    const auto run = [&](const std::string& name, auto operation, auto change) {
-        return fail_each_allocation(
-            complaints, std::to_string(size).append(" keys, ").append(name), [&] { return std::make_unique<S>(there); },
-            [&](S& s) { return operation(s.map); },
-            [&](S& s, bool done, const auto& say) {
-                if (done)
-                    change(s.model);
-                check_map(s.map, s.model, keys, say);
-            },
-            [&](S& s, const auto& say) {
-                for (const std::string& key : keys)
-                    say(s.map.erase(key) == (s.model.erase(key) == 1), "erase afterwards differs");
-                for (const std::string& key : keys)
-                    say(s.map.insert(key, value) && s.model.emplace(key, value).second, "insert afterwards differs");
-                check_map(s.map, s.model, keys, say);
-                s.map.clear();
-                say(s.map.drain(), "something stays in limbo");
-            });
-    };
-    const auto nothing = [](MapModel&) {};
-    std::uint64_t failures = 0;
-    failures += run(
-        "insert", [&](M& map) { return map.insert(newcomer, value); },
-        [&](MapModel& model) { model[newcomer] = value; });
-    failures += run("insert of a known key", [&](M& map) { return !map.insert(known, value); }, nothing);
-    failures += run(
-        "insert_or_assign of a new key", [&](M& map) { return map.insert_or_assign(newcomer, value); },
-        [&](MapModel& model) { model[newcomer] = value; });
-    failures += run(
-        "insert_or_assign of a known key", [&](M& map) { return !map.insert_or_assign(known, value); },
-        [&](MapModel& model) { model[known] = value; });
-    failures += run(
-        "exchange of a new key", [&](M& map) { return !map.exchange(newcomer, value).has_value(); },
-        [&](MapModel& model) { model[newcomer] = value; });
-    failures += run(
-        "exchange of a known key", [&](M& map) { return map.exchange(known, value) == known; },
-        [&](MapModel& model) { model[known] = value; });
-    failures += run(
-        "update", [&](M& map) { return map.update(known, [&](const std::string& old) { return old + value; }); },
-        [&](MapModel& model) { model[known] = known + value; });
-    failures += run(
-        "update of an unknown key",
-        [&](M& map) { return !map.update(newcomer, [](const std::string& old) { return old; }); }, nothing);
-    failures += run("erase", [&](M& map) { return map.erase(known); }, [&](MapModel& model) { model.erase(known); });
-    failures += run("erase of an unknown key", [&](M& map) { return !map.erase(newcomer); }, nothing);
-    failures += run("get", [&](M& map) { return map.get(known) == known; }, nothing);
-    complaints.expect(failures > 20, "hardly any allocation failed: is operator new replaced?");
-}
-
-template <class M>
-void fail_all_along_a_map(Complaints& complaints, int n) {
-    M map;
-    MapModel model;
-    std::vector<std::string> keys;
-    const auto say = [&](bool fine, const std::string& what) {
-        complaints.expect(
-            fine, std::string("all along, ").append(std::to_string(keys.size())).append(" keys: ").append(what));
-    };
-    const auto insist = [&](auto operation, const std::string& key) {
-        for (std::uint64_t fail_at = 1; fail_at != too_many; ++fail_at) {
-            const Attempt a = attempt(fail_at, false, operation);
-            if (a.end == End::complete) {
-                say(a.right, "wrong result");
-                return;
-            }
-            const auto there = model.find(key);
-            const auto got = map.get(key);
-            say(map.size() == model.size() && (there == model.end() ? !got.has_value() : got == there->second),
-                "a failed call changed something");
-        }
-    };
-    for (int i = 0; i != n; ++i) {
-        const std::string key = i % 3 == 0 ? std::to_string(i) : long_id(i);
-        keys.push_back(key);
-        insist([&] { return map.insert(key, key); }, key);
-        model[key] = key;
-    }
-    check_map(map, model, keys, say);
-    const std::string value = "a value that does not fit into a short string";
-    for (std::size_t i = 0; i != keys.size(); ++i) {
-        const std::string& key = keys[i];
-        if (i % 3 == 0) {
-            insist([&] { return map.exchange(key, value) == key; }, key);
-            model[key] = value;
-        } else if (i % 3 == 1) {
-            insist([&] { return map.update(key, [&](const std::string& old) { return old + value; }); }, key);
-            model[key] = key + value;
-        } else {
-            insist([&] { return map.erase(key); }, key);
-            model.erase(key);
-        }
-    }
-    check_map(map, model, keys, say);
-}
 } // namespace
 
 TEST_CASE("the countdown fails the allocation it was told to, on its thread alone", "[allocation]") {
@@ -760,19 +376,4 @@ TEMPLATE_TEST_CASE("an index that runs out of memory at every step grows neverth
                    HotVectorIndex<std::mutex>, HotVectorIndex<std::shared_mutex>, LockFreeHotVectorIndex,
                    TinyLockFreeIndex) {
     experiment([](Complaints& complaints) { fail_all_along<TestType>(complaints, 1500); });
-}
-
-TEMPLATE_TEST_CASE("a map operation that runs out of memory changes nothing, or is done", "[allocation]", PlainMap,
-                   CollidingMap, TinyMap, TinyCollidingMap) {
-    experiment([](Complaints& complaints) {
-        for (const int size : {1, 2, 3, 8, 20})
-            fail_in_every_map_operation<TestType>(complaints, size);
-    });
-}
-
-TEMPLATE_TEST_CASE("a map that runs out of memory at every step grows nevertheless", "[allocation]", PlainMap,
-                   CollidingMap, TinyMap) {
-    experiment([](Complaints& complaints) {
-        fail_all_along_a_map<TestType>(complaints, std::is_same_v<TestType, CollidingMap> ? 200 : 2000);
-    });
 }

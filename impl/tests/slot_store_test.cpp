@@ -1,11 +1,11 @@
 // Slots: where they lie, which one comes next, and what is given back; steps and bytes are counted, not timed.
+#include "bare_store.hpp"
 #include "catch.hpp"
 
 #include <hotindex/backend/counting.hpp>
 #include <hotindex/backend/production.hpp>
 #include <hotindex/backend/traits.hpp>
 #include <hotindex/lock_free_hot_vector_index.hpp>
-#include <hotindex/reclaim/epoch_domain.hpp>
 #include <hotindex/store/slot_store.hpp>
 
 #include <algorithm>
@@ -22,40 +22,8 @@ namespace {
 using namespace hotindex;
 using B = CountingBackend;
 
-/// A store with a domain around it, and no directory.
-struct NoEntry {};
-struct Store;
-struct Local : SlotLocal<B, DefaultTraits, Local, NoEntry> {
-    using Owner = Store;
-    explicit Local(Owner& o);
-};
-using Domain = EpochDomain<B, DefaultTraits, Local>;
-struct Store {
-    explicit Store(std::size_t stride) : slots(stride), domain(*this) {}
-    ~Store() { domain.unguarded_reclaim_all(); }
-    SlotStore<B, DefaultTraits, Local, NoEntry> slots;
-    Domain domain;
-    SlotId add(const Domain::Handle& me) {
-        const SlotId s = slots.acquire(me.local());
-        *slots.row_of_new(s) = 1.0F;
-        slots.open(s, 1.0F);
-        slots.aim(s, nullptr, no_slot);
-        slots.finish(s, true);
-        return s;
-    }
-    void remove(const Domain::Handle& me, SlotId s) {
-        const Domain::Guard guard(me);
-        slots.bury(s);
-        slots.retire(guard, s);
-    }
-    void trim(const Domain::Handle& me) {
-        domain.drain(me);
-        for (std::uint32_t n = slots.segment_count(); n != 0; --n)
-            slots.trim(Domain::Guard(me), n - 1);
-        domain.drain(me);
-    }
-};
-Local::Local(Owner& o) : SlotLocal<B, DefaultTraits, Local, NoEntry>(o.slots) {}
+using Store = tests::BareStore<B, DefaultTraits>;
+using Domain = Store::Domain;
 
 template <class Work>
 std::uint64_t operations_of(Work work) {
@@ -151,7 +119,7 @@ TEST_CASE("threads at a segment's border make one segment each at most, of a bou
         });
     for (auto& t : all)
         t.join();
-    const std::uint64_t segment = SlotSegment<B, Local, NoEntry>::bytes_of(DefaultTraits::max_segment, 1);
+    const std::uint64_t segment = SlotSegment<B, Store::Local, tests::NoEntry>::bytes_of(DefaultTraits::max_segment, 1);
     CHECK(store.slots.bytes() <= before + threads * segment);
 }
 

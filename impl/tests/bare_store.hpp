@@ -1,0 +1,65 @@
+// A slot store with an epoch domain around it, and no directory: who calls it does the steps of an update one by one.
+#pragma once
+
+#include <hotindex/reclaim/epoch_domain.hpp>
+#include <hotindex/store/slot_store.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace hotindex::tests {
+
+struct NoEntry {};
+
+template <class B, class Traits>
+struct BareStore {
+    struct Local : SlotLocal<B, Traits, Local, NoEntry> {
+        using Owner = BareStore;
+        explicit Local(Owner& o) : SlotLocal<B, Traits, Local, NoEntry>(o.slots) {}
+    };
+    using Domain = EpochDomain<B, Traits, Local>;
+    using Handle = typename Domain::Handle;
+    using Guard = typename Domain::Guard;
+    using Slots = SlotStore<B, Traits, Local, NoEntry>;
+
+    explicit BareStore(std::size_t stride) : slots(stride), domain(*this) {}
+    ~BareStore() { domain.unguarded_reclaim_all(); }
+
+    /// A version that no search sees yet, in place of `predecessor`: its row begins with that float.
+    SlotId begin(const Handle& me, float value = 1, SlotId predecessor = no_slot) {
+        const SlotId s = slots.acquire(me.local());
+        *slots.row_of_new(s) = value;
+        slots.open(s, 1 / value);
+        slots.aim(s, nullptr, predecessor);
+        return s;
+    }
+    SlotId add(const Handle& me, float value = 1) {
+        const SlotId s = begin(me, value);
+        slots.finish(s, true);
+        return s;
+    }
+    SlotId replace(const Handle& me, SlotId old, float value) {
+        const Guard guard(me);
+        const SlotId s = begin(me, value, old);
+        slots.finish(s, true);
+        slots.retire(guard, old);
+        return s;
+    }
+    void remove(const Handle& me, SlotId s) {
+        const Guard guard(me);
+        slots.bury(s);
+        slots.retire(guard, s);
+    }
+    /// Frees what can be freed, and gives back every segment that is empty.
+    void trim(const Handle& me) {
+        domain.drain(me);
+        for (std::uint32_t n = slots.segment_count(); n != 0; --n)
+            slots.trim(Guard(me), n - 1);
+        domain.drain(me);
+    }
+
+    Slots slots;
+    Domain domain;
+};
+
+} // namespace hotindex::tests
