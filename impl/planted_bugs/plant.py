@@ -1,10 +1,11 @@
-"""Makes a copy of the library's headers with planted bugs in it, each behind a switch that is off when a program starts.
+"""Makes a copy of the library's headers with planted bugs in it, each behind a switch that is off at first.
 
     plant.py --sources impl --out FOLDER BUGS...
 
-A bug is a text edit, in a file of BUGS (README.md says how one is written). The copy is FOLDER/sources/hotindex; its
-compilers and debuggers see the lines of the original. FOLDER/names/hotindex/planted_bugs.hpp lists the bugs and holds
-the switch. An edit that does not fit the sources is an error: nothing is made then."""
+A bug is a text edit, in a file of BUGS (README.md says how one is written). The copy is
+FOLDER/sources/hotindex; its compilers and debuggers see the lines of the original. In FOLDER/names is
+hotindex/planted_bugs.hpp, which lists the bugs and holds the switch. An edit that does not fit the sources is
+an error: nothing is made then."""
 
 import argparse
 import re
@@ -74,15 +75,21 @@ def read_bugs(path: Path, name: str) -> List[Bug]:
             edit.kinds.append(line)
         else:
             raise DoesNotFit(
-                f"{place}: expected `bug NAME: WHAT`, `in FILE`, `before`, then `after` or `always`; found: {line}"
+                f"{place}: expected `bug NAME: WHAT`, `in FILE`, `before`, `after` or `always`; found: {line}"
             )
     for bug in bugs:
         if not bug.edits:
             raise DoesNotFit(f"{bug.place}: {bug.name} changes nothing: give `in FILE`, `before` and `after`")
         for each in bug.edits:
-            each.before, each.after, each.always = each.before.strip(), each.after.strip(), each.always.strip()
+            each.before, each.after, each.always = (
+                each.before.strip(),
+                each.after.strip(),
+                each.always.strip(),
+            )
             if not each.before or each.kinds not in (["before", "after"], ["before", "always"]):
-                raise DoesNotFit(f"{each.place}: {bug.name} needs `before`, then `after` or `always`, once each")
+                raise DoesNotFit(
+                    f"{each.place}: {bug.name} needs `before`, then `after` or `always`, once each"
+                )
             if each.before == each.after or "//" in each.after + each.always:
                 raise DoesNotFit(f"{each.place}: {bug.name}: `after` changes nothing, or has a comment")
     return bugs
@@ -91,7 +98,7 @@ def read_bugs(path: Path, name: str) -> List[Bug]:
 def pattern_of(code: str) -> str:
     """Returns a regular expression for this code however it is laid out."""
     tokens = re.findall(r"\w+|[^\w\s]", code)
-    joined = re.escape(tokens[0])
+    joined: str = re.escape(tokens[0])
     for left, right in zip(tokens, tokens[1:]):
         both_words = re.match(r"\w", left) and re.match(r"\w", right)
         joined += (r"\s+" if both_words else r"\s*") + re.escape(right)
@@ -107,7 +114,9 @@ def place_of(edit: Edit, bug: Bug, text: str) -> Span:
     if edit.after_text:
         start = text.find(edit.after_text)
         if start == -1:
-            raise DoesNotFit(f"{edit.place}: {bug.name}: hotindex/{edit.file} has no text {edit.after_text!r}")
+            raise DoesNotFit(
+                f"{edit.place}: {bug.name}: hotindex/{edit.file} has no text {edit.after_text!r}"
+            )
     fits = list(re.finditer(pattern_of(edit.before), text[start:]))
     if not fits:
         shown = " ".join(edit.before.split())
@@ -128,7 +137,8 @@ def line_of(text: str, offset: int) -> int:
 def switched(original: str, edits: List[Tuple[Bug, Edit]], begins: str, goes_on: str) -> str:
     """Returns the code that does what the original does, or what the edit of the bug does that is on.
 
-    Whole statements become an `if`, everything else a `?:`. What is there always, stands on the original's first line.
+    Whole statements become an `if`, everything else a `?:`. What is there always, stands on the original's first
+    line.
     `begins` and `goes_on` are the #line directives for the original and for what comes after it."""
     if edits[0][1].always:
         return " ".join(edits[0][1].always.split()) + goes_on
@@ -154,7 +164,9 @@ def plant(path: Path, text: str, edits: List[Tuple[Bug, Edit]]) -> str:
         here = spans[(begin, end)]
         names = " and ".join(bug.name for bug, _ in here)
         if begin < done:
-            raise DoesNotFit(f"{here[0][1].place}: {names} overlaps with {last}: edit the same text, or texts apart")
+            raise DoesNotFit(
+                f"{here[0][1].place}: {names} overlaps with {last}: edit the same text, or texts apart"
+            )
         if len(here) > 1 and any(edit.always for _, edit in here):
             raise DoesNotFit(f"{here[0][1].place}: {names} edit the same text, and one says `always`")
         begins = f'\n#line {line_of(text, begin)} "{path}"\n'
@@ -197,8 +209,8 @@ inline constexpr std::size_t bug_count = static_cast<std::size_t>(bug::end); ///
     return texts[static_cast<std::size_t>(b)];
 }}
 
-/// The bug that is on, set while no other thread runs; and whose places were reached since they were last cleared.
-// relaxed, all: threads are started after the switch was set, and what was reached is looked at when they have ended
+/// The bug that is on, set while no other thread runs; and the bugs whose places were reached.
+// relaxed, all: threads begin after the switch was set, and have ended when somebody looks at what was reached
 struct PlantedBugs {{
     std::atomic<bug> active = bug::none;
     std::array<std::atomic<bool>, bug_count> reached{{}};
@@ -282,7 +294,9 @@ def refuse(why: str) -> NoReturn:
 
 def main(arguments: Optional[List[str]] = None) -> None:
     """Makes what the arguments ask for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--sources", type=Path, required=True, help="the folder that holds hotindex/")
     parser.add_argument("--out", type=Path, required=True, help="where the copy goes")
     parser.add_argument("bugs", type=Path, nargs="+", help="files of bugs")

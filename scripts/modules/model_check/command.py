@@ -120,7 +120,9 @@ def run_here(models: list[str], options: argparse.Namespace) -> int:
     flags += ["--list"] if options.list else []
     flags += ["--deep"] if options.deep else []
     flags += ["--executions", str(options.executions)] if options.executions else []
-    statuses = [child_processes.run([executable(model), *flags], stderr=subprocess.PIPE) for model in models]
+    planted = bool(options.mutant)
+    commands = [[executable(model, planted), *flags] for model in models]
+    statuses = [child_processes.run(command, stderr=subprocess.PIPE) for command in commands]
     ran = [done for done in statuses if done.returncode != NO_SUCH_MUTANT]
     # Where a model does not meet an order, another one may.
     for done in ran or statuses[:1]:

@@ -22,9 +22,9 @@ Row = Dict[str, str]  # of a report
 MODELS = ["litmus", "index_set", "pool", "epoch", "map", "slot", "index"]
 
 
-def executable(model: str) -> Path:
-    """Returns the program of a model."""
-    return BUILD / "relacy" / f"{model}_model"
+def executable(model: str, planted: bool = False) -> Path:
+    """Returns the program of a model of the shipped sources, or of those with planted bugs, which has mutants."""
+    return BUILD / "relacy" / f"{model}_model{'_planted' if planted else ''}"
 
 
 @dataclass
@@ -73,14 +73,14 @@ def build() -> bool:
     return False
 
 
-def run_models(models: Sequence[str], flags: Sequence[str | Path]) -> Results:
-    """Runs models side by side; prints each one's output when it ends. Returns (exit status, facts) by
-    model."""
+def run_models(models: Sequence[str], flags: Sequence[str | Path], planted: bool = False) -> Results:
+    """Runs models side by side, of the sources with planted bugs if so asked; prints each one's output when it
+    ends. Returns (exit status, facts) by model."""
     results: Results = {}
 
     def one(model: str) -> tuple[int, str, Facts]:
         with tempfile.NamedTemporaryFile(suffix=".tsv") as report:
-            command: Command = [executable(model), *flags, "--report", report.name]
+            command: Command = [executable(model, planted), *flags, "--report", report.name]
             done = child_processes.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             return done.returncode, done.stdout, read_report(report.name)
 

@@ -40,7 +40,7 @@ def name_of(mutant: Row) -> str:
 
 def ask(models: list[str], flags: Sequence[str | Path]) -> Results:
     """Asks models about mutants; their tables are shown. Returns (exit status, facts) by model."""
-    return run_models([model for model in models if model != "litmus"], flags)
+    return run_models([model for model in models if model != "litmus"], flags, planted=True)
 
 
 RARE = 1 / 400  # then 2,000 executions miss it once in 150 changes

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 
 from common import child_processes
-from stress.program import soak_command
+from stress.program import PLANTED, soak_command
 
 NO_PROGRESS = 3  # the program's status
 SANITIZER = re.compile(r"(ERROR|WARNING): \w+Sanitizer|runtime error:")
@@ -65,7 +65,7 @@ OF_ORDERS = ("black box, disturbed", "TSan")
 def detect(flag: str, detector: Detector, seconds: float) -> Cell:
     """Runs one check for so long on a program with this mutant. Returns what it says, and when."""
     fixed = (f"--seconds={seconds}", f"--kinds={detector.kinds}", "--stop-at-first")
-    command = soak_command(detector.preset, flag, *fixed, *detector.flags)
+    command = soak_command(detector.preset, flag, *fixed, *detector.flags, name=PLANTED)
     limit = seconds + 30
     with tempfile.TemporaryFile() as report:
         begin = time.monotonic()

@@ -15,7 +15,7 @@ from common.command_line import in_words
 from common.failure import Failure
 from common.repository import ROOT
 from stress.detection import Cell, DETECTORS, Detector, OF_ORDERS, detect
-from stress.program import BUILD, RESULTS, build, commit, soak_command
+from stress.program import BUILD, PLANTED, RESULTS, build, commit, soak_command
 
 MATRIX = RESULTS / "detection.json"  # [kind, name, check, verdict, seconds]
 LONGER = 12  # times as long for bugs that no check has found
@@ -187,8 +187,9 @@ def write_progress() -> int:
 def matrix(options: argparse.Namespace) -> int:
     """Measures the matrix, or with --only some of its rows again, and writes its tables. Returns the exit
     status."""
+    build("release")
     for preset in ("release", "tsan", "asan"):
-        build(preset)
+        build(preset, PLANTED)
     whole = Matrix(every_row(), options.seconds, options.jobs)
     chosen = whole.rows
     if options.only:

@@ -16,19 +16,23 @@ RESULTS = ROOT / "results" / "stress"
 PRESETS = {"none": "release", "tsan": "tsan", "asan": "asan"}
 
 
-def build(preset: str) -> None:
-    """Builds the soak in a preset; ends the command where it does not build."""
+SOAK = "stress_soak"
+PLANTED = "stress_soak_planted"  # of the sources with planted bugs
+
+
+def build(preset: str, target: str = SOAK) -> None:
+    """Builds a soak in a preset; ends the command where it does not build."""
     log = BUILD / "test-logs" / f"{preset}-stress-build.log"
     commands: list[Command] = [
         ["cmake", "--preset", preset],
-        ["cmake", "--build", BUILD / preset, "--target", "stress_soak"],
+        ["cmake", "--build", BUILD / preset, "--target", target],
     ]
     if not builds.run_in_turn(commands, log):
         print(command_line.tail(log), file=sys.stderr)
         sys.exit(f"scripts/stress: the build failed; log: {log.relative_to(ROOT)}")
 
 
-def soak_command(preset: str, *flags: str, name: str = "stress_soak") -> list[str]:
+def soak_command(preset: str, *flags: str, name: str = SOAK) -> list[str]:
     """Returns the words that run a program of the preset."""
     fixed = builds.fixed_addresses() if preset.startswith("tsan") else []
     return [*fixed, str(BUILD / preset / "stress" / name), *flags]

@@ -10,7 +10,7 @@ import sys
 from common import child_processes, command_line
 from common.command_line import in_words
 from common.repository import ROOT
-from stress.program import BUILD, PRESETS, build, soak_command
+from stress.program import BUILD, PLANTED, PRESETS, SOAK, build, soak_command
 
 
 def mutation(options: argparse.Namespace) -> list[str]:
@@ -55,7 +55,8 @@ class Told:
 def soak(options: argparse.Namespace) -> int:
     """Soaks the index, or plays a round again. Returns the exit status."""
     preset = PRESETS[options.sanitizer]
-    build(preset)
+    name = PLANTED if options.bug else SOAK
+    build(preset, name)
     out = options.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     flags = [f"--out={out}", *mutation(options)]
@@ -72,7 +73,7 @@ def soak(options: argparse.Namespace) -> int:
     ended: child_processes.Ended | None = None
     status: int | None
     try:
-        command = soak_command(preset, *flags)
+        command = soak_command(preset, *flags, name=name)
         status = command_line.run_logged(command, log, on_line=told.on_line, timeout=limit)
     except child_processes.Ended as signal:
         ended, status = signal, 128 + signal.number

@@ -27,7 +27,7 @@ class Fuzzer:
 
 FUZZERS = (
     Fuzzer("fuzz_dataset", "bench/tests/fuzz_dataset", "bench/tests/corpus", 512),
-    Fuzzer("fuzz_operations", "stress/fuzz_operations", "stress/corpus", 160),
+    Fuzzer("fuzz_operations", "stress/fuzz_operations", "stress/tests/corpus", 160),
 )
 
 
