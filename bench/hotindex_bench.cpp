@@ -1,10 +1,10 @@
 // hotindex_bench: every workload on every index over a ladder of threads. See --help, or options.cpp.
-#include "dataset.hpp"
+#include "dataset/dataset.hpp"
+#include "harness/orderly_end.hpp"
+#include "harness/table_reporter.hpp"
 #include "options.hpp"
-#include "orderly_end.hpp"
 #include "strict_flags.hpp"
-#include "table_reporter.hpp"
-#include "workloads.hpp"
+#include "workloads/plan.hpp"
 
 #include <hotindex/vector_index.hpp>
 

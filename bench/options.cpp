@@ -1,7 +1,7 @@
 #include "options.hpp"
 
-#include "crew.hpp"
-#include "google_benchmark_versions.hpp"
+#include "harness/crew.hpp"
+#include "harness/google_benchmark_versions.hpp"
 #include "strict_flags.hpp"
 
 #include <benchmark/benchmark.h>

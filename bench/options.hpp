@@ -1,7 +1,7 @@
 // The command line of hotindex_bench.
 #pragma once
 
-#include "workloads.hpp"
+#include "workloads/plan.hpp"
 
 #include <cstddef>
 #include <filesystem>

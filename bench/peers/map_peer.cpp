@@ -1,16 +1,16 @@
 // peer_map: LockFreeHashMap against tbb::concurrent_hash_map and std::unordered_map behind a mutex, in one interleaved
 // run.
 //
-// The mixes read_heavy and rapid_grow of hotindex_bench (bench/key_mix.hpp), string keys drawn uniformly. In every
+// The mixes read_heavy and rapid_grow of hotindex_bench (bench/workloads/key_mix.hpp), string keys drawn uniformly. In every
 // repetition each map is measured once, on the same steps, and who goes first rotates; a ratio compares maps within a
 // repetition. Every thread does the same number of operations; the clock runs from the first thread's begin to the last
 // one's end; threads exist before it starts, maps are filled before and destroyed after. Rates count attempted
 // operations. All maps hash with std::hash<std::string_view>, are asked by string_view and copy a key only to insert
 // it. After every lap the map's size must be what its answers add up to.
-#include "../crew.hpp"
-#include "../key_mix.hpp"
-#include "../locked_map.hpp"
-#include "../strict_flags.hpp"
+#include "harness/crew.hpp"
+#include "strict_flags.hpp"
+#include "workloads/key_mix.hpp"
+#include "workloads/locked_map.hpp"
 
 #include <hotindex/map/lock_free_hash_map.hpp>
 

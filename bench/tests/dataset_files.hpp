@@ -2,7 +2,7 @@
 #pragma once
 
 #include "catch.hpp"
-#include "dataset.hpp"
+#include "dataset/dataset.hpp"
 
 #include <fmt/format.h>
 #include <zlib.h>

@@ -1,6 +1,6 @@
 // Real files, where their folder is there.
 #include "catch.hpp"
-#include "dataset.hpp"
+#include "dataset/dataset.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,6 @@
 // The command line of hotindex_bench, as far as it is about datasets; and how a failed run is told from a good one.
 #include "catch.hpp"
-#include "google_benchmark_versions.hpp"
+#include "harness/google_benchmark_versions.hpp"
 #include "options.hpp"
 #include "strict_flags.hpp"
 

@@ -1,4 +1,4 @@
-#include "orderly_end.hpp"
+#include "harness/orderly_end.hpp"
 
 #include <fmt/format.h>
 

@@ -1,6 +1,6 @@
 // fvecs, bvecs, ivecs: the formats of the TEXMEX corpus (http://corpus-texmex.irisa.fr). No file header; each row is a
 // little-endian int32 dimension, the same in all rows, then so many float32, uint8 or int32.
-#include "dataset_stream.hpp"
+#include "dataset/stream.hpp"
 
 #include <fmt/format.h>
 

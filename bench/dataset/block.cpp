@@ -1,5 +1,5 @@
 // A block of numbers of one type, as IDX, npy and the formats of big-ann-benchmarks have it after their header.
-#include "dataset_stream.hpp"
+#include "dataset/stream.hpp"
 
 #include <fmt/format.h>
 

@@ -3,8 +3,8 @@
 // `Keyed` is a structure seen by key numbers (see KeyedMap); Make gives an empty one.
 #pragma once
 
-#include "key_mix.hpp"
-#include "measure.hpp"
+#include "harness/measure.hpp"
+#include "workloads/key_mix.hpp"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "dataset_stream.hpp"
+#include "dataset/stream.hpp"
 
 #include <fmt/format.h>
 

@@ -5,7 +5,7 @@
 // wants them scattered maps ranks through a permutation of its own.
 #pragma once
 
-#include "random.hpp"
+#include "dataset/random.hpp"
 
 #include <hotindex/vector_index.hpp>
 

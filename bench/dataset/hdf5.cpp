@@ -1,6 +1,6 @@
-#include "dataset_hdf5.hpp"
+#include "dataset/hdf5.hpp"
 
-#include "dataset_stream.hpp"
+#include "dataset/stream.hpp"
 
 #include <fmt/format.h>
 #include <hdf5.h>

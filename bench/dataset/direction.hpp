@@ -1,7 +1,7 @@
 // Rows that cosine cannot compare: a zero vector has no direction. For the dataset loader only.
 #pragma once
 
-#include "dataset.hpp"
+#include "dataset/dataset.hpp"
 
 #include <cstddef>
 #include <filesystem>

@@ -1,4 +1,4 @@
-#include "dataset_direction.hpp"
+#include "dataset/direction.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

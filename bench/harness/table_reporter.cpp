@@ -1,6 +1,6 @@
-#include "table_reporter.hpp"
+#include "harness/table_reporter.hpp"
 
-#include "google_benchmark_versions.hpp"
+#include "harness/google_benchmark_versions.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ostream.h>

@@ -16,8 +16,8 @@
 // Structures are built and destroyed outside the timed region.
 #pragma once
 
-#include "crew.hpp"
-#include "random.hpp"
+#include "dataset/random.hpp"
+#include "harness/crew.hpp"
 
 #include <benchmark/benchmark.h>
 

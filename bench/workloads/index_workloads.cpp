@@ -1,6 +1,6 @@
 // The workloads on the indexes: insert, search, mixed, search_beside_writer, tax, and those on keys.
-#include "key_workloads.hpp"
-#include "workloads.hpp"
+#include "workloads/key_workloads.hpp"
+#include "workloads/plan.hpp"
 
 #include <hotindex/hot_vector_index.hpp>
 #include <hotindex/lock_free_hot_vector_index.hpp>

@@ -1,7 +1,7 @@
 // The mixes and the churn on the maps alone.
-#include "key_workloads.hpp"
-#include "locked_map.hpp"
-#include "workloads.hpp"
+#include "workloads/key_workloads.hpp"
+#include "workloads/locked_map.hpp"
+#include "workloads/plan.hpp"
 
 #include <hotindex/map/lock_free_hash_map.hpp>
 

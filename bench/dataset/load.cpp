@@ -1,8 +1,7 @@
-#include "dataset.hpp"
-
-#include "dataset_direction.hpp"
-#include "dataset_hdf5.hpp"
-#include "dataset_stream.hpp"
+#include "dataset/dataset.hpp"
+#include "dataset/direction.hpp"
+#include "dataset/hdf5.hpp"
+#include "dataset/stream.hpp"
 
 #include <fmt/format.h>
 

@@ -5,9 +5,9 @@
 // replayed in a circle: the loop that is measured draws no random number and builds no key.
 #pragma once
 
-#include "crew.hpp"
-#include "keys.hpp"
-#include "random.hpp"
+#include "dataset/random.hpp"
+#include "harness/crew.hpp"
+#include "workloads/keys.hpp"
 
 #include <fmt/format.h>
 

@@ -1,8 +1,8 @@
 // Which benchmarks there are, by profile.
 #pragma once
 
-#include "dataset.hpp"
-#include "measure.hpp"
+#include "dataset/dataset.hpp"
+#include "harness/measure.hpp"
 
 #include <cstdint>
 #include <memory>

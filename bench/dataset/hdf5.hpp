@@ -1,7 +1,7 @@
 // HDF5 files as ann-benchmarks writes them. For the dataset loader only.
 #pragma once
 
-#include "dataset.hpp"
+#include "dataset/dataset.hpp"
 
 #include <filesystem>
 #include <optional>

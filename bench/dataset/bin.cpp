@@ -1,6 +1,6 @@
 // fbin, f16bin, u8bin, i8bin, ibin: the formats of big-ann-benchmarks and cuVS. Little-endian: uint32 number of rows,
 // uint32 dimension, then the rows.
-#include "dataset_stream.hpp"
+#include "dataset/stream.hpp"
 
 #include <fmt/format.h>
 

@@ -1,6 +1,6 @@
 // The deterministic mixture: 64-bit fixed point throughout, see generate() in dataset.hpp.
-#include "dataset.hpp"
-#include "random.hpp"
+#include "dataset/dataset.hpp"
+#include "dataset/random.hpp"
 
 #include <fmt/format.h>
 

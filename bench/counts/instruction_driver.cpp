@@ -5,7 +5,7 @@
 // Each operation stands between a call of measured_begin and one of measured_end, so that callgrind writes a file for
 // each, in the order of the lines that this prints: the measure's name and its number of calls. scripts/gate reads
 // both.
-#include "counted_operations.hpp"
+#include "counts/counted_operations.hpp"
 #include "strict_flags.hpp"
 
 #include <hotindex/hot_vector_index.hpp>

@@ -1,5 +1,5 @@
 // Replaces operator new and delete, and mmap and munmap, by which the library takes large pieces from the system.
-#include "counted_allocations.hpp"
+#include "counts/counted_allocations.hpp"
 
 #include <algorithm>
 #include <cstddef>

@@ -4,8 +4,8 @@
 // One thread, steady state (tables grown, caches warm), so the figures are the same on every run and every machine:
 // with g++ and clang++, optimised or not, with AVX2 and AVX-512 alike. On other architectures than x86-64 the bytes may
 // differ.
-#include "counted_allocations.hpp"
-#include "counted_operations.hpp"
+#include "counts/counted_allocations.hpp"
+#include "counts/counted_operations.hpp"
 #include "strict_flags.hpp"
 
 #include <hotindex/backend/counting.hpp>

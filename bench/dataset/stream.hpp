@@ -1,7 +1,7 @@
 // The bytes of a dataset file, plain or gzip, and how numbers are taken from them. Shared by the format readers only.
 #pragma once
 
-#include "dataset.hpp"
+#include "dataset/dataset.hpp"
 
 #include <zlib.h>
 
