@@ -1,5 +1,7 @@
 // hotindex_bench: every workload on every index over a ladder of threads. See --help, or options.cpp.
 #include "dataset/dataset.hpp"
+#include "dataset/error.hpp"
+#include "dataset/load.hpp"
 #include "harness/orderly_end.hpp"
 #include "harness/table_reporter.hpp"
 #include "options.hpp"

@@ -1,5 +1,6 @@
 #include "options.hpp"
 
+#include "dataset/metrics.hpp"
 #include "harness/crew.hpp"
 #include "harness/google_benchmark_versions.hpp"
 #include "strict_flags.hpp"

@@ -1,6 +1,10 @@
 // fbin, f16bin, u8bin, i8bin, ibin: the formats of big-ann-benchmarks and cuVS. Little-endian: uint32 number of rows,
 // uint32 dimension, then the rows.
-#include "dataset/stream.hpp"
+#include "dataset/bin.hpp"
+
+#include "dataset/block.hpp"
+
+#include <hotindex/vector_index.hpp>
 
 #include <fmt/format.h>
 

@@ -1,5 +1,6 @@
-// A block of numbers of one type, as IDX, npy and the formats of big-ann-benchmarks have it after their header.
-#include "dataset/stream.hpp"
+#include "dataset/block.hpp"
+
+#include <hotindex/vector_index.hpp>
 
 #include <fmt/format.h>
 
@@ -216,6 +217,16 @@ Matrix<float> read_block(ByteStream& stream, const Block& block, std::uint64_t h
             matrix.values[row * matrix.columns + column] = values[n * matrix.rows + row];
     }
     return matrix;
+}
+
+std::optional<std::uint64_t> product(std::span<const std::uint64_t> sizes) {
+    std::uint64_t result = 1;
+    for (const std::uint64_t size : sizes) {
+        if (size != 0 && result > std::numeric_limits<std::uint64_t>::max() / size)
+            return std::nullopt;
+        result *= size;
+    }
+    return result;
 }
 
 } // namespace hotindex::bench

@@ -1,5 +1,7 @@
 #include "dataset/direction.hpp"
 
+#include "dataset/error.hpp"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 

@@ -1,5 +1,6 @@
-// The deterministic mixture: 64-bit fixed point throughout, see generate() in dataset.hpp.
-#include "dataset/dataset.hpp"
+// The deterministic mixture: 64-bit fixed point throughout, see generate().
+#include "dataset/generator.hpp"
+
 #include "dataset/random.hpp"
 
 #include <fmt/format.h>

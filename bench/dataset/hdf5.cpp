@@ -1,6 +1,8 @@
 #include "dataset/hdf5.hpp"
 
-#include "dataset/stream.hpp"
+#include "dataset/error.hpp"
+
+#include <hotindex/vector_index.hpp>
 
 #include <fmt/format.h>
 #include <hdf5.h>

@@ -1,8 +1,9 @@
 // HDF5 files as ann-benchmarks writes them. For the dataset loader only.
 #pragma once
 
-#include "dataset/dataset.hpp"
+#include "dataset/matrix.hpp"
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>

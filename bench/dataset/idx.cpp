@@ -1,6 +1,8 @@
 // IDX, the format of MNIST (http://yann.lecun.com/exdb/mnist): two zero bytes, a type code, the number of dimensions,
 // then each dimension's size as a big-endian uint32, then the values, big-endian, last dimension fastest.
-#include "dataset/stream.hpp"
+#include "dataset/idx.hpp"
+
+#include "dataset/block.hpp"
 
 #include <fmt/format.h>
 

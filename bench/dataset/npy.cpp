@@ -2,7 +2,9 @@
 // little-endian), the header: a Python dictionary literal with exactly the keys descr, fortran_order and shape; then
 // the values. Versions 1, 2 and 3 differ in the length field and in the header's text encoding only. NumPy has no name
 // for the bfloat16 of ml_dtypes, and writes V2 (two bytes of whatever), which nobody else writes for vectors.
-#include "dataset/stream.hpp"
+#include "dataset/npy.hpp"
+
+#include "dataset/block.hpp"
 
 #include <fmt/format.h>
 

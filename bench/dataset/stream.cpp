@@ -4,41 +4,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cmath>
 #include <limits>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 namespace hotindex::bench {
-
-void check_is_file(const std::filesystem::path& file) {
-    namespace fs = std::filesystem;
-    std::error_code error;
-    const auto refuse = [&](std::string_view reason, std::string_view remedy) {
-        throw DatasetError(file, std::nullopt, reason, remedy);
-    };
-    switch (fs::status(file, error).type()) {
-    case fs::file_type::regular:
-        return;
-    case fs::file_type::not_found:
-        if (std::error_code ignored; fs::is_symlink(fs::symlink_status(file, ignored)))
-            refuse("this link points to nothing", "check where it points");
-        refuse("there is no such file", "check the path");
-        return;
-    case fs::file_type::directory:
-        refuse("this is a directory", "give one of the files in it");
-        return;
-    case fs::file_type::fifo:
-        refuse("this is a pipe, and a dataset is read more than once", "save what it delivers to a file first");
-        return;
-    case fs::file_type::none:
-        refuse(fmt::format("the file cannot be looked at ({})", error.message()), "check the folders' permissions");
-        return;
-    default:
-        refuse("this is a device or a socket", "give the path of a file");
-    }
-}
 
 ByteStream::ByteStream(std::filesystem::path file) : file_(std::move(file)) {
     check_is_file(file_);
@@ -142,26 +113,6 @@ void ByteStream::fail(std::uint64_t offset, std::string_view reason, std::string
 
 void ByteStream::fail_cut_off(std::uint64_t offset, std::string_view reason) const {
     fail(offset, reason, again_remedy);
-}
-
-void check_options(const ReadOptions& options) {
-    if (options.max_rows == 0u)
-        throw InvalidArgument("max_rows is 0; give at least 1, or leave it unset to read all rows");
-}
-
-std::optional<std::uint64_t> product(std::span<const std::uint64_t> sizes) {
-    std::uint64_t result = 1;
-    for (const std::uint64_t size : sizes) {
-        if (size != 0 && result > std::numeric_limits<std::uint64_t>::max() / size)
-            return std::nullopt;
-        result *= size;
-    }
-    return result;
-}
-
-std::string not_finite(double value, std::uint64_t row, std::uint64_t column) {
-    return fmt::format("row {} has {} at position {}{}", row, value, column,
-                       std::isfinite(value) ? ", which is beyond the range of float32" : "");
 }
 
 } // namespace hotindex::bench

@@ -1,7 +1,7 @@
-// The bytes of a dataset file, plain or gzip, and how numbers are taken from them. Shared by the format readers only.
+// The bytes of a dataset file, plain or gzip, and how numbers are taken from them. For the format readers only.
 #pragma once
 
-#include "dataset/dataset.hpp"
+#include "dataset/error.hpp"
 
 #include <zlib.h>
 
@@ -16,7 +16,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <type_traits>
 
 namespace hotindex::bench {
 
@@ -73,40 +72,5 @@ template <class T>
         native[i] = bytes[order == std::endian::native ? i : sizeof(T) - 1 - i];
     return std::bit_cast<T>(native);
 }
-
-/// Number types found in files.
-enum class Element : std::uint8_t { u8, i8, u16, i16, u32, i32, u64, i64, f16, bf16, f32, f64 };
-
-/// rows x columns numbers of one type, one after the other from the stream's offset to its end.
-struct Block {
-    Element element = Element::f32;
-    std::endian order = std::endian::little;
-    std::uint64_t rows = 0;
-    std::uint64_t columns = 0;
-    /// Not empty: Fortran order, the first index fastest; the sizes of all dimensions but the first.
-    std::span<const std::uint64_t> fortran{};
-};
-
-/// Checks max_rows; InvalidArgument.
-void check_options(const ReadOptions& options);
-
-/// The block as floats: columns 1 to max_dimension, rows at least 1, no more than the file holds, no more memory than
-/// max_bytes, all checked before memory is reserved. `header` is the offset of the header's sizes. A file that ends
-/// early is read when max_rows asks for no more than is there. Fortran order takes twice the memory while it is read.
-[[nodiscard]] Matrix<float> read_block(ByteStream& stream, const Block& block, std::uint64_t header,
-                                       const ReadOptions& options);
-
-/// Multiplies the sizes of an array's dimensions from `first` on; nothing if the product does not fit 64 bits.
-[[nodiscard]] std::optional<std::uint64_t> product(std::span<const std::uint64_t> sizes);
-
-/// Reason and remedy for a value that is not finite.
-[[nodiscard]] std::string not_finite(double value, std::uint64_t row, std::uint64_t column);
-inline constexpr std::string_view not_finite_remedy =
-    "give finite numbers within the range of float32 (remove or replace such rows)";
-inline constexpr std::string_view again_remedy = "the file is incomplete or damaged: get it again";
-inline constexpr std::string_view fewer_rows_remedy = "read only the first rows: --rows=N";
-
-/// What is wrong with a path before a byte of it was read: nothing there, a directory, a pipe, no permission.
-void check_is_file(const std::filesystem::path& file);
 
 } // namespace hotindex::bench

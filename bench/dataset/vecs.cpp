@@ -1,6 +1,10 @@
 // fvecs, bvecs, ivecs: the formats of the TEXMEX corpus (http://corpus-texmex.irisa.fr). No file header; each row is a
 // little-endian int32 dimension, the same in all rows, then so many float32, uint8 or int32.
+#include "dataset/vecs.hpp"
+
 #include "dataset/stream.hpp"
+
+#include <hotindex/vector_index.hpp>
 
 #include <fmt/format.h>
 

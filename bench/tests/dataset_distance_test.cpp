@@ -1,4 +1,5 @@
 // What HDF5 files say they are compared by, and what keeps an undamaged one from being read.
+#include "dataset/metrics.hpp"
 #include "hdf5_file.hpp"
 
 #include <fcntl.h>

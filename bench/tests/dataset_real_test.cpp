@@ -1,6 +1,6 @@
 // Real files, where their folder is there.
 #include "catch.hpp"
-#include "dataset/dataset.hpp"
+#include "dataset/load.hpp"
 
 #include <algorithm>
 #include <cmath>

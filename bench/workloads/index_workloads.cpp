@@ -1,4 +1,5 @@
 // The workloads on the indexes: insert, search, mixed, search_beside_writer, tax, and those on keys.
+#include "dataset/generator.hpp"
 #include "workloads/key_workloads.hpp"
 #include "workloads/plan.hpp"
 
