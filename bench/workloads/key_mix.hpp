@@ -45,6 +45,7 @@ struct Mix {
 inline constexpr Mix read_heavy{"read_heavy", 98, 1, 1, 0};
 inline constexpr Mix exchange{"exchange", 10, 40, 40, 10};
 inline constexpr Mix rapid_grow{"rapid_grow", 5, 80, 5, 10};
+inline constexpr std::array mixes{read_heavy, exchange, rapid_grow};
 static_assert(read_heavy.read + read_heavy.insert + read_heavy.remove + read_heavy.update == 100);
 static_assert(exchange.read + exchange.insert + exchange.remove + exchange.update == 100);
 static_assert(rapid_grow.read + rapid_grow.insert + rapid_grow.remove + rapid_grow.update == 100);

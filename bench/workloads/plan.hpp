@@ -6,6 +6,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <string_view>
+#include <vector>
 
 namespace hotindex::bench {
 
@@ -24,5 +26,14 @@ struct Plan {
 
 void register_index_benchmarks(const Plan& plan);
 void register_map_benchmarks(const Plan& plan);
+
+/// A workload in the help.
+struct WorkloadHelp {
+    std::string_view name;
+    std::string_view text;
+};
+
+/// In the order in which they are registered.
+[[nodiscard]] std::vector<WorkloadHelp> workload_help();
 
 } // namespace hotindex::bench
