@@ -28,7 +28,7 @@ struct Options {
     bool out_json = false;           ///< --benchmark_out, in JSON
 };
 
-/// Throws BadFlag. `arguments` are those after the program's name.
+/// Throws command_line::BadFlag. `arguments` are those after the program's name.
 [[nodiscard]] Options read_options(std::span<const char* const> arguments);
 
 /// What --help prints.

@@ -5,16 +5,14 @@
 // Each operation stands between a call of measured_begin and one of measured_end, so that callgrind writes a file for
 // each, in the order of the lines that this prints: the measure's name and its number of calls. scripts/gate reads
 // both.
+#include "command_line/command_line.hpp"
 #include "counts/counted_operations.hpp"
-#include "strict_flags.hpp"
 
 #include <hotindex/hot_vector_index.hpp>
 #include <hotindex/lock_free_hot_vector_index.hpp>
 
 #include <fmt/format.h>
 
-#include <array>
-#include <exception>
 #include <mutex>
 #include <span>
 #include <string_view>
@@ -47,30 +45,22 @@ void run(std::string_view name, const CountedInputs& inputs) {
     }
 }
 
+int main_of(std::span<const char* const> arguments) {
+    const command_line::CommandLine line("instruction_driver",
+                                         "runs the counted operations, for valgrind; see its source");
+    if (!line.read(arguments)) {
+        fmt::print("{}", line.help());
+        return 0;
+    }
+    const CountedInputs inputs;
+    run<LockFreeHotVectorIndex>("lock_free", inputs);
+    run<HotVectorIndex<std::mutex>>("mutex", inputs);
+    return 0;
+}
+
 } // namespace
 } // namespace hotindex::bench
 
 int main(int argc, char** argv) {
-    using namespace hotindex;
-    using namespace hotindex::bench;
-    try {
-        const std::array known{Flag{"--help", Value::none}};
-        const auto given =
-            read_flags(std::span<const char* const>(argv, static_cast<std::size_t>(argc)).subspan(1), known);
-        if (!given.empty()) {
-            fmt::print("instruction_driver: runs each counted operation {} times, for valgrind; see its source\n",
-                       counted_repetitions);
-            return 0;
-        }
-        const CountedInputs inputs;
-        run<LockFreeHotVectorIndex>("lock_free", inputs);
-        run<HotVectorIndex<std::mutex>>("mutex", inputs);
-        return 0;
-    } catch (const BadFlag& wrong) {
-        fmt::print(stderr, "instruction_driver: {}\n", wrong.what());
-        return 2;
-    } catch (const std::exception& failure) {
-        fmt::print(stderr, "instruction_driver: {}\n", failure.what());
-        return 1;
-    }
+    return hotindex::command_line::run_main("instruction_driver", argc, argv, hotindex::bench::main_of);
 }

@@ -4,9 +4,9 @@
 // One thread, steady state (tables grown, caches warm), so the figures are the same on every run and every machine:
 // with g++ and clang++, optimised or not, with AVX2 and AVX-512 alike. On other architectures than x86-64 the bytes may
 // differ.
+#include "command_line/command_line.hpp"
 #include "counts/counted_allocations.hpp"
 #include "counts/counted_operations.hpp"
-#include "strict_flags.hpp"
 
 #include <hotindex/backend/counting.hpp>
 #include <hotindex/hot_vector_index.hpp>
@@ -19,7 +19,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <exception>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -70,7 +69,6 @@ struct Plant {
 struct Options {
     std::optional<std::string> json;
     std::optional<Plant> plant;
-    bool help = false;
 };
 
 Plant read_plant(std::string_view text) {
@@ -79,39 +77,10 @@ Plant read_plant(std::string_view text) {
     const bool operation_known =
         std::ranges::any_of(counted_operations, [&](const CountedOperation& o) { return o.name == plant.operation; });
     if (std::ranges::find(plant_kinds, plant.kind) == plant_kinds.end() || !operation_known)
-        throw BadFlag(fmt::format("--plant: '{}' is not KIND@OPERATION, such as rmw@search; see --help", text));
+        throw command_line::BadFlag(
+            fmt::format("--plant: '{}' is not KIND@OPERATION, such as rmw@search; see --help", text));
     return plant;
 }
-
-constexpr std::array flags{Flag{"--help", Value::none}, Flag{"--json", Value::required},
-                           Flag{"--plant", Value::required}};
-
-Options read_options(std::span<const char* const> arguments) {
-    Options options;
-    for (const GivenFlag& flag : read_flags(arguments, flags)) {
-        const std::string_view value = flag.value.value_or("");
-        if (flag.name == "--help")
-            options.help = true;
-        else if (value.empty())
-            throw BadFlag(fmt::format("{0} needs a value: {0}=...", flag.name));
-        else if (flag.name == "--json")
-            options.json = std::string(value);
-        else
-            options.plant = read_plant(value);
-    }
-    return options;
-}
-
-constexpr std::string_view help_text = R"(operation_counts: what operations cost, counted and not timed
-
-usage: operation_counts [flags]
-
-  --json=FILE              write the figures to FILE too: totals over all calls, which are whole numbers
-  --plant=KIND@OPERATION   one more in every call, to show that a comparison notices it
-                           KIND: load, store, rmw, cas_failure, light_fence, heavy_fence, allocation
-                           OPERATION: search, get, replace, insert, remove
-  --help                   this text
-)";
 
 // ---- the figures ----
 
@@ -260,24 +229,26 @@ void run(const Options& options) {
         write_json(*options.json, all);
 }
 
+int main_of(std::span<const char* const> arguments) {
+    Options options;
+    command_line::CommandLine line("operation_counts", "what operations cost, counted and not timed");
+    line.add("--json=FILE", "write the figures to FILE too: totals over all calls, which are whole numbers",
+             command_line::text(options.json));
+    line.add("--plant=KIND@OPERATION",
+             "one more in every call, to show that a comparison notices it\n"
+             "KIND: load, store, rmw, cas_failure, light_fence, heavy_fence, allocation\n"
+             "OPERATION: search, get, replace, insert, remove",
+             [&options](const command_line::Given& given) { options.plant = read_plant(*given.value); });
+    if (line.read(arguments))
+        run(options);
+    else
+        fmt::print("{}", line.help());
+    return 0;
+}
+
 } // namespace
 } // namespace hotindex::bench
 
 int main(int argc, char** argv) {
-    using namespace hotindex::bench;
-    try {
-        const Options options =
-            read_options(std::span<const char* const>(argv, static_cast<std::size_t>(argc)).subspan(1));
-        if (options.help)
-            fmt::print("{}", help_text);
-        else
-            run(options);
-        return 0;
-    } catch (const BadFlag& wrong) {
-        fmt::print(stderr, "operation_counts: {}\nSee operation_counts --help.\n", wrong.what());
-        return 2;
-    } catch (const std::exception& failure) {
-        fmt::print(stderr, "operation_counts: {}\n", failure.what());
-        return 1;
-    }
+    return hotindex::command_line::run_main("operation_counts", argc, argv, hotindex::bench::main_of);
 }

@@ -1,5 +1,6 @@
 #include "dataset/matrix_file.hpp"
 
+#include "command_line/nearest.hpp"
 #include "dataset/bin.hpp"
 #include "dataset/error.hpp"
 #include "dataset/hdf5.hpp"
@@ -11,16 +12,17 @@
 #include <hotindex/vector_index.hpp>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <numeric>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace hotindex::bench {
 
@@ -38,21 +40,6 @@ constexpr std::array<std::pair<std::string_view, Format>, 12> extensions{{{"fvec
                                                                           {"npy", Format::npy},
                                                                           {"hdf5", Format::hdf5},
                                                                           {"h5", Format::hdf5}}};
-
-/// Single-character insertions, deletions and replacements from one word to the other (Levenshtein).
-[[nodiscard]] std::size_t edit_distance(std::string_view a, std::string_view b) {
-    std::vector<std::size_t> row(b.size() + 1);
-    std::iota(row.begin(), row.end(), std::size_t{0});
-    for (std::size_t i = 0; i != a.size(); ++i) {
-        std::size_t diagonal = std::exchange(row[0], i + 1);
-        for (std::size_t j = 0; j != b.size(); ++j) {
-            const std::size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-            diagonal = row[j + 1];
-            row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
-        }
-    }
-    return row.back();
-}
 
 /// The file's name in lower case without a final .gz and a .crop_nb_10000000 before it.
 [[nodiscard]] std::string plain_name(const std::filesystem::path& file) {
@@ -86,22 +73,15 @@ constexpr std::array<std::pair<std::string_view, Format>, 12> extensions{{{"fvec
             return format;
     if (is_idx_name(name))
         return Format::idx;
-    std::string list;
-    std::string_view nearest;
-    std::size_t least = 4; // further away is no suggestion
-    for (const auto& [known, format] : extensions) {
-        list += fmt::format("{}.{}", list.empty() ? "" : ", ", known);
-        const std::size_t distance = edit_distance(extension, known);
-        if (!extension.empty() && distance < least && distance < std::max(extension.size(), known.size())) {
-            least = distance;
-            nearest = known;
-        }
-    }
-    const std::string hint = nearest.empty() ? "" : fmt::format("; did you mean .{}?", nearest);
+    std::vector<std::string_view> known;
+    for (const auto& each : extensions)
+        known.push_back(each.first);
+    const auto meant = command_line::look_alike(extension, known);
+    const std::string hint = meant ? fmt::format("; did you mean .{}?", *meant) : "";
     const std::string reason = extension.empty() ? std::string("the format is not known: the name has no extension")
                                                  : fmt::format("the format is not known: extension '.{}'", extension);
     throw DatasetError(file, std::nullopt, reason,
-                       fmt::format("supported are {} (all but HDF5 also with .gz){}", list, hint));
+                       fmt::format("supported are .{} (all but HDF5 also with .gz){}", fmt::join(known, ", ."), hint));
 }
 
 [[nodiscard]] bool starts_with(std::span<const std::byte> head, std::string_view magic) {
