@@ -13,6 +13,7 @@
 #include <array>
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 namespace hotindex::bench {
 namespace {
@@ -49,16 +50,16 @@ constexpr std::array<std::string_view, 6> display_flags{"--benchmark_format",
 
 constexpr std::size_t most_threads = 1024;
 
-constexpr std::array metrics{Metric::cosine, Metric::inner_product, Metric::squared_euclidean};
-
 /// The names of the library, and no others: one spelling for a command line. Throws BadFlag.
-Metric read_metric(std::string_view text) {
-    const auto metric = std::ranges::find(metrics, text, [](Metric each) { return name_of(each); });
-    if (metric != metrics.end())
-        return *metric;
-    const auto meant = metric_named(text);
-    throw BadFlag(fmt::format("--metric: '{}' is not one of cosine, inner_product, squared_euclidean{}", text,
-                              meant ? fmt::format("; did you mean {}?", name_of(*meant)) : ""));
+Metric read_metric(std::string_view flag, std::string_view text) {
+    std::vector<std::string_view> names;
+    for (const Metric metric : metrics)
+        names.push_back(name_of(metric));
+    const bool known = std::ranges::find(names, text) != names.end();
+    if (const auto meant = metric_named(text); meant && !known)
+        throw BadFlag(fmt::format("{}: '{}' is not one of {}; did you mean {}?", flag, text, fmt::join(names, ", "),
+                                  name_of(*meant)));
+    return metrics.at(command_line::position_of(flag, text, names));
 }
 
 /// 1, 2, 4, ... to twice the processors and at least to 8, and the number of processors itself.
@@ -132,10 +133,12 @@ void add_flags(CommandLine& line, Draft& draft) {
              "f16bin, u8bin, i8bin, ibin, IDX, npy, HDF5; gzip); default: a mixture of clusters, the same on every "
              "machine",
              text(options.dataset));
-    line.add("--metric=NAME",
-             "compare the dataset by cosine, inner_product or squared_euclidean; default: what its file says (HDF5), "
-             "otherwise cosine, which leaves rows of zeros out and says so",
-             [&options](const Given& given) { options.metric = read_metric(*given.value); });
+    line.add(
+        "--metric=NAME",
+        fmt::format("compare the dataset by {}; default: what its file says (HDF5), otherwise cosine, which leaves "
+                    "rows of zeros out and says so",
+                    metrics_in_words()),
+        [&options](const Given& given) { options.metric = read_metric(given.name, *given.value); });
     line.add("--rows=N",
              "only the first N rows of the dataset (at least 2; the last tenth, at most 100, become queries when the "
              "file has none)",

@@ -1,6 +1,7 @@
 #include "dataset/direction.hpp"
 
 #include "dataset/error.hpp"
+#include "dataset/metrics.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -123,14 +124,15 @@ void leave_out_rows_without_direction(Dataset& dataset, const Origin& origin) {
     const std::size_t queries = dataset.query_rows();
     LeftOut base = take_out(dataset.base, dataset.dimension, kept_rows);
     const LeftOut asked = take_out(dataset.queries, dataset.dimension, kept_queries);
+    const std::string another_metric =
+        fmt::format("compare by another metric: {}", metrics_in_words("--metric=", Metric::cosine));
     if (kept_rows.empty() && rows != 0)
-        refuse_nothing_left(origin.base_file, origin.base_table, base,
-                            "compare by another metric: --metric=squared_euclidean or --metric=inner_product");
+        refuse_nothing_left(origin.base_file, origin.base_table, base, another_metric);
     if (kept_queries.empty() && queries != 0)
         refuse_nothing_left(
             origin.query_file, origin.query_table, asked,
             origin.first_query == 0
-                ? "compare by another metric: --metric=squared_euclidean or --metric=inner_product"
+                ? std::string_view(another_metric)
                 : "they are the file's last rows: leave its end out with --rows=N, or give another --metric");
     if (base.count() + asked.count() == 0)
         return;

@@ -38,15 +38,14 @@ struct Distance {
         return distance;
     const bool sets = name == "jaccard";
     const bool bits = name == "hamming";
-    throw DatasetError(
-        file, std::nullopt,
-        fmt::format("the attribute 'distance' is '{}'{}", name,
-                    sets   ? ", which compares sets; an index compares vectors of numbers"
-                    : bits ? ", which counts the bits that differ; an index compares vectors of numbers"
-                           : ""),
-        sets   ? "give a file made for angular, cosine, euclidean, l2, ip, dot or inner_product"
-        : bits ? "--metric=squared_euclidean counts the same on vectors of 0 and 1"
-               : "say by what to compare: --metric=cosine, --metric=inner_product or --metric=squared_euclidean");
+    throw DatasetError(file, std::nullopt,
+                       fmt::format("the attribute 'distance' is '{}'{}", name,
+                                   sets   ? ", which compares sets; an index compares vectors of numbers"
+                                   : bits ? ", which counts the bits that differ; an index compares vectors of numbers"
+                                          : ""),
+                       sets   ? "give a file made for angular, cosine, euclidean, l2, ip, dot or inner_product"
+                       : bits ? "--metric=squared_euclidean counts the same on vectors of 0 and 1"
+                              : fmt::format("say by what to compare: {}", metrics_in_words("--metric=")));
 }
 
 [[nodiscard]] GroundTruth truth_of(const std::filesystem::path& file, const Matrix<std::int64_t>& neighbors,

@@ -34,6 +34,8 @@ TEST_CASE("metrics and rows that cannot be used are refused with what can") {
     CHECK_THROWS_WITH(
         reading({"--dataset=a", "--metric=angular"}),
         "--metric: 'angular' is not one of cosine, inner_product, squared_euclidean; did you mean cosine?");
+    CHECK_THROWS_WITH(reading({"--dataset=a", "--metric=cosin"}),
+                      "--metric: 'cosin' is not one of cosine, inner_product, squared_euclidean; did you mean cosine?");
     CHECK_THROWS_WITH(reading({"--dataset=a", "--metric=jaccard"}),
                       "--metric: 'jaccard' is not one of cosine, inner_product, squared_euclidean");
     CHECK_THROWS_WITH(reading({"--dataset=a", "--rows=1"}), "--rows: '1' is not a number of 2 or more");

@@ -1,8 +1,10 @@
 // Whether a structure holds and answers what it must, asked after the lap.
 #pragma once
 
+#include "dataset/metrics.hpp"
 #include "workloads/inputs.hpp"
 
+#include <hotindex/search/top_k.hpp>
 #include <hotindex/vector_index.hpp>
 
 #include <fmt/format.h>
@@ -14,7 +16,6 @@
 #include <functional>
 #include <optional>
 #include <set>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,30 +29,6 @@ namespace hotindex::bench {
         return std::nullopt;
     return fmt::format("size is {}; {} at the start and {:+} by what the operations answered make {}", size, before,
                        growth, expected);
-}
-
-[[nodiscard]] inline double exact_score(Metric metric, std::span<const float> a, std::span<const float> b) {
-    double dot = 0;
-    double aa = 0;
-    double bb = 0;
-    double difference = 0;
-    for (std::size_t i = 0; i != a.size(); ++i) {
-        const double x = a[i];
-        const double y = b[i];
-        dot += x * y;
-        aa += x * x;
-        bb += y * y;
-        difference += (x - y) * (x - y);
-    }
-    switch (metric) {
-    case Metric::cosine:
-        return dot / std::sqrt(aa * bb);
-    case Metric::inner_product:
-        return dot;
-    case Metric::squared_euclidean:
-        return difference;
-    }
-    return 0;
 }
 
 /// Asks a quiet index a few of the queries and compares with sums in double precision over what the index itself holds;
@@ -73,10 +50,10 @@ std::optional<std::string> answer_fault(const Index& index, const Corpus& corpus
     for (std::size_t q = 0; q != queries; ++q) {
         const std::vector<Match> matches = index.search(corpus.data.query_row(q), k);
         std::vector<double> best = scores[q];
-        if (corpus.metric == Metric::squared_euclidean)
-            std::ranges::sort(best);
-        else
+        if (higher_is_better(corpus.metric))
             std::ranges::sort(best, std::greater<>());
+        else
+            std::ranges::sort(best);
         if (matches.size() != std::min(k, best.size()))
             return fmt::format("query {}: {} results instead of {}", q, matches.size(), std::min(k, best.size()));
         std::set<std::string_view> seen;
