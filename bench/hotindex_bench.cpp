@@ -51,6 +51,8 @@ void describe(const Options& options, const Plan& plan) {
                                            : plan.profile == Profile::full ? "full"
                                            : plan.profile == Profile::gate ? "gate"
                                                                            : "default");
+    // The same vectors have the same words, also where the file that makes them has moved: scripts/gate compares only
+    // runs whose words agree.
     benchmark::AddCustomContext("vectors", plan.dataset
                                                ? fmt::format("{}; by {}; checksum {:016x}", plan.dataset->source,
                                                              name_of(plan.dataset->metric.value_or(Metric::cosine)),

@@ -90,10 +90,15 @@ Take profile(Options& options, Profile chosen) {
     };
 }
 
-/// Passes a flag of Google Benchmark on, and notes what it says about reporters.
+constexpr std::array<std::string_view, 3> formats{"console", "json", "csv"};
+
+/// Passes a flag of Google Benchmark on, and notes what it says about reporters. Of a format that it does not know,
+/// Google Benchmark prints its own help and ends with status 0.
 Take pass_on(Draft& draft) {
     return [&draft](const Given& given) {
         Options& options = draft.options;
+        if (given.name == "--benchmark_format" || given.name == "--benchmark_out_format")
+            (void)command_line::position_of(given.name, *given.value, formats);
         options.google.push_back(given.value ? fmt::format("{}={}", given.name, *given.value)
                                              : std::string(given.name));
         const std::string_view value = given.value.value_or("");

@@ -58,6 +58,8 @@ TEST_CASE("flags of Google Benchmark are passed on in their order, and say who r
     CHECK_FALSE(reading({"--benchmark_out="}).out_json);
     CHECK(reading({"--benchmark_format=json"}).display_json);
     CHECK_FALSE(reading({"--benchmark_color=false"}).own_table);
+    CHECK_THROWS_WITH(reading({"--benchmark_format=jason"}),
+                      "--benchmark_format: 'jason' is not one of console, json, csv; did you mean json?");
     CHECK_THROWS_WITH(reading({"--benchmark_filtre=search"}),
                       "unknown flag --benchmark_filtre; did you mean --benchmark_filter?");
 }
