@@ -13,7 +13,6 @@
 #include <array>
 #include <cstdint>
 #include <string_view>
-#include <vector>
 
 namespace hotindex::bench {
 namespace {
@@ -52,9 +51,8 @@ constexpr std::size_t most_threads = 1024;
 
 /// The names of the library, and no others: one spelling for a command line. Throws BadFlag.
 Metric read_metric(std::string_view flag, std::string_view text) {
-    std::vector<std::string_view> names;
-    for (const Metric metric : metrics)
-        names.push_back(name_of(metric));
+    std::array<std::string_view, metrics.size()> names;
+    std::ranges::transform(metrics, names.begin(), [](Metric each) { return name_of(each); });
     const bool known = std::ranges::find(names, text) != names.end();
     if (const auto meant = metric_named(text); meant && !known)
         throw BadFlag(fmt::format("{}: '{}' is not one of {}; did you mean {}?", flag, text, fmt::join(names, ", "),

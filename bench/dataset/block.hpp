@@ -31,7 +31,7 @@ struct Block {
 [[nodiscard]] Matrix<float> read_block(ByteStream& stream, const Block& block, std::uint64_t header,
                                        const ReadOptions& options);
 
-/// Multiplies the sizes of an array's dimensions from `first` on; nothing if the product does not fit 64 bits.
+/// Of the sizes of an array's dimensions; nothing if it does not fit 64 bits.
 [[nodiscard]] std::optional<std::uint64_t> product(std::span<const std::uint64_t> sizes);
 
 } // namespace hotindex::bench

@@ -214,7 +214,7 @@ class Measured {
 
 /// Registers a workload over the ladder of threads. `make(threads)` gives a std::unique_ptr<Workload>.
 template <class Workload, class Make>
-void add_benchmark(const Settings& settings, const std::string& name, Make make) {
+void add_benchmark(const Settings& settings, const std::string& name, const Make& make) {
     for (const std::size_t threads : settings.threads) {
         const auto measured = std::make_shared<Measured<Workload>>(settings, threads, make);
         benchmark::RegisterBenchmark(name.c_str(), [measured](benchmark::State& state) { (*measured)(state); })

@@ -1,6 +1,6 @@
 // A structure seen by key numbers, before it is measured.
 //
-// `Keyed` is KeyedMap or KeyedIndex; Make gives an empty one.
+// `Keyed` is KeyedMap or KeyedIndex.
 #pragma once
 
 #include <cstddef>
@@ -10,6 +10,7 @@
 
 namespace hotindex::bench {
 
+/// Gives an empty one.
 template <class Keyed>
 using MakeKeyed = std::function<std::unique_ptr<Keyed>()>;
 

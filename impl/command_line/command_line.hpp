@@ -131,6 +131,7 @@ using Choices = std::vector<std::pair<std::string_view, T>>;
 template <class T>
 [[nodiscard]] T choose(std::string_view flag, std::string_view text, const Choices<T>& choices) {
     std::vector<std::string_view> names;
+    names.reserve(choices.size());
     for (const auto& choice : choices)
         names.push_back(choice.first);
     return choices[position_of(flag, text, names)].second;
