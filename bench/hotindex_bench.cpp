@@ -1,10 +1,12 @@
 // hotindex_bench: every workload on every index over a ladder of threads. See --help, or options.cpp.
-#include "dataset.hpp"
+#include "command_line/command_line.hpp"
+#include "dataset/dataset.hpp"
+#include "dataset/error.hpp"
+#include "dataset/load.hpp"
+#include "harness/orderly_end.hpp"
+#include "harness/table_reporter.hpp"
 #include "options.hpp"
-#include "orderly_end.hpp"
-#include "strict_flags.hpp"
-#include "table_reporter.hpp"
-#include "workloads.hpp"
+#include "workloads/plan.hpp"
 
 #include <hotindex/vector_index.hpp>
 
@@ -13,7 +15,6 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <exception>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -50,6 +51,8 @@ void describe(const Options& options, const Plan& plan) {
                                            : plan.profile == Profile::full ? "full"
                                            : plan.profile == Profile::gate ? "gate"
                                                                            : "default");
+    // The same vectors have the same words, also where the file that makes them has moved: scripts/gate compares only
+    // runs whose words agree.
     benchmark::AddCustomContext("vectors", plan.dataset
                                                ? fmt::format("{}; by {}; checksum {:016x}", plan.dataset->source,
                                                              name_of(plan.dataset->metric.value_or(Metric::cosine)),
@@ -81,7 +84,7 @@ int run(std::span<const char* const> arguments) {
     int count = static_cast<int>(pointers.size());
     benchmark::Initialize(&count, pointers.data());
     if (count > 1) // it took the others out: it has said what it does not like about the value
-        throw BadFlag(fmt::format("{}: Google Benchmark does not take this value", pointers[1]));
+        throw command_line::BadFlag(fmt::format("{}: Google Benchmark does not take this value", pointers[1]));
 
     register_index_benchmarks(plan);
     register_map_benchmarks(plan);
@@ -118,20 +121,13 @@ int run(std::span<const char* const> arguments) {
 } // namespace hotindex::bench
 
 int main(int argc, char** argv) {
-    try {
-        const int status =
-            hotindex::bench::run(std::span<const char* const>(argv, static_cast<std::size_t>(argc)).subspan(1));
+    return hotindex::command_line::run_main("hotindex_bench", argc, argv, [](std::span<const char* const> arguments) {
+        const int status = hotindex::bench::run(arguments);
         errno = 0;
         if ((std::fflush(stdout) != 0 || !std::cout.flush()) && status == 0) {
             fmt::print(stderr, "hotindex_bench: standard output: {}\n", std::generic_category().message(errno));
             return 1;
         }
         return status;
-    } catch (const hotindex::bench::BadFlag& wrong) {
-        fmt::print(stderr, "hotindex_bench: {}\nSee hotindex_bench --help.\n", wrong.what());
-        return 2;
-    } catch (const std::exception& failure) {
-        fmt::print(stderr, "hotindex_bench: {}\n", failure.what());
-        return 1;
-    }
+    });
 }

@@ -1,8 +1,9 @@
 #include "options.hpp"
 
-#include "crew.hpp"
-#include "google_benchmark_versions.hpp"
-#include "strict_flags.hpp"
+#include "command_line/command_line.hpp"
+#include "dataset/metrics.hpp"
+#include "harness/crew.hpp"
+#include "harness/google_benchmark_versions.hpp"
 
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
@@ -11,42 +12,32 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <limits>
 #include <string_view>
 
 namespace hotindex::bench {
 namespace {
 
-constexpr std::array flags{
-    Flag{"--help", Value::none},
-    Flag{"--quick", Value::none},
-    Flag{"--full", Value::none},
-    Flag{"--gate", Value::none},
-    Flag{"--threads", Value::required},
-    Flag{"--dataset", Value::required},
-    Flag{"--metric", Value::required},
-    Flag{"--rows", Value::required},
-    Flag{"--pin", Value::none},
-    Flag{"--seed", Value::required},
-    Flag{"--benchmark_min_time", Value::required},
-    // Google Benchmark's own
-    Flag{"--benchmark_list_tests", Value::optional},
-    Flag{"--benchmark_filter", Value::required},
-    Flag{"--benchmark_min_warmup_time", Value::required},
-    Flag{"--benchmark_repetitions", Value::required},
-    Flag{"--benchmark_enable_random_interleaving", Value::optional},
-    Flag{"--benchmark_report_aggregates_only", Value::optional},
-    Flag{"--benchmark_display_aggregates_only", Value::optional},
-    Flag{"--benchmark_format", Value::required},
-    Flag{"--benchmark_out", Value::required},
-    Flag{"--benchmark_out_format", Value::required},
-    Flag{"--benchmark_color", Value::required},
-    Flag{"--benchmark_counters_tabular", Value::optional},
-    Flag{"--benchmark_perf_counters", Value::required},
-    Flag{"--benchmark_context", Value::required},
-    Flag{"--benchmark_time_unit", Value::required},
-    Flag{"--v", Value::required},
-};
+using command_line::BadFlag;
+using command_line::CommandLine;
+using command_line::Given;
+using command_line::Take;
+
+constexpr std::array<std::string_view, 16> google_flags{"--benchmark_list_tests[={true|false}]",
+                                                        "--benchmark_filter=...",
+                                                        "--benchmark_min_warmup_time=...",
+                                                        "--benchmark_repetitions=...",
+                                                        "--benchmark_enable_random_interleaving[={true|false}]",
+                                                        "--benchmark_report_aggregates_only[={true|false}]",
+                                                        "--benchmark_display_aggregates_only[={true|false}]",
+                                                        "--benchmark_format=...",
+                                                        "--benchmark_out=...",
+                                                        "--benchmark_out_format=...",
+                                                        "--benchmark_color=...",
+                                                        "--benchmark_counters_tabular[={true|false}]",
+                                                        "--benchmark_perf_counters=...",
+                                                        "--benchmark_context=...",
+                                                        "--benchmark_time_unit=...",
+                                                        "--v=..."};
 
 // They choose or shape one of Google Benchmark's own reporters.
 constexpr std::array<std::string_view, 6> display_flags{"--benchmark_format",
@@ -58,16 +49,15 @@ constexpr std::array<std::string_view, 6> display_flags{"--benchmark_format",
 
 constexpr std::size_t most_threads = 1024;
 
-constexpr std::array metrics{Metric::cosine, Metric::inner_product, Metric::squared_euclidean};
-
 /// The names of the library, and no others: one spelling for a command line. Throws BadFlag.
-Metric read_metric(std::string_view text) {
-    const auto metric = std::ranges::find(metrics, text, [](Metric each) { return name_of(each); });
-    if (metric != metrics.end())
-        return *metric;
-    const auto meant = metric_named(text);
-    throw BadFlag(fmt::format("--metric: '{}' is not one of cosine, inner_product, squared_euclidean{}", text,
-                              meant ? fmt::format("; did you mean {}?", name_of(*meant)) : ""));
+Metric read_metric(std::string_view flag, std::string_view text) {
+    std::array<std::string_view, metrics.size()> names;
+    std::ranges::transform(metrics, names.begin(), [](Metric each) { return name_of(each); });
+    const bool known = std::ranges::find(names, text) != names.end();
+    if (const auto meant = metric_named(text); meant && !known)
+        throw BadFlag(fmt::format("{}: '{}' is not one of {}; did you mean {}?", flag, text, fmt::join(names, ", "),
+                                  name_of(*meant)));
+    return metrics.at(command_line::position_of(flag, text, names));
 }
 
 /// 1, 2, 4, ... to twice the processors and at least to 8, and the number of processors itself.
@@ -82,67 +72,155 @@ std::vector<std::size_t> default_ladder(Profile profile) {
     return ladder;
 }
 
+/// The options as far as they are read.
+struct Draft {
+    Options options;
+    std::optional<double> seconds;
+    bool out = false;
+    std::string out_format = "json";
+};
+
+Take profile(Options& options, Profile chosen) {
+    return [&options, chosen](const Given&) {
+        if (options.profile != Profile::standard && options.profile != chosen)
+            throw BadFlag("--quick, --full and --gate exclude each other");
+        options.profile = chosen;
+    };
+}
+
+constexpr std::array<std::string_view, 3> formats{"console", "json", "csv"};
+
+/// Passes a flag of Google Benchmark on, and notes what it says about reporters. Of a format that it does not know,
+/// Google Benchmark prints its own help and ends with status 0.
+Take pass_on(Draft& draft) {
+    return [&draft](const Given& given) {
+        Options& options = draft.options;
+        if (given.name == "--benchmark_format" || given.name == "--benchmark_out_format")
+            (void)command_line::position_of(given.name, *given.value, formats);
+        options.google.push_back(given.value ? fmt::format("{}={}", given.name, *given.value)
+                                             : std::string(given.name));
+        const std::string_view value = given.value.value_or("");
+        if (std::ranges::find(display_flags, given.name) != display_flags.end())
+            options.own_table = false;
+        if (given.name == "--benchmark_format")
+            options.display_json = value == "json";
+        else if (given.name == "--benchmark_out")
+            draft.out = !value.empty();
+        else if (given.name == "--benchmark_out_format")
+            draft.out_format = value;
+    };
+}
+
+void add_flags(CommandLine& line, Draft& draft) {
+    using namespace command_line;
+    Options& options = draft.options;
+    line.add("--quick",
+             "insert, search, mixed and read_heavy, up to twice the processors (at least 4 threads); about a minute on "
+             "2 processors",
+             profile(options, Profile::quick));
+    line.add("--full", "more variants and longer laps; about half an hour on 2 processors",
+             profile(options, Profile::full));
+    line.add(
+        "--gate",
+        "what scripts/gate compares: search, mixed, read_heavy, exchange, rapid_grow and churn of the mutex and the "
+        "lock_free index and of the lock-free map, small enough for a core's own cache\n"
+        "none of these: every workload, within about 5 minutes on 2 processors",
+        profile(options, Profile::gate));
+    line.add("--threads=LIST",
+             fmt::format("such as 1,2,4,8; here the default is {} ({} with --quick)",
+                         fmt::join(default_ladder(Profile::standard), ","),
+                         fmt::join(default_ladder(Profile::quick), ",")),
+             ascending(options.threads, most_threads));
+    line.add("--dataset=FILE",
+             "real vectors for search, mixed and search_beside_writer, all of the file (fvecs, bvecs, ivecs, fbin, "
+             "f16bin, u8bin, i8bin, ibin, IDX, npy, HDF5; gzip); default: a mixture of clusters, the same on every "
+             "machine",
+             text(options.dataset));
+    line.add(
+        "--metric=NAME",
+        fmt::format("compare the dataset by {}; default: what its file says (HDF5), otherwise cosine, which leaves "
+                    "rows of zeros out and says so",
+                    metrics_in_words()),
+        [&options](const Given& given) { options.metric = read_metric(given.name, *given.value); });
+    line.add("--rows=N",
+             "only the first N rows of the dataset (at least 2; the last tenth, at most 100, become queries when the "
+             "file has none)",
+             number(options.rows, 2));
+    line.add("--pin", "thread i runs on the i-th usable processor only, modulo their number", yes(options.pin));
+    line.add("--seed=N",
+             "of all random choices (default 1); each thread and each repetition has a stream of its own, and all "
+             "indexes get the same",
+             number(options.seed, 0));
+    line.add("--benchmark_min_time=SECONDS",
+             "about how long the timed laps of one repetition last, together (default 0.1; 0.5 with --full). A warm-up "
+             "of a fifth comes before, or a whole round for workloads that begin with an empty structure",
+             number(draft.seconds, 0.001, 1000));
+    line.say(
+        "\nGoogle Benchmark's flags, passed on (defaults here: 3 repetitions, random interleaving, so that indexes "
+        "are compared under the same conditions; all repetitions are in the JSON of --benchmark_out=FILE "
+        "--benchmark_out_format=json):");
+    for (const std::string_view usage : google_flags)
+        line.add(usage, "", pass_on(draft));
+}
+
+void add_explanations(CommandLine& line) {
+    line.say(
+        "Any other flag is an error with exit status 2. Exit status 1: a check of what was measured failed, nothing "
+        "matched, or results could not be written. 128 + signal: ended by SIGINT, SIGTERM or SIGHUP, with all "
+        "results until then written.");
+    line.say("\nworkloads (name: workload/index/parameter:value/.../real_time/threads:N)");
+    for (const WorkloadHelp& workload : workload_help())
+        line.entry(workload.name, std::string(workload.text));
+    line.say("indexes");
+    line.entry("mutex, rwlock", "HotVectorIndex<std::mutex>, HotVectorIndex<std::shared_mutex>");
+    line.entry("lock_free", "LockFreeHotVectorIndex");
+    line.entry("map_mutex, map_rwlock", "std::unordered_map behind a std::mutex, a std::shared_mutex");
+    line.entry("map_lock_free", "LockFreeHashMap");
+    line.say(
+        "indexes compare by cosine (unless the dataset or --metric says otherwise), statistics on and tracker off, "
+        "except in tax.\n\ncounters");
+    line.entry("items_per_second", "attempted operations a second, all threads together");
+    line.entry("ops", "successful operations a second");
+    line.entry("failed", "operations attempted in vain a second: insert of a present key; read, remove, update of an "
+                         "absent one");
+    line.entry("writer_ops", "adds a second of the writer beside the searchers");
+    line.entry("fairness", "shortest time of a thread / longest, of equal work: 1 is fair");
+    line.entry("processors", "processor time of the threads / real time: fewer than min(threads, processors of the "
+                             "machine) when threads wait for each other, or when something else runs on the machine");
+    line.entry("timed_seconds", "what the rates were divided by, together over the repetition's laps");
+    line.say(
+        "All rates are divided by real time from the first thread's begin to the last one's end. All threads of a "
+        "run do equal work. Threads exist and are warm before the clock starts; structures are built and destroyed "
+        "while it stands still. After every lap the structure's size must be what the operations answered; in one "
+        "repetition of each benchmark that searches, answers are compared with sums in double precision over the "
+        "vectors that the index holds. What fails is an error in the results.");
+}
+
+CommandLine command_line_of(Draft& draft) {
+    CommandLine line("hotindex_bench", "throughput of vector indexes and maps over a ladder of threads");
+    add_flags(line, draft);
+    add_explanations(line);
+    return line;
+}
+
 } // namespace
 
 const char* const denominator =
     "All rates are a second of real time, over all threads together, from the first thread's begin to the last one's "
-    "end: "
-    "items_per_second counts attempted operations, ops successful ones, failed those attempted in vain (insert of a "
-    "present "
-    "key; read, remove, update of an absent one); writer_ops is the rate of the writer that threads does not count.";
+    "end: items_per_second counts attempted operations, ops successful ones, failed those attempted in vain (insert of "
+    "a present key; read, remove, update of an absent one); writer_ops is the rate of the writer that threads does not "
+    "count.";
 
 Options read_options(std::span<const char* const> arguments) {
-    Options options;
+    Draft draft;
+    Options& options = draft.options;
     options.google = {"--benchmark_enable_random_interleaving=true", "--benchmark_repetitions=3"};
-    bool seconds_given = false;
-    bool out = false;
-    std::string_view out_format = "json";
-    for (const GivenFlag& flag : read_flags(arguments, flags)) {
-        const std::string_view value = flag.value.value_or("");
-        if (flag.name == "--help") {
-            options.help = true;
-        } else if (flag.name == "--quick" || flag.name == "--full" || flag.name == "--gate") {
-            const Profile profile = flag.name == "--quick"  ? Profile::quick
-                                    : flag.name == "--full" ? Profile::full
-                                                            : Profile::gate;
-            if (options.profile != Profile::standard && options.profile != profile)
-                throw BadFlag("--quick, --full and --gate exclude each other");
-            options.profile = profile;
-        } else if (flag.name == "--threads") {
-            options.threads = read_list(flag.name, value, most_threads);
-        } else if (flag.name == "--dataset") {
-            if (value.empty())
-                throw BadFlag("--dataset: give the name of a file");
-            options.dataset = std::filesystem::path(value);
-        } else if (flag.name == "--metric") {
-            options.metric = read_metric(value);
-        } else if (flag.name == "--rows") {
-            options.rows = read_number<std::size_t>(flag.name, value, 2, std::numeric_limits<std::size_t>::max());
-        } else if (flag.name == "--pin") {
-            options.pin = true;
-        } else if (flag.name == "--seed") {
-            options.seed = read_number<std::uint64_t>(flag.name, value, 0, std::numeric_limits<std::uint64_t>::max());
-        } else if (flag.name == "--benchmark_min_time") {
-            options.seconds = read_number<double>(flag.name, value, 0.001, 1000);
-            seconds_given = true;
-        } else {
-            options.google.push_back(flag.value ? fmt::format("{}={}", flag.name, value) : std::string(flag.name));
-            if (std::ranges::find(display_flags, flag.name) != display_flags.end())
-                options.own_table = false;
-            if (flag.name == "--benchmark_format")
-                options.display_json = value == "json";
-            else if (flag.name == "--benchmark_out")
-                out = !value.empty();
-            else if (flag.name == "--benchmark_out_format")
-                out_format = value;
-        }
-    }
-    options.out_json = out && out_format == "json";
+    options.help = !command_line_of(draft).read(arguments);
+    options.out_json = draft.out && draft.out_format == "json";
     if (!options.dataset && (options.metric || options.rows))
         throw BadFlag(fmt::format("{} is about the vectors of a file: give --dataset=FILE, too",
                                   options.metric ? "--metric" : "--rows"));
-    if (!seconds_given)
-        options.seconds = options.profile == Profile::full ? 0.5 : 0.1;
+    options.seconds = draft.seconds.value_or(options.profile == Profile::full ? 0.5 : 0.1);
     if (options.threads.empty())
         options.threads = default_ladder(options.profile);
     // How long a run takes is our business (see measure.hpp): one iteration, however short, is enough.
@@ -152,81 +230,8 @@ Options read_options(std::span<const char* const> arguments) {
 }
 
 std::string help_text() {
-    std::string google;
-    for (const Flag& flag : flags)
-        if (flag.name.starts_with("--benchmark_") && flag.name != "--benchmark_min_time")
-            google += fmt::format("  {}{}\n", flag.name,
-                                  flag.value == Value::required   ? "=..."
-                                  : flag.value == Value::optional ? "[={true|false}]"
-                                                                  : "");
-    return fmt::format(R"(hotindex_bench: throughput of vector indexes and maps over a ladder of threads
-
-usage: hotindex_bench [flags]
-
-  --quick               insert, search, mixed and read_heavy, up to twice the processors (at least 4 threads);
-                        about a minute on 2 processors
-  --full                more variants and longer laps; about half an hour on 2 processors
-  --gate                what scripts/gate compares: search, mixed, read_heavy, exchange, rapid_grow and churn of the
-                        mutex and the lock_free index and of the lock-free map, small enough for a core's own cache
-                        none of these: every workload, within about 5 minutes on 2 processors
-  --threads=LIST        such as 1,2,4,8; here the default is {0} ({1} with --quick)
-  --dataset=FILE        real vectors for search, mixed and search_beside_writer, all of the file (fvecs, bvecs, ivecs, fbin,
-                        f16bin, u8bin, i8bin, ibin, IDX, npy, HDF5; gzip); default: a mixture of clusters, the same on
-                        every machine
-  --metric=NAME         compare the dataset by cosine, inner_product or squared_euclidean; default: what its file says
-                        (HDF5), otherwise cosine, which leaves rows of zeros out and says so
-  --rows=N              only the first N rows of the dataset (at least 2; the last tenth, at most 100, become queries when
-                        the file has none)
-  --pin                 thread i runs on the i-th usable processor only, modulo their number
-  --seed=N              of all random choices (default 1); each thread and each repetition has a stream of its own, and all
-                        indexes get the same
-  --benchmark_min_time=SECONDS
-                        about how long the timed laps of one repetition last, together (default 0.1; 0.5 with --full). A
-                        warm-up of a fifth comes before, or a whole round for workloads that begin with an empty structure
-  --help                this text
-Google Benchmark's flags, passed on (defaults here: 3 repetitions, random interleaving, so that indexes are compared under
-the same conditions; all repetitions are in the JSON of --benchmark_out=FILE --benchmark_out_format=json):
-{2}
-Any other flag is an error with exit status 2. Exit status 1: a check of what was measured failed, nothing matched, or
-results could not be written. 128 + signal: ended by SIGINT, SIGTERM or SIGHUP, with all results until then written.
-
-workloads (name: workload/index/parameter:value/.../real_time/threads:N)
-  insert                10,000 adds of 128 floats a thread into an index that starts empty; ids differ
-  search                top 10 over 1,000 vectors of 64 floats
-  mixed                 two searches for the top 5 to one add, 1,000 vectors of 64 floats; the adds replace vectors drawn at
-                        random, so that the size stays 1,000
-  read_heavy            98% read, 1% insert, 1% remove
-  exchange              10% read, 40% insert, 40% remove, 10% update
-  rapid_grow            5% read, 80% insert, 5% remove, 10% update, from empty, 1.5 n operations a round
-                        these three draw from 2n keys (keys:uniform or keys:zipf, theta 0.99), of which n are present when
-                        the first two start. On an index insert and update are both add_vector, which inserts or replaces
-                        and never fails; a read is get_vector (read:get) or a search for the top 10 (read:search)
-  churn                 insert and remove by turns, each thread on keys of its own, n present (counted as two operations)
-  search_beside_writer  as search, beside one more thread that replaces vectors without pause
-  tax                   as search, with the tracker off, sampled, exact and the statistics off, on
-indexes
-  mutex, rwlock         HotVectorIndex<std::mutex>, HotVectorIndex<std::shared_mutex>
-  lock_free             LockFreeHotVectorIndex
-  map_mutex, map_rwlock std::unordered_map behind a std::mutex, a std::shared_mutex
-  map_lock_free         LockFreeHashMap
-indexes compare by cosine (unless the dataset or --metric says otherwise), statistics on and tracker off, except in tax.
-
-counters
-  items_per_second      attempted operations a second, all threads together
-  ops                   successful operations a second
-  failed                operations attempted in vain a second: insert of a present key; read, remove, update of an absent one
-  writer_ops            adds a second of the writer beside the searchers
-  fairness              shortest time of a thread / longest, of equal work: 1 is fair
-  processors            processor time of the threads / real time: fewer than min(threads, processors of the machine) when
-                        threads wait for each other, or when something else runs on the machine
-  timed_seconds         what the rates were divided by, together over the repetition's laps
-All rates are divided by real time from the first thread's begin to the last one's end. All threads of a run do equal work.
-Threads exist and are warm before the clock starts; structures are built and destroyed while it stands still. After every
-lap the structure's size must be what the operations answered; in one repetition of each benchmark that searches, answers
-are compared with sums in double precision over the vectors that the index holds. What fails is an error in the results.
-)",
-                       fmt::join(default_ladder(Profile::standard), ","),
-                       fmt::join(default_ladder(Profile::quick), ","), google);
+    Draft draft;
+    return command_line_of(draft).help();
 }
 
 } // namespace hotindex::bench

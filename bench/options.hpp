@@ -1,7 +1,7 @@
 // The command line of hotindex_bench.
 #pragma once
 
-#include "workloads.hpp"
+#include "workloads/plan.hpp"
 
 #include <cstddef>
 #include <filesystem>
@@ -28,7 +28,7 @@ struct Options {
     bool out_json = false;           ///< --benchmark_out, in JSON
 };
 
-/// Throws BadFlag. `arguments` are those after the program's name.
+/// Throws command_line::BadFlag. `arguments` are those after the program's name.
 [[nodiscard]] Options read_options(std::span<const char* const> arguments);
 
 /// What --help prints.

@@ -1,4 +1,4 @@
-#include "hnswlib_peer.hpp"
+#include "peers/hnswlib_peer.hpp"
 
 #include <hnswlib/hnswlib.h>
 

@@ -1,16 +1,16 @@
 // peer_map: LockFreeHashMap against tbb::concurrent_hash_map and std::unordered_map behind a mutex, in one interleaved
 // run.
 //
-// The mixes read_heavy and rapid_grow of hotindex_bench (bench/key_mix.hpp), string keys drawn uniformly. In every
+// The mixes read_heavy and rapid_grow of hotindex_bench (bench/workloads/key_mix.hpp), string keys drawn uniformly. In every
 // repetition each map is measured once, on the same steps, and who goes first rotates; a ratio compares maps within a
 // repetition. Every thread does the same number of operations; the clock runs from the first thread's begin to the last
 // one's end; threads exist before it starts, maps are filled before and destroyed after. Rates count attempted
 // operations. All maps hash with std::hash<std::string_view>, are asked by string_view and copy a key only to insert
 // it. After every lap the map's size must be what its answers add up to.
-#include "../crew.hpp"
-#include "../key_mix.hpp"
-#include "../locked_map.hpp"
-#include "../strict_flags.hpp"
+#include "command_line/command_line.hpp"
+#include "harness/crew.hpp"
+#include "workloads/key_mix.hpp"
+#include "workloads/locked_map.hpp"
 
 #include <hotindex/map/lock_free_hash_map.hpp>
 
@@ -22,9 +22,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <exception>
 #include <functional>
-#include <limits>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -38,13 +36,6 @@
 namespace hotindex::bench {
 namespace {
 
-constexpr std::string_view usage =
-    "usage: peer_map [--repetitions=N] [--threads=LIST] [--keys=N] [--operations=N] [--seed=N] [--pin] [--check] "
-    "[--help]\n"
-    "defaults: --repetitions=7 --threads=1,2,4,8 --keys=100000 --operations=1500000 --seed=1\n"
-    "--operations are those of one lap, over all threads; rapid_grow does them in rounds of 1.5 times --keys.\n"
-    "--check: exit status 1 if a floor at 2 threads does not hold.\n";
-
 struct Options {
     std::size_t repetitions = 7;
     std::vector<std::size_t> threads{1, 2, 4, 8};
@@ -53,39 +44,21 @@ struct Options {
     std::uint64_t seed = 1;
     bool pin = false;
     bool check = false;
-    bool help = false;
 };
 
-Options read_options(std::span<const char* const> arguments) {
-    constexpr std::array flags{Flag{"--repetitions", Value::required},
-                               Flag{"--threads", Value::required},
-                               Flag{"--keys", Value::required},
-                               Flag{"--operations", Value::required},
-                               Flag{"--seed", Value::required},
-                               Flag{"--pin"},
-                               Flag{"--check"},
-                               Flag{"--help"}};
-    Options options;
-    for (const GivenFlag& flag : read_flags(arguments, flags)) {
-        const std::string_view value = flag.value.value_or("");
-        if (flag.name == "--repetitions")
-            options.repetitions = read_number<std::size_t>(flag.name, value, 1, 10'000);
-        else if (flag.name == "--threads")
-            options.threads = read_list(flag.name, value, 1024);
-        else if (flag.name == "--keys")
-            options.keys = read_number<std::size_t>(flag.name, value, 1, 100'000'000);
-        else if (flag.name == "--operations")
-            options.operations = read_number<std::size_t>(flag.name, value, 1, 1'000'000'000);
-        else if (flag.name == "--seed")
-            options.seed = read_number<std::uint64_t>(flag.name, value, 0, std::numeric_limits<std::uint64_t>::max());
-        else if (flag.name == "--pin")
-            options.pin = true;
-        else if (flag.name == "--check")
-            options.check = true;
-        else
-            options.help = true;
-    }
-    return options;
+command_line::CommandLine command_line_of(Options& options) {
+    using namespace command_line;
+    CommandLine line("peer_map", "LockFreeHashMap against tbb::concurrent_hash_map and a map behind a mutex");
+    line.add("--repetitions=N", "default 7", number(options.repetitions, 1, 10'000));
+    line.add("--threads=LIST", "default 1,2,4,8", ascending(options.threads, 1024));
+    line.add("--keys=N", "default 100000", number(options.keys, 1, 100'000'000));
+    line.add("--operations=N",
+             "of one lap, over all threads (default 1500000); rapid_grow does them in rounds of 1.5 times --keys",
+             number(options.operations, 1, 1'000'000'000));
+    line.add("--seed=N", "default 1", number(options.seed, 0));
+    line.add("--pin", "thread i runs on the i-th usable processor only, modulo their number", yes(options.pin));
+    line.add("--check", "exit status 1 if a floor at 2 threads does not hold", yes(options.check));
+    return line;
 }
 
 /// TBB's map with the members of LockFreeHashMap.
@@ -258,9 +231,10 @@ bool compare(const Options& options, const KeySet& keys, const Mix& mix, std::si
 }
 
 int run(std::span<const char* const> arguments) {
-    const Options options = read_options(arguments);
-    if (options.help) {
-        fmt::print("{}", usage);
+    Options options;
+    const command_line::CommandLine line = command_line_of(options);
+    if (!line.read(arguments)) {
+        fmt::print("{}", line.help());
         return 0;
     }
     const KeySet keys(options.keys, Distribution::uniform);
@@ -279,13 +253,5 @@ int run(std::span<const char* const> arguments) {
 } // namespace hotindex::bench
 
 int main(int argc, char** argv) {
-    try {
-        return hotindex::bench::run(std::span<const char* const>(argv, static_cast<std::size_t>(argc)).subspan(1));
-    } catch (const hotindex::bench::BadFlag& wrong) {
-        fmt::print(stderr, "peer_map: {}\n{}", wrong.what(), hotindex::bench::usage);
-        return 2;
-    } catch (const std::exception& failure) {
-        fmt::print(stderr, "peer_map: {}\n", failure.what());
-        return 1;
-    }
+    return hotindex::command_line::run_main("peer_map", argc, argv, hotindex::bench::run);
 }

@@ -8,7 +8,8 @@
 // processes of the machine are not counted; the ratio of a repetition is hnswlib's time a query / our time a query, and
 // above 1 we are faster. `batch` has no peer: hnswlib has no batch search, its ratio is against hnswlib's single
 // queries.
-#include "hnswlib_peer.hpp"
+#include "command_line/command_line.hpp"
+#include "peers/hnswlib_peer.hpp"
 
 #include <hotindex/lock_free_hot_vector_index.hpp>
 #include <hotindex/search/scan.hpp>
@@ -16,10 +17,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
-#include <cstdio>
 #include <ctime>
-#include <exception>
 #include <random>
 #include <span>
 #include <stdexcept>
@@ -31,11 +29,6 @@ namespace {
 using namespace hotindex;
 using bench::HnswlibBruteforce;
 
-constexpr std::string_view usage = "usage: peer_search [--repetitions=N] [--min-ms=N] [--k=N] [--seed=N] "
-                                   "[--sizes=ROWSxDIMENSION,...]\n"
-                                   "defaults: --repetitions=15 --min-ms=100 --k=10 --seed=1 "
-                                   "--sizes=1000x64,10000x128,200000x128\n";
-
 struct Size {
     std::size_t rows, dimension;
 };
@@ -44,72 +37,28 @@ struct Options {
     std::vector<Size> sizes{{1000, 64}, {10'000, 128}, {200'000, 128}};
 };
 
-std::size_t number(std::string_view text, std::string_view flag, std::size_t least, std::size_t most) {
-    std::size_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size() || value < least || value > most)
-        throw std::invalid_argument(fmt::format("{}: '{}' is not a number from {} to {}", flag, text, least, most));
-    return value;
-}
-
-std::vector<Size> sizes(std::string_view text) {
+std::vector<Size> sizes(std::string_view flag, std::string_view text) {
     std::vector<Size> all;
-    while (true) {
-        const std::size_t comma = std::min(text.find(','), text.size());
-        const std::string_view one = text.substr(0, comma);
+    for (const std::string_view one : command_line::parts(text)) {
         const std::size_t x = one.find('x');
         if (x == std::string_view::npos)
-            throw std::invalid_argument(fmt::format("--sizes: '{}' is not ROWSxDIMENSION, for example 1000x64", one));
-        all.push_back({number(one.substr(0, x), "--sizes", 1, 100'000'000),
-                       number(one.substr(x + 1), "--sizes", 1, max_dimension)});
-        if (comma == text.size())
-            return all;
-        text.remove_prefix(comma + 1);
+            throw command_line::BadFlag(fmt::format("{}: '{}' is not ROWSxDIMENSION, for example 1000x64", flag, one));
+        all.push_back({command_line::read_number<std::size_t>(flag, one.substr(0, x), 1, 100'000'000),
+                       command_line::read_number<std::size_t>(flag, one.substr(x + 1), 1, max_dimension)});
     }
+    return all;
 }
 
-std::size_t distance(std::string_view a, std::string_view b) {
-    std::vector<std::size_t> row(b.size() + 1);
-    for (std::size_t j = 0; j <= b.size(); ++j)
-        row[j] = j;
-    for (std::size_t i = 0; i < a.size(); ++i) {
-        std::size_t diagonal = row[0];
-        row[0] = i + 1;
-        for (std::size_t j = 0; j < b.size(); ++j) {
-            const std::size_t up = row[j + 1];
-            row[j + 1] = std::min({up + 1, row[j] + 1, diagonal + (a[i] == b[j] ? 0u : 1u)});
-            diagonal = up;
-        }
-    }
-    return row[b.size()];
-}
-
-Options parse(std::span<char*> arguments) {
-    constexpr std::string_view names[] = {"--repetitions", "--min-ms", "--k", "--seed", "--sizes"};
-    Options o;
-    for (const std::string_view argument : arguments) {
-        const std::size_t equals = std::min(argument.find('='), argument.size());
-        const std::string_view name = argument.substr(0, equals);
-        const std::string_view value = argument.substr(std::min(equals + 1, argument.size()));
-        if (name == "--repetitions")
-            o.repetitions = number(value, name, 1, 100'000);
-        else if (name == "--min-ms")
-            o.min_ms = number(value, name, 1, 100'000);
-        else if (name == "--k")
-            o.k = number(value, name, 1, 100'000'000);
-        else if (name == "--seed")
-            o.seed = number(value, name, 0, 0xFFFF'FFFF);
-        else if (name == "--sizes")
-            o.sizes = sizes(value);
-        else
-            throw std::invalid_argument(fmt::format(
-                "unknown flag '{}'; did you mean '{}'?", name,
-                *std::ranges::min_element(names, {}, [&](std::string_view n) { return distance(n, name); })));
-    }
-    for (const Size s : o.sizes)
-        if (o.k > s.rows)
-            throw std::invalid_argument(fmt::format("--k: {} is more than the {} rows of --sizes", o.k, s.rows));
-    return o;
+command_line::CommandLine command_line_of(Options& options) {
+    using namespace command_line;
+    CommandLine line("peer_search", "exact search by inner product against hnswlib's BruteforceSearch, one thread");
+    line.add("--repetitions=N", "default 15", number(options.repetitions, 1, 100'000));
+    line.add("--min-ms=N", "of CPU time, of each (default 100)", number(options.min_ms, 1, 100'000));
+    line.add("--k=N", "results of a query, at most the rows (default 10)", number(options.k, 1, 100'000'000));
+    line.add("--seed=N", "default 1", number(options.seed, 0, 0xFFFF'FFFF));
+    line.add("--sizes=LIST", "of ROWSxDIMENSION (default 1000x64,10000x128,200000x128)",
+             [&options](const Given& given) { options.sizes = sizes(given.name, *given.value); });
+    return line;
 }
 
 /// CPU time of this thread in seconds.
@@ -244,20 +193,27 @@ void compare(Size size, const Options& o) {
     report("batch", size, batched, theirs);
 }
 
-} // namespace
-
-int main(int argc, char** argv) try {
-    const Options options = parse(std::span(argv, static_cast<std::size_t>(argc)).subspan(1));
+int run(std::span<const char* const> arguments) {
+    Options options;
+    const command_line::CommandLine line = command_line_of(options);
+    if (!line.read(arguments)) {
+        fmt::print("{}", line.help());
+        return 0;
+    }
+    for (const Size size : options.sizes)
+        if (options.k > size.rows)
+            throw command_line::BadFlag(
+                fmt::format("--k: {} is more than the {} rows of --sizes", options.k, size.rows));
     fmt::print(
         "inner product, top {}, one thread, {} repetitions of at least {} ms of CPU time; kernels {}, hnswlib {}\n",
         options.k, options.repetitions, options.min_ms, kernel_target(), HnswlibBruteforce::compiled_for());
     for (const Size size : options.sizes)
         compare(size, options);
     return 0;
-} catch (const std::invalid_argument& e) {
-    fmt::print(stderr, "peer_search: {}\n{}", e.what(), usage);
-    return 2;
-} catch (const std::exception& e) {
-    fmt::print(stderr, "peer_search: {}\n", e.what());
-    return 1;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    return hotindex::command_line::run_main("peer_search", argc, argv, run);
 }

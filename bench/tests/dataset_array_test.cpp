@@ -1,4 +1,6 @@
 // IDX and npy.
+#include "dataset/idx.hpp"
+#include "dataset/npy.hpp"
 #include "dataset_files.hpp"
 
 #include <bit>

@@ -1,4 +1,6 @@
 // fbin, f16bin, u8bin, i8bin and ibin: the formats of big-ann-benchmarks.
+#include "dataset/bin.hpp"
+#include "dataset/matrix_file.hpp"
 #include "dataset_files.hpp"
 
 #include <cstdint>

@@ -120,7 +120,7 @@ TEST_CASE("a file of nothing but zeros is refused under cosine, with a metric th
     };
     CHECK(refused(file) ==
           "no row of the vectors (18 rows) has a cosine similarity: all are zeros; compare by another metric: "
-          "--metric=squared_euclidean or --metric=inner_product");
+          "--metric=inner_product or --metric=squared_euclidean");
     CHECK(load_dataset(file, {.metric = Metric::squared_euclidean}).base_rows() == 18);
     std::vector<std::uint8_t> padded(60, 1);
     std::fill(padded.begin() + 54, padded.end(), std::uint8_t{0});

@@ -1,4 +1,5 @@
 // What HDF5 files say they are compared by, and what keeps an undamaged one from being read.
+#include "dataset/metrics.hpp"
 #include "hdf5_file.hpp"
 
 #include <fcntl.h>
@@ -23,6 +24,16 @@ TEST_CASE("every name in use for a distance is known") {
         CHECK(metric(name) == Metric::inner_product);
     CHECK_FALSE(metric_named("manhattan"));
     CHECK_FALSE(metric_named(""));
+}
+
+TEST_CASE("every metric of the library is listed, and files may call it what the library calls it") {
+    CHECK(name_of(static_cast<Metric>(metrics.size())) == "unknown");
+    for (const Metric metric : metrics) {
+        CHECK(name_of(metric) != "unknown");
+        CHECK(metric_named(name_of(metric)) == metric);
+    }
+    CHECK(metrics_in_words() == "cosine, inner_product or squared_euclidean");
+    CHECK(metrics_in_words("--metric=", Metric::cosine) == "--metric=inner_product or --metric=squared_euclidean");
 }
 
 TEST_CASE("an inner product file gives ids, but no scores: writers differ in their sign") {

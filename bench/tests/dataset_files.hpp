@@ -2,7 +2,8 @@
 #pragma once
 
 #include "catch.hpp"
-#include "dataset.hpp"
+#include "dataset/error.hpp"
+#include "dataset/load.hpp"
 
 #include <fmt/format.h>
 #include <zlib.h>

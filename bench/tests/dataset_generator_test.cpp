@@ -1,6 +1,6 @@
 // Generated vectors.
 #include "catch.hpp"
-#include "dataset.hpp"
+#include "dataset/generator.hpp"
 
 #include <algorithm>
 #include <bit>

@@ -1,4 +1,5 @@
 // HDF5 as ann-benchmarks writes it.
+#include "dataset/matrix_file.hpp"
 #include "hdf5_file.hpp"
 
 #include <atomic>

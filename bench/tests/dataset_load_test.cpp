@@ -1,7 +1,9 @@
 // Which format a file has, limits, queries split off, ground truth, and damage.
+#include "dataset/matrix_file.hpp"
+#include "dataset/random.hpp"
+#include "dataset/vecs.hpp"
 #include "hdf5_file.hpp"
 #include "largest_allocation.hpp"
-#include "random.hpp"
 
 #include <cstdint>
 #include <string>

@@ -1,9 +1,11 @@
 // Real files, where their folder is there.
 #include "catch.hpp"
-#include "dataset.hpp"
+#include "dataset/load.hpp"
+#include "dataset/metrics.hpp"
+
+#include <hotindex/search/top_k.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdlib>
 #include <filesystem>
@@ -28,22 +30,6 @@ std::optional<fs::path> real_file(std::string_view name) {
     return std::nullopt;
 }
 
-double score(std::span<const float> a, std::span<const float> b, Metric metric) {
-    double dot = 0;
-    double aa = 0;
-    double bb = 0;
-    double squares = 0;
-    for (std::size_t i = 0; i != a.size(); ++i) {
-        const auto x = static_cast<double>(a[i]);
-        const auto y = static_cast<double>(b[i]);
-        dot += x * y;
-        aa += x * x;
-        bb += y * y;
-        squares += (x - y) * (x - y);
-    }
-    return metric == Metric::cosine ? dot / std::sqrt(aa * bb) : squares;
-}
-
 TEST_CASE("MNIST with its ground truth is read and agrees with brute force") {
     const auto images = real_file("mnist-t10k-images-idx3-ubyte.gz");
     const Metric metric = GENERATE(Metric::cosine, Metric::squared_euclidean);
@@ -64,7 +50,7 @@ TEST_CASE("MNIST with its ground truth is read and agrees with brute force") {
     for (std::size_t query = 0; query < data.query_rows(); query += 20) {
         std::vector<double> all;
         for (std::size_t row = 0; row != data.base_rows(); ++row)
-            all.push_back(score(data.query_row(query), data.base_row(row), metric));
+            all.push_back(exact_score(metric, data.query_row(query), data.base_row(row)));
         const auto truth = data.ground_truth->ids_of(query);
         const auto truth_scores = data.ground_truth->scores_of(query);
         bool same = true;
@@ -73,7 +59,7 @@ TEST_CASE("MNIST with its ground truth is read and agrees with brute force") {
                                Catch::Approx(static_cast<double>(truth_scores[rank])).epsilon(1e-6);
         CHECK(same); // each listed id has the listed score
         std::sort(all.begin(), all.end());
-        if (metric == Metric::cosine)
+        if (higher_is_better(metric))
             std::reverse(all.begin(), all.end());
         for (std::size_t rank = 0; rank != truth.size(); ++rank)
             same = same && all[rank] == Catch::Approx(static_cast<double>(truth_scores[rank])).epsilon(1e-6);

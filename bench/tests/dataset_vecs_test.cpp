@@ -1,4 +1,6 @@
 // fvecs, bvecs and ivecs; and gzip, which every format but HDF5 may come in.
+#include "dataset/matrix_file.hpp"
+#include "dataset/vecs.hpp"
 #include "dataset_files.hpp"
 #include "largest_allocation.hpp"
 

@@ -2,7 +2,11 @@
 // is wrong with the file; it does nothing else, and takes no more memory than it was allowed.
 //
 // The first byte chooses the reader. HDF5 is left out: its parser is a library of its own, and not an instrumented one.
-#include "dataset.hpp"
+#include "dataset/bin.hpp"
+#include "dataset/error.hpp"
+#include "dataset/idx.hpp"
+#include "dataset/npy.hpp"
+#include "dataset/vecs.hpp"
 
 #include <array>
 #include <cstddef>

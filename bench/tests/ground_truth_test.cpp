@@ -1,6 +1,6 @@
 // The indexes against ground truth on real vectors: exact means exact.
 #include "catch.hpp"
-#include "dataset.hpp"
+#include "dataset/load.hpp"
 
 #include <hotindex/hot_vector_index.hpp>
 #include <hotindex/lock_free_hot_vector_index.hpp>

@@ -1,5 +1,5 @@
-#include "keys.hpp"
-#include "random.hpp"
+#include "dataset/random.hpp"
+#include "workloads/keys.hpp"
 
 #include <catch.hpp>
 #include <cmath>

@@ -1,0 +1,226 @@
+// How one benchmark is measured: preparation, warm-up, the timed lap, the counters, the check.
+//
+// The threads. Google Benchmark creates the threads of a run (thread 0 is the main thread) and calls the function below
+// on each. Its own clock starts in the first step of `for (auto _ : state)`, after a barrier that all threads of the
+// run have to reach: thread creation and everything above the loop are outside the timed region. But each thread starts
+// its clock when it is next scheduled and stops it when it is done itself, and real_time is the mean over the threads:
+// with more threads than processors, threads that ran one after the other would look as if they had run at once. So the
+// throughput is not computed from real_time: each thread notes when it began and when it ended, and a lap lasts from
+// the first begin to the last end. All threads meet at the end of a lap, within the timed region, so that real_time is
+// about the same (it is the time of all laps of a run).
+//
+// The work. Every thread of a run does the same number of operations. For a steady workload that number follows from
+// the warm-up, so that the lap lasts about as long as was asked for, whatever the index, the machine and the vectors. A
+// workload in rounds (those that begin with an empty structure) has a fixed number of operations a round; its first
+// round is the warm-up, and rounds are repeated, each on a fresh structure, until the laps add up to that time.
+// Structures are built and destroyed outside the timed region.
+#pragma once
+
+#include "dataset/random.hpp"
+#include "harness/crew.hpp"
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace hotindex::bench {
+
+/// What applies to all benchmarks of a process.
+struct Settings {
+    std::vector<std::size_t> threads{1}; ///< the ladder
+    double seconds = 0.1;                ///< about how long the timed laps of one repetition last, together
+    std::uint64_t seed = 1;
+    bool pin = false;
+};
+
+/// Benchmarks whose check failed. The program's exit status depends on it: JSON readers may overlook an error.
+inline std::atomic<int> failed_checks{0};
+
+/// What is measured: a workload on one structure, for one repetition. Thread 0 constructs and destroys it alone.
+///   Lane lane(thread, random)     what a thread owns: everything that can be drawn in advance. On all threads at once
+///   Tally run(lane, operations)   the loop that is measured. On all threads at once
+///   period                        operations are done in multiples of it
+///   fault(growth, thorough)       in words, what is wrong after the lap; `growth` is what the threads say that they
+///   have
+///                                 added, `thorough` is true in one repetition. Thread 0 alone
+/// and one in rounds has besides
+///   start_round()                 a fresh structure. Thread 0 alone
+///   round_operations()            of each thread
+/// and one with a thread of its own beside the crew
+///   beside()                      operations that this thread has done so far
+template <class Workload>
+concept InRounds = requires(Workload& w) { w.start_round(); };
+
+template <class Workload>
+class Measured {
+  public:
+    using Make = std::function<std::unique_ptr<Workload>(std::size_t threads)>;
+
+    Measured(Settings settings, std::size_t threads, Make make)
+        : settings_(std::move(settings)), make_(std::move(make)), crew_(threads) {}
+
+    /// One repetition; runs on each of its threads.
+    void operator()(benchmark::State& state) {
+        const auto me = static_cast<std::size_t>(state.thread_index());
+        const Pinned pinned(settings_.pin, me);
+        crew_.alone(me, [&] {
+            ++repetition_;
+            workload_ = make_(crew_.size());
+        });
+        {
+            // Repetitions differ in their random numbers, threads do, indexes do not: those do the same work.
+            typename Workload::Lane lane =
+                workload_->lane(me, Random(mix64(settings_.seed) + repetition_, static_cast<std::uint64_t>(me)));
+            Totals totals;
+            if constexpr (InRounds<Workload>)
+                run_rounds(state, lane, me, totals);
+            else
+                run_steadily(state, lane, me, totals);
+            if (me == 0)
+                report(state, totals);
+        }
+        crew_.alone(me, [&] { workload_.reset(); });
+    }
+
+  private:
+    struct Totals {
+        double seconds = 0;
+        double fairness = 1;
+        double processor_seconds = 0;
+        double beside = 0; ///< operations
+        Tally tally;
+        std::int64_t growth = 0; ///< since the structure was prepared
+    };
+
+    void run_steadily(benchmark::State& state, typename Workload::Lane& lane, std::size_t me, Totals& totals) {
+        const auto [operations, warm_up_growth] = warm_up(lane, me);
+        totals.growth = warm_up_growth;
+        for ([[maybe_unused]] auto _ : state) {
+            const double until = totals.seconds + settings_.seconds / 2;
+            do
+                add(totals, lap(lane, me, operations));
+            while (totals.seconds < until); // the warm-up may have been disturbed; all threads have the same sums
+        }
+    }
+
+    void run_rounds(benchmark::State& state, typename Workload::Lane& lane, std::size_t me, Totals& totals) {
+        crew_.alone(me, [&] { workload_->start_round(); });
+        (void)lap(lane, me, workload_->round_operations());
+        for ([[maybe_unused]] auto _ : state) {
+            const double until = totals.seconds + settings_.seconds;
+            do {
+                state.PauseTiming();
+                crew_.alone(me, [&] { workload_->start_round(); });
+                totals.growth = 0;
+                state.ResumeTiming();
+                add(totals, lap(lane, me, workload_->round_operations()));
+            } while (totals.seconds < until); // all threads have the same sums
+        }
+    }
+
+    /// The whole crew's lap; the same on all threads.
+    CrewLap lap(typename Workload::Lane& lane, std::size_t me, std::uint64_t operations) {
+        Lap& mine = crew_.lap(me);
+        mine.beside_begin = beside();
+        mine.time([&] { return workload_->run(lane, operations); });
+        mine.beside_end = beside();
+        crew_.meet();
+        const CrewLap whole = crew_.sum();
+        crew_.meet(); // nobody begins another lap while somebody still sums
+        return whole;
+    }
+
+    [[nodiscard]] std::uint64_t beside() const {
+        if constexpr (requires(const Workload& w) { w.beside(); })
+            return workload_->beside();
+        else
+            return 0;
+    }
+
+    static void add(Totals& totals, const CrewLap& lap) {
+        totals.seconds += lap.seconds;
+        totals.fairness = std::min(totals.fairness, lap.fairness);
+        totals.processor_seconds += lap.processor_seconds;
+        totals.beside += lap.beside_per_second * lap.seconds;
+        totals.tally += lap.tally;
+        totals.growth += lap.tally.growth;
+    }
+
+    /// Works until a fifth of the lap's time is over; from that, how many operations each thread will do in the lap.
+    std::pair<std::uint64_t, std::int64_t> warm_up(typename Workload::Lane& lane, std::size_t me) {
+        crew_.alone(me, [&] {
+            warm_at_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                          std::chrono::duration<double>(settings_.seconds / 5));
+        });
+        crew_.lap(me).time([&] {
+            Tally tally;
+            std::uint64_t chunk = Workload::period;
+            do {
+                tally += workload_->run(lane, chunk);
+                chunk = std::min(2 * chunk, largest_chunk);
+            } while (Clock::now() < warm_at_);
+            return tally;
+        });
+        crew_.meet();
+        const CrewLap whole = crew_.sum();
+        crew_.meet();
+        const double rate = static_cast<double>(whole.tally.succeeded + whole.tally.failed) / whole.seconds;
+        const double periods = rate * settings_.seconds / static_cast<double>(crew_.size() * Workload::period);
+        return {std::max(static_cast<std::uint64_t>(periods), std::uint64_t{1}) * Workload::period, whole.tally.growth};
+    }
+
+    void report(benchmark::State& state, const Totals& totals) {
+        const auto rate = [&](std::uint64_t count) { return static_cast<double>(count) / totals.seconds; };
+        // Plain values, set by one thread: Google Benchmark sums them over the threads and leaves them as they are.
+        state.counters["items_per_second"] = rate(totals.tally.succeeded + totals.tally.failed);
+        state.counters["ops"] = rate(totals.tally.succeeded);
+        state.counters["failed"] = rate(totals.tally.failed);
+        state.counters["fairness"] = totals.fairness;
+        state.counters["processors"] = totals.processor_seconds / totals.seconds;
+        state.counters["timed_seconds"] = totals.seconds;
+        if constexpr (requires(const Workload& w) { w.beside(); })
+            state.counters["writer_ops"] = totals.beside / totals.seconds;
+        std::optional<std::string> wrong;
+        if (totals.tally.succeeded == 0)
+            wrong = "no operation succeeded";
+        else
+            wrong = workload_->fault(totals.growth, !std::exchange(checked_, true));
+        if (wrong) {
+            ++failed_checks;
+            state.SkipWithError(wrong->c_str());
+        }
+    }
+
+    static constexpr std::uint64_t largest_chunk = Workload::period * 1024;
+
+    const Settings settings_;
+    const Make make_;
+    Crew crew_;
+    std::unique_ptr<Workload> workload_;
+    Clock::time_point warm_at_;
+    std::uint64_t repetition_ = 0;
+    bool checked_ = false;
+};
+
+/// Registers a workload over the ladder of threads. `make(threads)` gives a std::unique_ptr<Workload>.
+template <class Workload, class Make>
+void add_benchmark(const Settings& settings, const std::string& name, const Make& make) {
+    for (const std::size_t threads : settings.threads) {
+        const auto measured = std::make_shared<Measured<Workload>>(settings, threads, make);
+        benchmark::RegisterBenchmark(name.c_str(), [measured](benchmark::State& state) { (*measured)(state); })
+            ->UseRealTime()
+            ->Threads(static_cast<int>(threads));
+    }
+}
+
+} // namespace hotindex::bench

@@ -1,0 +1,21 @@
+// The workloads, in the order of the benchmarks and of the help. To add one: a file as search.hpp, its include here, its
+// name in a list. workload.hpp has the rules.
+#pragma once
+
+#include "workloads/churn.hpp"
+#include "workloads/insert.hpp"
+#include "workloads/mixed.hpp"
+#include "workloads/mixes.hpp"
+#include "workloads/search.hpp"
+#include "workloads/search_beside_writer.hpp"
+#include "workloads/tax.hpp"
+
+namespace hotindex::bench {
+
+template <class... Workload>
+struct Workloads {};
+
+using IndexWorkloads = Workloads<Insert, Search, Mixed, Mixes, Churn, SearchBesideWriter, Tax>;
+using MapWorkloads = Workloads<Mixes, Churn>;
+
+} // namespace hotindex::bench
