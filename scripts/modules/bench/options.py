@@ -51,7 +51,7 @@ def parse_options() -> argparse.Namespace:
         choices=("cosine", "inner_product", "squared_euclidean"),
         help="what the dataset is compared by; default: what its file says, otherwise cosine",
     )
-    parser.add_argument("--rows", metavar="N", type=positive, help="only the first N rows of the dataset")
+    parser.add_argument("--rows", metavar="N", type=at_least_two, help="only the first N rows of the dataset")
     parser.add_argument("--threads", metavar="LIST", type=thread_list, help="such as 1,2,4,8")
     parser.add_argument("--filter", metavar="REGEX", type=regular_expression, help=FILTER)
     parser.add_argument("--repetitions", metavar="N", type=positive, help="rounds, all of them run")
@@ -102,4 +102,11 @@ def positive(text: str) -> int:
     """Returns a flag's value as a whole number of at least 1."""
     if not re.fullmatch(r"\d+", text) or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text}: not a number of at least 1")
+    return int(text)
+
+
+def at_least_two(text: str) -> int:
+    """Returns a flag's value as a whole number of at least 2: one row is a query, the others are searched."""
+    if not re.fullmatch(r"\d+", text) or int(text) < 2:
+        raise argparse.ArgumentTypeError(f"{text}: not a number of at least 2")
     return int(text)

@@ -1,6 +1,6 @@
 // The version clock: times grow, a word is stamped once, and no special word is taken for a time or for another one.
 #include "catch.hpp"
-#include "interruption.hpp"
+#include "tests/interruption.hpp"
 
 #include <hotindex/store/version_clock.hpp>
 

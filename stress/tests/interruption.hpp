@@ -2,9 +2,10 @@
 // own thread does it, before the atomic operation that is named, so that nothing depends on timing.
 #pragma once
 
+#include "harness/stress_backend.hpp"
+
 #include <cstddef>
 #include <functional>
-#include <stress_backend.hpp>
 #include <utility>
 
 namespace hotindex::tests {

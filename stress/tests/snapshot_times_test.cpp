@@ -1,6 +1,6 @@
 // Announced times: which lives they keep, who decides an announcement that is open, and when it ends.
 #include "catch.hpp"
-#include "interruption.hpp"
+#include "tests/interruption.hpp"
 
 #include <hotindex/backend/traits.hpp>
 #include <hotindex/store/snapshot_times.hpp>

@@ -1,7 +1,7 @@
 // Versions in slots: what a search sees of each, whoever stops in the middle of an update, and when a slot comes again.
 #include "bare_store.hpp"
 #include "catch.hpp"
-#include "interruption.hpp"
+#include "tests/interruption.hpp"
 
 #include <hotindex/backend/traits.hpp>
 #include <hotindex/store/slot_store.hpp>
