@@ -1,4 +1,5 @@
 // The runner: main() of every model executable. Searches the registered scenarios, or hands over to their mutants.
+#include "command_line/command_line.hpp"
 #include "mutants.hpp"
 #include "report.hpp"
 #include "search.hpp"
@@ -6,10 +7,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unistd.h>
@@ -106,108 +107,67 @@ int replay(const std::vector<Scenario>& chosen, const Options& options) {
     return o.passed ? 0 : 1;
 }
 
-[[noreturn]] void usage_error(const std::string& what) {
-    fmt::print(stderr, "{}\nSee --help.\n", what);
-    std::exit(2);
-}
-
-constexpr std::string_view help =
-    "Model checks of the shipped source under Relacy.\n\n"
-    "  --quick | --deep   how far to search (default: quick)\n"
-    "  --executions N     with --deep: of each search at most (default: 200000)\n"
-    "  --list             scenarios and what they claim\n"
-    "  --only TEXT        the scenario TEXT, or those whose name contains it\n"
-    "  --mutant NAME      run with one order weakened (ID=ORDER) or one planted bug; with the next three, one of "
-    "those\n"
-    "                     that are asked about, and may be repeated\n"
-    "  --mutate FILE      search the windows in FILE, one a mutant: does each fail within 2000 executions?\n"
-    "  --wide             search every scenario that meets a mutant, further and further, until one fails; with "
-    "--deep\n"
-    "                     ten times as far\n"
-    "  --find             which scenario and search would be a mutant's best window\n"
-    "  --jobs N           mutants at a time (default: as many as there are processors)\n"
-    "  --replay WHICH     one execution with its trace: random:SEED, bound:N:EXECUTION or full:EXECUTION\n"
-    "  --report FILE      facts for scripts, tab-separated\n";
-
-Options parse(int argc, char** argv) {
+/// nullopt: --help was asked for, and printed. Throws BadFlag.
+[[nodiscard]] std::optional<Options> parse(std::span<const char* const> arguments) {
+    using namespace command_line;
     Options o;
-    constexpr std::array<std::string_view, 13> flags{"--quick",  "--deep",   "--executions", "--list", "--only",
-                                                     "--mutant", "--mutate", "--wide",       "--find", "--jobs",
-                                                     "--replay", "--report", "--help"};
     o.mutants.jobs = static_cast<unsigned>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
     std::vector<std::string> mutants;
-    for (int i = 1; i != argc; ++i) {
-        const std::string_view flag = argv[i];
-        const auto value = [&]() -> std::string {
-            if (i + 1 == argc)
-                usage_error(fmt::format("{}: {} needs a value", argv[0], flag));
-            return argv[++i];
-        };
-        const auto number = [&]<class N>(N& into) {
-            const std::string text = value();
-            const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), into);
-            if (error != std::errc{} || end != text.data() + text.size() || into == 0)
-                usage_error(fmt::format("{} {}: expected a whole number above 0", flag, text));
-        };
-        if (flag == "--quick")
-            o.deep = false;
-        else if (flag == "--deep")
-            o.deep = o.mutants.deep = true;
-        else if (flag == "--executions")
-            number(o.executions);
-        else if (flag == "--list")
-            o.list = true;
-        else if (flag == "--only")
-            o.only = value();
-        else if (flag == "--mutant")
-            mutants.push_back(value());
-        else if (flag == "--mutate") {
+    const auto as_it_is = [](std::string& into) { return [&into](const Given& given) { into = *given.value; }; };
+    CommandLine line("model", "model checks of the shipped source under Relacy");
+    line.add("--quick", "how far to search: a few seconds each (default)", [&o](const Given&) { o.deep = false; });
+    line.add("--deep", "how far to search: further", [&o](const Given&) { o.deep = o.mutants.deep = true; });
+    line.add("--executions=N", "with --deep: of each search at most (default: 200000)", number(o.executions, 1));
+    line.add("--list", "scenarios and what they claim", yes(o.list));
+    line.add("--only=TEXT", "the scenario TEXT, or those whose name contains it", as_it_is(o.only));
+    line.add("--replay=WHICH", "one execution with its trace: random:SEED, bound:N:EXECUTION or full:EXECUTION",
+             as_it_is(o.replay));
+    line.add("--report=FILE", "facts for scripts, tab-separated", text(o.report));
+    line.say("Of the sources with planted bugs:");
+    line.add("--mutant=NAME",
+             "run with one order weakened (ID=ORDER) or one planted bug; with the next three, one of those that are "
+             "asked about, and may be repeated",
+             [&mutants](const Given& given) { mutants.emplace_back(*given.value); });
+    line.add("--mutate=FILE", "search the windows in FILE, one a mutant: does each fail within 2000 executions?",
+             [&o](const Given& given) {
+                 o.mutate = true;
+                 o.mutants.windows = *given.value;
+             });
+    const auto ask = [&o](MutantOptions::Ask what) {
+        return [&o, what](const Given&) {
             o.mutate = true;
-            o.mutants.windows = value();
-        } else if (flag == "--wide" || flag == "--find") {
-            o.mutate = true;
-            o.mutants.ask = flag == "--wide" ? MutantOptions::Ask::wide : MutantOptions::Ask::find;
-        } else if (flag == "--jobs")
-            number(o.mutants.jobs);
-        else if (flag == "--replay")
-            o.replay = value();
-        else if (flag == "--report")
-            o.report = value();
-        else if (flag == "--help") {
-            fmt::print("{}", help);
-            std::exit(0);
-        } else {
-            std::string near;
-            for (const std::string_view f : flags)
-                if (f.substr(0, 5) == flag.substr(0, 5) && near.empty())
-                    near = fmt::format("; did you mean {}?", f);
-            usage_error(fmt::format("{}: unknown flag {}{}", argv[0], flag, near));
-        }
+            o.mutants.ask = what;
+        };
+    };
+    line.add("--wide",
+             "search every scenario that meets a mutant, further and further, until one fails; with --deep ten times "
+             "as far",
+             ask(MutantOptions::Ask::wide));
+    line.add("--find", "which scenario and search would be a mutant's best window", ask(MutantOptions::Ask::find));
+    line.add("--jobs=N", "mutants at a time (default: as many as there are processors)", number(o.mutants.jobs, 1));
+    if (!line.read(arguments)) {
+        fmt::print("{}", line.help());
+        return std::nullopt;
     }
     if (!sources_are_planted && (o.mutate || !mutants.empty()))
-        usage_error(fmt::format("{0}: the shipped sources have no mutants; {0}_planted has", argv[0]));
+        throw BadFlag("the shipped sources have no mutants; the program of the same name with _planted has");
     if (o.mutate) {
         if (!o.only.empty() || !o.replay.empty() || o.list)
-            usage_error(
+            throw BadFlag(
                 "--mutate, --wide and --find ask all scenarios: --only, --replay and --list do not go with them");
         o.mutants.names = mutants;
     } else if (mutants.size() > 1) {
-        usage_error(fmt::format("--mutant {}: one mutant at a time; {} is the first", mutants[1], mutants[0]));
+        throw BadFlag(fmt::format("--mutant {}: one mutant at a time; {} is the first", mutants[1], mutants[0]));
     } else if (!mutants.empty()) {
         o.mutant = mutants[0];
     }
     if (!o.replay.empty() && !replay_named(o.replay))
-        usage_error(fmt::format("--replay {}: expected random:SEED, bound:N:EXECUTION or full:EXECUTION", o.replay));
+        throw BadFlag(fmt::format("--replay {}: expected random:SEED, bound:N:EXECUTION or full:EXECUTION", o.replay));
     return o;
 }
 
-} // namespace
-} // namespace hotindex::model
-
-int main(int argc, char** argv) {
-    using namespace hotindex::model;
-    const Options options = parse(argc, argv);
-    catch_crashes();
+/// The scenarios that --only means. Throws BadFlag.
+[[nodiscard]] std::vector<Scenario> chosen_by(const Options& options) {
     std::vector<Scenario> chosen;
     // A whole name means that one, also where other names contain it.
     const bool whole = std::any_of(scenarios().begin(), scenarios().end(),
@@ -216,25 +176,44 @@ int main(int argc, char** argv) {
         if (whole ? s.name == options.only : s.name.find(options.only) != std::string_view::npos)
             chosen.push_back(s);
     if (chosen.empty())
-        usage_error(fmt::format("--only {}: no scenario has that in its name; --list shows them", options.only));
+        throw command_line::BadFlag(
+            fmt::format("--only {}: no scenario has that in its name; --list shows them", options.only));
     if (!options.replay.empty() && chosen.size() != 1)
-        usage_error(fmt::format("--replay needs --only with one scenario; {} match", chosen.size()));
-    if (options.list) {
+        throw command_line::BadFlag(fmt::format("--replay needs --only with one scenario; {} match", chosen.size()));
+    return chosen;
+}
+
+int run(std::span<const char* const> arguments, const char* program) {
+    const std::optional<Options> options = parse(arguments);
+    if (!options)
+        return 0;
+    catch_crashes();
+    const std::vector<Scenario> chosen = chosen_by(*options);
+    if (options->list) {
         for (const Scenario& s : chosen)
             fmt::print("{:<36} {} threads: {}\n", s.name, s.threads, s.claim);
         return 0;
     }
-    Report report(options.report);
-    if (options.mutate)
-        return run_mutants(scenarios(), options.mutants, report);
-    if (!options.mutant.empty() && !apply_mutant(scenarios(), options.mutant)) {
+    Report report(options->report);
+    if (options->mutate)
+        return run_mutants(scenarios(), options->mutants, report);
+    if (!options->mutant.empty() && !apply_mutant(scenarios(), options->mutant)) {
         fmt::print(stderr,
                    "--mutant {}: no scenario here meets such an order, and no bug has that name; "
                    "results/model_check/ledger.md has the names\n",
-                   options.mutant);
+                   options->mutant);
         return 4; // another model may meet it
     }
-    if (!options.replay.empty())
-        return replay(chosen, options);
-    return run_models(chosen, options, report, argv[0]);
+    if (!options->replay.empty())
+        return replay(chosen, *options);
+    return run_models(chosen, *options, report, program);
+}
+
+} // namespace
+} // namespace hotindex::model
+
+int main(int argc, char** argv) {
+    return hotindex::command_line::run_main(argv[0], argc, argv, [argv](std::span<const char* const> arguments) {
+        return hotindex::model::run(arguments, argv[0]);
+    });
 }

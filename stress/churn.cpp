@@ -1,6 +1,6 @@
 // Churn: threads that insert and remove for as long as asked, with the same number of elements all the while. Prints
 // what that keeps in memory, and how long the slowest operation took. scripts/stress --churn draws it.
-#include "flags.hpp"
+#include "command_line/command_line.hpp"
 
 #include <hotindex/lock_free_hot_vector_index.hpp>
 #include <hotindex/map/lock_free_hash_map.hpp>
@@ -30,7 +30,6 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t live = 1000; ///< elements, of all threads together
 
 struct Plan {
-    std::string_view structure = "map";
     std::size_t threads = 4;
     double seconds = 60;
     double every = 0.25; ///< seconds between two lines
@@ -102,7 +101,7 @@ struct alignas(128) Worker {
 };
 
 template <class Churn>
-int run(const Plan& plan) {
+int run_churn(const Plan& plan) {
     const auto churn = std::make_unique<Churn>();
     std::vector<Worker> workers(plan.threads);
     std::atomic<bool> stop{false};
@@ -142,38 +141,25 @@ int run(const Plan& plan) {
     return heard ? 0 : 1;
 }
 
-Plan read_plan(std::span<const char* const> arguments) {
-    constexpr std::array<std::string_view, 4> known{"--structure=", "--threads=", "--seconds=", "--every="};
+int run(std::span<const char* const> arguments) {
+    using namespace command_line;
+    const Choices<int (*)(const Plan&)> structures{
+        {"map", run_churn<MapChurn>}, {"index", run_churn<IndexChurn>}, {"rows", run_churn<RowChurn>}};
     Plan plan;
-    for (const auto& [name, value] : stress::read_flags(arguments, known)) {
-        if (name == "--structure=")
-            plan.structure = value;
-        else if (name == "--threads=")
-            plan.threads = stress::read_number<std::size_t>(name, value, 1, 1024);
-        else if (name == "--seconds=")
-            plan.seconds = stress::read_number<double>(name, value, 0.01, 1e6);
-        else
-            plan.every = stress::read_number<double>(name, value, 0.01, 1e6);
+    auto churn = structures[0].second;
+    CommandLine line("stress_churn", "what insertions and removals keep in memory");
+    line.add("--structure=NAME", "map, index or rows (default: map)", one_of(churn, structures));
+    line.add("--threads=N", "default: 4", number(plan.threads, 1, 1024));
+    line.add("--seconds=S", "how long (default: 60)", number(plan.seconds, 0.01, 1e6));
+    line.add("--every=S", "from sample to sample (default: 0.25)", number(plan.every, 0.01, 1e6));
+    if (!line.read(arguments)) {
+        fmt::print("{}", line.help());
+        return 0;
     }
-    return plan;
+    return churn(plan);
 }
 } // namespace
 
 int main(int argc, char** argv) {
-    try {
-        const Plan plan = read_plan(std::span<const char* const>(argv, static_cast<std::size_t>(argc)).subspan(1));
-        if (plan.structure == "map")
-            return run<MapChurn>(plan);
-        if (plan.structure == "index")
-            return run<IndexChurn>(plan);
-        if (plan.structure == "rows")
-            return run<RowChurn>(plan);
-        throw stress::BadFlag(fmt::format("--structure={} is not one of map, index, rows", plan.structure));
-    } catch (const stress::BadFlag& bad) {
-        fmt::print(stderr, "stress_churn: {}\n", bad.what());
-        return 2;
-    } catch (const std::exception& failure) {
-        fmt::print(stderr, "stress_churn: {}\n", failure.what());
-        return 1;
-    }
+    return command_line::run_main("stress_churn", argc, argv, run);
 }

@@ -8,7 +8,7 @@
 // Output: `progress` lines of seconds, histories, calls and violations, one `violation` line for the first, and a
 // `done` line for each of one thread and several. Exit status: 0 as expected, 1 not so, 2 wrong usage.
 #include "checkers/linearizability.hpp"
-#include "flags.hpp"
+#include "command_line/command_line.hpp"
 #include "harness/random_calls.hpp"
 #include "harness/stress_backend.hpp"
 
@@ -194,18 +194,19 @@ Count soak(const Settings& settings, std::size_t threads, double seconds) {
 }
 
 int run(std::span<const char* const> arguments) {
-    constexpr std::string_view flags[] = {"--seconds=", "--seed=", "--out=", "--no-checks"};
+    using namespace command_line;
     Settings settings;
-    for (const auto& [flag, value] : read_flags(arguments, flags)) {
-        if (flag == "--seconds=")
-            settings.seconds = read_number(flag, value, 0.1, 1e6);
-        else if (flag == "--seed=")
-            settings.seed = read_number<std::uint64_t>(flag, value, 0, std::uint64_t{1} << 48);
-        else if (flag == "--out=")
-            settings.out = value;
-        else
-            settings.checks = false;
+    bool no_checks = false;
+    CommandLine line("stress_hnswlib", "the checks of histories, on an index that must fail them");
+    line.add("--seconds=S", "how long (default: 10)", number(settings.seconds, 0.1, 1e6));
+    line.add("--seed=N", "where the rounds begin", number(settings.seed, 0, std::uint64_t{1} << 48));
+    line.add("--out=FOLDER", "for timelines", text(settings.out));
+    line.add("--no-checks", "no check of answers: only a sanitizer can find something", yes(no_checks));
+    if (!line.read(arguments)) {
+        fmt::print("{}", line.help());
+        return 0;
     }
+    settings.checks = !no_checks;
     const Count alone = soak(settings, 1, settings.seconds / 4);
     const Count together = soak(settings, 3, settings.seconds * 3 / 4);
     return alone.violations == 0 && (together.violations != 0 || !settings.checks) ? 0 : 1;
@@ -213,10 +214,5 @@ int run(std::span<const char* const> arguments) {
 } // namespace
 
 int main(int argc, char** argv) {
-    try {
-        return run({argv + 1, static_cast<std::size_t>(argc - 1)});
-    } catch (const BadFlag& problem) {
-        fmt::print(stderr, "stress_hnswlib: {}\n", problem.what());
-        return 2;
-    }
+    return command_line::run_main("stress_hnswlib", argc, argv, run);
 }

@@ -13,7 +13,7 @@
 // Exit status: 0 no violation, 1 violations, 2 wrong usage, 3 operations wait for each other.
 #include "checkers/linearizability.hpp"
 #include "checkers/version_check.hpp"
-#include "flags.hpp"
+#include "command_line/command_line.hpp"
 #include "harness/random_calls.hpp"
 #include "measures/garbage.hpp"
 #include "measures/progress.hpp"
@@ -284,22 +284,20 @@ const std::vector<Kind>& kinds() {
     return all;
 }
 
-/// The kind or the enumerator with this name.
-const Kind& kind_of(std::string_view flag, std::string_view name) {
-    std::vector<std::string_view> names;
+/// All kinds, by name.
+command_line::Choices<const Kind*> kinds_by_name() {
+    command_line::Choices<const Kind*> all;
     for (const Kind& k : kinds())
-        if (names.push_back(k.name); k.name == name)
-            return k;
-    throw BadFlag(
-        fmt::format("{}{}: there is no such kind of round; did you mean {}?", flag, name, nearest(name, names)));
+        all.emplace_back(k.name, &k);
+    return all;
 }
+/// The enumerators [first, end), by name.
 template <class Enum>
-Enum enumerator(std::string_view flag, std::string_view name, std::size_t count) {
-    std::vector<std::string_view> names;
-    for (std::size_t i = 0; i != count; ++i)
-        if (names.push_back(name_of(static_cast<Enum>(i))); names.back() == name)
-            return static_cast<Enum>(i);
-    throw BadFlag(fmt::format("{}{}: nothing has this name; did you mean {}?", flag, name, nearest(name, names)));
+command_line::Choices<Enum> by_name(std::size_t first, std::size_t end) {
+    command_line::Choices<Enum> all;
+    for (std::size_t i = first; i != end; ++i)
+        all.emplace_back(name_of(static_cast<Enum>(i)), static_cast<Enum>(i));
+    return all;
 }
 
 double resident_mib() {
@@ -399,10 +397,6 @@ constexpr bool sources_are_planted = true;
 constexpr bool sources_are_planted = false;
 #endif
 
-constexpr std::string_view flags[] = {"--seconds=",  "--seed=",   "--kinds=",         "--bug=",
-                                      "--weaken=",   "--replay=", "--out=",           "--stop-at-first",
-                                      "--no-checks", "--list",    "--progress-table", "--garbage"};
-
 /// Searches that stand still beside updates, and a get for comparison.
 int garbage() {
     bool fine = true;
@@ -426,55 +420,70 @@ int garbage() {
     return fine ? 0 : 1;
 }
 
+/// What each thread that is stopped for ever lets others do.
+int progress_table() {
+    const ProgressReport report = certify_progress(make_tiny_subject, 25);
+    fmt::print("{}", table_of(report));
+    const ProgressReport locked = certify_progress(make_locked_subject, 1);
+    fmt::print("\nThe index behind a mutex, as a control:\n\n{}", table_of(locked));
+    return report.blocked() + report.wrong() == 0 && locked.blocked() != 0 ? 0 : 1;
+}
+
+int list_names() {
+    for (const Kind& k : kinds())
+        fmt::print("kind\t{}\n", k.name);
+    for (const auto& [name, b] : by_name<bug>(1, bug_count))
+        fmt::print("bug\t{}\t{}\n", name, what_is(b));
+    for (const auto& [name, e] : by_name<edge>(0, edge_count - 1))
+        fmt::print("edge\t{}\t{}\n", name, publishes(e));
+    return 0;
+}
+
 int run(std::span<const char* const> arguments) {
+    using namespace command_line;
     Settings settings;
-    for (const auto& [flag, value] : read_flags(arguments, flags)) {
-        if (flag == "--seconds=") {
-            settings.seconds = read_number(flag, value, 0.1, 1e6);
-        } else if (flag == "--seed=") {
-            settings.seed = read_number<std::uint64_t>(flag, value, 0, std::uint64_t{1} << 48);
-        } else if (flag == "--kinds=") {
-            for (std::size_t begin = 0; begin <= value.size();) {
-                const std::size_t end = std::min(value.find(',', begin), value.size());
-                settings.chosen.push_back(&kind_of(flag, value.substr(begin, end - begin)));
-                begin = end + 1;
-            }
-        } else if (flag == "--bug=") {
-            if (!sources_are_planted)
-                throw BadFlag(fmt::format("{}{}: there are no bugs in the shipped sources; use stress_soak_planted",
-                                          flag, value));
-            planted_bugs.turn_on(enumerator<bug>(flag, value, bug_count));
-        } else if (flag == "--weaken=") {
-            weakened_edge = enumerator<edge>(flag, value, edge_count - 1);
-        } else if (flag == "--replay=") {
-            const std::size_t colon = std::min(value.find(':'), value.size());
-            const std::string_view seed = colon < value.size() ? value.substr(colon + 1) : "";
-            settings.replay.emplace(&kind_of(flag, value.substr(0, colon)),
-                                    read_number<std::uint64_t>(flag, seed, 0, ~std::uint64_t{0}));
-        } else if (flag == "--out=") {
-            settings.out = value;
-        } else if (flag == "--stop-at-first") {
-            settings.stop_at_first = true;
-        } else if (flag == "--no-checks") {
-            checks = false;
-        } else if (flag == "--progress-table") {
-            const ProgressReport report = certify_progress(make_tiny_subject, 25);
-            fmt::print("{}", table_of(report));
-            const ProgressReport locked = certify_progress(make_locked_subject, 1);
-            fmt::print("\nThe index behind a mutex, as a control:\n\n{}", table_of(locked));
-            return report.blocked() + report.wrong() == 0 && locked.blocked() != 0 ? 0 : 1;
-        } else if (flag == "--garbage") {
-            return garbage();
-        } else {
-            for (const Kind& k : kinds())
-                fmt::print("kind\t{}\n", k.name);
-            for (std::size_t i = 1; i != bug_count; ++i)
-                fmt::print("bug\t{}\t{}\n", name_of(static_cast<bug>(i)), what_is(static_cast<bug>(i)));
-            for (std::size_t i = 0; i + 1 != edge_count; ++i)
-                fmt::print("edge\t{}\t{}\n", name_of(static_cast<edge>(i)), publishes(static_cast<edge>(i)));
-            return 0;
-        }
+    bool no_checks = false;
+    bool list = false;
+    bool progress_only = false;
+    bool garbage_only = false;
+    CommandLine line(sources_are_planted ? "stress_soak_planted" : "stress_soak",
+                     "rounds of random calls on the lock-free index, every answer checked");
+    line.add("--seconds=S", "how long (default: 10)", number(settings.seconds, 0.1, 1e6));
+    line.add("--seed=N", "where the rounds begin", number(settings.seed, 0, std::uint64_t{1} << 48));
+    line.add("--kinds=LIST", "of rounds (default: all)", some_of(settings.chosen, kinds_by_name()));
+    line.add("--bug=NAME", "turns a planted bug on; stress_soak_planted has them", [](const Given& given) {
+        const bug chosen = choose(given.name, *given.value, by_name<bug>(0, bug_count));
+        if (!sources_are_planted)
+            throw BadFlag(fmt::format("--bug={}: the shipped sources have no bugs planted; use stress_soak_planted",
+                                      *given.value));
+        planted_bugs.turn_on(chosen);
+    });
+    line.add("--weaken=EDGE", "makes the orders of an edge relaxed",
+             one_of(weakened_edge, by_name<edge>(0, edge_count - 1)));
+    line.add("--replay=KIND:SEED", "plays one round again", [&settings](const Given& given) {
+        const std::string_view value = *given.value;
+        const std::size_t colon = std::min(value.find(':'), value.size());
+        const Kind* const kind = choose(given.name, value.substr(0, colon), kinds_by_name());
+        const std::string_view seed = colon < value.size() ? value.substr(colon + 1) : "";
+        settings.replay.emplace(kind, read_number<std::uint64_t>(given.name, seed, 0, ~std::uint64_t{0}));
+    });
+    line.add("--out=FOLDER", "for histories and timelines", text(settings.out));
+    line.add("--stop-at-first", "ends with the first violation", yes(settings.stop_at_first));
+    line.add("--no-checks", "no check of answers: only a sanitizer can find something", yes(no_checks));
+    line.add("--progress-table", "what stopped threads let others do, instead", yes(progress_only));
+    line.add("--garbage", "what stopped searches keep in memory, instead", yes(garbage_only));
+    line.add("--list", "kinds of rounds, planted bugs and edges, instead", yes(list));
+    if (!line.read(arguments)) {
+        fmt::print("{}", line.help());
+        return 0;
     }
+    checks = !no_checks;
+    if (list)
+        return list_names();
+    if (progress_only)
+        return progress_table();
+    if (garbage_only)
+        return garbage();
     if (settings.chosen.empty())
         for (const Kind& k : kinds())
             settings.chosen.push_back(&k);
@@ -483,10 +492,5 @@ int run(std::span<const char* const> arguments) {
 } // namespace
 
 int main(int argc, char** argv) {
-    try {
-        return run({argv + 1, static_cast<std::size_t>(argc - 1)});
-    } catch (const BadFlag& problem) {
-        fmt::print(stderr, "stress_soak: {}\n", problem.what());
-        return 2;
-    }
+    return hotindex::command_line::run_main("stress_soak", argc, argv, run);
 }

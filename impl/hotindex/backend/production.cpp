@@ -143,11 +143,11 @@ std::size_t whole_pages(std::size_t bytes) noexcept {
 void* PageMemory::allocate(std::size_t bytes, std::size_t alignment) {
     bytes = whole_pages(bytes);
     const std::size_t spare = alignment > page_bytes() ? alignment - page_bytes() : 0;
-    void* const mapped = mmap(nullptr, bytes + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (mapped == MAP_FAILED)
+    void* const pages = mmap(nullptr, bytes + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED)
         throw std::bad_alloc();
     // What lies before and behind the aligned part goes back at once.
-    auto* const begin = static_cast<std::byte*>(mapped);
+    auto* const begin = static_cast<std::byte*>(pages);
     const std::size_t before = (alignment - reinterpret_cast<std::uintptr_t>(mapped) % alignment) % alignment;
     if (before != 0)
         (void)munmap(begin, before);

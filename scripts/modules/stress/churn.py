@@ -50,14 +50,15 @@ def built_against(ref: str) -> tuple[Path, str]:
     tree.mkdir()
     made = folder / "build"
     options = ["-DCMAKE_BUILD_TYPE=Release", "-DHOTINDEX_BUILD_TESTS=OFF", "-DHOTINDEX_BUILD_BENCH=OFF"]
-    compiler: Command = ["c++", "-std=c++20", "-O3", "-I", tree / "impl", "-I", ROOT / "stress"]
+    flags = ROOT / "impl" / "command_line"
+    compiler: Command = ["c++", "-std=c++20", "-O3", "-I", tree / "impl", "-iquote", ROOT / "impl"]
     libraries: Command = [made / "impl" / "libhotindex.a", "-lhwy", "-lfmt", "-lpthread"]
     commands: list[Command] = [
         ["git", "archive", "--output", archive, commit],
         ["tar", "-xf", archive, "-C", tree],
         ["cmake", "-S", tree, "-B", made, "-G", "Ninja", *options],
         ["cmake", "--build", made, "--target", "hotindex"],
-        [*compiler, ROOT / "stress" / "churn.cpp", *libraries, "-o", program],
+        [*compiler, ROOT / "stress" / "churn.cpp", *sorted(flags.glob("*.cpp")), *libraries, "-o", program],
     ]
     if not builds.run_in_turn(commands, log):
         place = log.relative_to(ROOT)
