@@ -148,7 +148,7 @@ void* PageMemory::allocate(std::size_t bytes, std::size_t alignment) {
         throw std::bad_alloc();
     // What lies before and behind the aligned part goes back at once.
     auto* const begin = static_cast<std::byte*>(pages);
-    const std::size_t before = (alignment - reinterpret_cast<std::uintptr_t>(mapped) % alignment) % alignment;
+    const std::size_t before = (alignment - reinterpret_cast<std::uintptr_t>(pages) % alignment) % alignment;
     if (before != 0)
         (void)munmap(begin, before);
     if (before != spare)
