@@ -51,13 +51,13 @@ constexpr std::size_t most_threads = 1024;
 
 /// The names of the library, and no others: one spelling for a command line. Throws BadFlag.
 Metric read_metric(std::string_view flag, std::string_view text) {
-    std::array<std::string_view, metrics.size()> names;
-    std::ranges::transform(metrics, names.begin(), [](Metric each) { return name_of(each); });
+    std::array<std::string_view, metric_facts.size()> names;
+    std::ranges::transform(metric_facts, names.begin(), &MetricFacts::name);
     const bool known = std::ranges::find(names, text) != names.end();
     if (const auto meant = metric_named(text); meant && !known)
         throw BadFlag(fmt::format("{}: '{}' is not one of {}; did you mean {}?", flag, text, fmt::join(names, ", "),
                                   name_of(*meant)));
-    return metrics.at(command_line::position_of(flag, text, names));
+    return metric_facts.at(command_line::position_of(flag, text, names)).metric;
 }
 
 /// 1, 2, 4, ... to twice the processors and at least to 8, and the number of processors itself.

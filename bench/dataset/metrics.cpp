@@ -14,9 +14,9 @@ namespace hotindex::bench {
 
 std::string metrics_in_words(std::string_view prefix, std::optional<Metric> left_out) {
     std::vector<std::string> names;
-    for (const Metric metric : metrics)
-        if (metric != left_out)
-            names.push_back(fmt::format("{}{}", prefix, name_of(metric)));
+    for (const MetricFacts& each : metric_facts)
+        if (each.metric != left_out)
+            names.push_back(fmt::format("{}{}", prefix, each.name));
     const std::string last = std::move(names.back());
     names.pop_back();
     return fmt::format("{} or {}", fmt::join(names, ", "), last);

@@ -1,18 +1,14 @@
-// The metrics of the library as files and command lines speak of them: the one place in bench that lists them.
+// The metrics of the library as files and command lines speak of them: the one place in bench that knows their names.
 #pragma once
 
 #include <hotindex/vector_index.hpp>
 
-#include <array>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 namespace hotindex::bench {
-
-/// All of them, in the order of messages.
-inline constexpr std::array metrics{Metric::cosine, Metric::inner_product, Metric::squared_euclidean};
 
 /// "cosine, inner_product or squared_euclidean", each after `prefix`; without the one that is `left_out`.
 [[nodiscard]] std::string metrics_in_words(std::string_view prefix = "", std::optional<Metric> left_out = std::nullopt);

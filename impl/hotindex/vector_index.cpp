@@ -8,18 +8,6 @@
 
 namespace hotindex {
 
-std::string_view name_of(Metric metric) noexcept {
-    switch (metric) {
-    case Metric::cosine:
-        return "cosine";
-    case Metric::inner_product:
-        return "inner_product";
-    case Metric::squared_euclidean:
-        return "squared_euclidean";
-    }
-    return "unknown";
-}
-
 std::string_view name_of(Tier tier) noexcept {
     switch (tier) {
     case Tier::hot:
@@ -70,13 +58,13 @@ float row(std::span<const float> vector, const IndexOptions& options, Name name)
             if (!std::isfinite(vector[i]))
                 throw InvalidArgument(
                     fmt::format("{} has {} at position {}; give finite numbers only", name(), vector[i], i));
-    if (options.metric != Metric::cosine)
+    if (!needs_norm(options.metric))
         return 1;
     if (!(squares >= smallest_squared_norm && squares <= largest_squared_norm)) [[unlikely]]
         throw InvalidArgument(
-            fmt::format("{} has squared norm {} in float arithmetic, so it has no cosine similarity; scale it "
+            fmt::format("{} has squared norm {} in float arithmetic, so it has no {} similarity; scale it "
                         "(the squared norm must be at least {:g} and at most {:g}), or use another metric",
-                        name(), squares, smallest_squared_norm, largest_squared_norm));
+                        name(), squares, name_of(options.metric), smallest_squared_norm, largest_squared_norm));
     return inverse_norm(squares);
 }
 } // namespace

@@ -4,6 +4,8 @@
 // VectorIndex below and pass the same tests. Vectors are rows of `dimension` floats; ids are non-empty strings.
 #pragma once
 
+#include <hotindex/search/metric.hpp>
+
 #include <chrono>
 #include <concepts>
 #include <cstddef>
@@ -17,16 +19,6 @@
 #include <vector>
 
 namespace hotindex {
-
-/// How two vectors are compared.
-enum class Metric : std::uint8_t {
-    cosine,        ///< score = a.b / (|a| |b|), in [-1, 1] up to rounding; higher is better. Zero vectors are refused.
-    inner_product, ///< score = a.b; higher is better
-    squared_euclidean, ///< score = |a - b|^2, >= 0; lower is better
-};
-
-/// Name of a metric as used in messages, benchmark names and files: "cosine", "inner_product", "squared_euclidean".
-[[nodiscard]] std::string_view name_of(Metric metric) noexcept;
 
 /// One search result. Results are ordered best score first; equal scores are ordered by ascending id.
 struct Match {

@@ -355,9 +355,6 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace hotindex {
 
-static_assert(static_cast<int>(Metric::cosine) == 0 && static_cast<int>(Metric::inner_product) == 1 &&
-              static_cast<int>(Metric::squared_euclidean) == 2);
-
 HWY_EXPORT(table);
 
 namespace kernel {
@@ -374,6 +371,13 @@ float squared_norm(std::span<const float> vector) noexcept {
     return kernel::best().squared_norm(vector.data(), vector.size());
 }
 
+namespace {
+/// What the scores of a query are multiplied by.
+float factor_of(const float* padded, std::size_t stride, Metric metric) {
+    return needs_norm(metric) ? inverse_norm(padded, stride) : 1.0F;
+}
+} // namespace
+
 void PreparedQuery::assign(std::span<const float> query, Metric metric, std::size_t expected_rows,
                            std::optional<float> inverse_norm) {
     const std::size_t stride = row_stride(query.size());
@@ -382,7 +386,7 @@ void PreparedQuery::assign(std::span<const float> query, Metric metric, std::siz
     std::fill(to + query.size(), to + stride, 0.0F);
     stride_ = stride;
     metric_ = metric;
-    inverse_norm_ = metric != Metric::cosine ? 1.0F : inverse_norm ? *inverse_norm : hotindex::inverse_norm(to, stride);
+    inverse_norm_ = inverse_norm ? *inverse_norm : factor_of(to, stride, metric);
     const bool cached = expected_rows <= kernel::cached_bytes / (std::max<std::size_t>(stride, 1) * sizeof(float));
     score_ = kernel::best().one[cached ? 1 : 0][static_cast<std::size_t>(metric)];
     select_ = kernel::best().select[static_cast<std::size_t>(metric)];
@@ -399,7 +403,7 @@ void PreparedBatch::assign(std::span<const float> queries, std::size_t dimension
         float* const padded = to + j * stride;
         std::copy(query.begin(), query.end(), padded);
         std::fill(padded + dimension, padded + stride, 0.0F);
-        norms[j] = metric == Metric::cosine ? inverse_norm(padded, stride) : 1.0F;
+        norms[j] = factor_of(padded, stride, metric);
     }
     stride_ = stride;
     metric_ = metric;

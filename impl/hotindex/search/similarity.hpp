@@ -60,10 +60,10 @@ using ScoreMany = void (*)(const Rows& rows, const float* queries, const float* 
 using SelectScores = std::uint64_t (*)(const float* scores, float threshold) noexcept;
 
 struct Table {
-    std::int64_t target;    // Highway number of the instruction set
-    ScoreOne one[2][3];     // 0: rows from memory, 1: rows from the second-level cache; by Metric
-    ScoreMany many[3];      // by Metric
-    SelectScores select[3]; // by Metric
+    std::int64_t target;                      // Highway number of the instruction set
+    ScoreOne one[2][metric_facts.size()];     // 0: rows from memory, 1: rows from the second-level cache; by Metric
+    ScoreMany many[metric_facts.size()];      // by Metric
+    SelectScores select[metric_facts.size()]; // by Metric
     float (*squared_norm)(const float* vector, std::size_t size) noexcept; // any size, any alignment
 };
 

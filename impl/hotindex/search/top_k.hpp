@@ -32,11 +32,6 @@
 
 namespace hotindex {
 
-/// True where a larger score is a better one.
-[[nodiscard]] constexpr bool higher_is_better(Metric metric) noexcept {
-    return metric != Metric::squared_euclidean;
-}
-
 /// `Slot`: what stands for a row, any small trivially copyable value; `id_of(slot)` gives its id as a std::string_view,
 /// is called on exact ties of scores only, and what it throws leaves the object fit for reset() alone.
 template <class Slot = std::uint32_t>
