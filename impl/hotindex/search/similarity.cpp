@@ -337,6 +337,7 @@ float squared_norm(const float* vector, std::size_t size) noexcept {
 
 const kernel::Table* table() {
     // By Metric: cosine, inner_product, squared_euclidean.
+    static_assert(metric_facts.size() == 3, "give the new metric its kernels");
     static constexpr kernel::Table t{
         HWY_TARGET,
         {{score_one<Dot, true, Streaming>, score_one<Dot, false, Streaming>,

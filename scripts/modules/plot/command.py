@@ -26,9 +26,12 @@ writes, as SVG and PNG: overview, and one chart for each workload with its param
 BLOCK = "bench"  # of the README
 
 
+SHOWN = ("exchange", "read_heavy", "search_beside_writer")  # besides the headline workloads
+
+
 def ratio_table(results: Results) -> str:
-    """Returns the ratios of the headline workloads, and of read-heavy on Zipf keys, as Markdown: median of
-    the repetitions, [lowest to highest]."""
+    """Returns the ratios of the workloads that a user asks for first, at as many threads as there are cores, as
+    Markdown: median of the repetitions, [lowest to highest]."""
     rows = [
         "| workload | threads | rwlock / mutex | lock_free / mutex | lock_free / rwlock |",
         "|---|--:|--:|--:|--:|",
@@ -37,18 +40,20 @@ def ratio_table(results: Results) -> str:
     def shown(ratio: Ratio | None) -> str:
         return f"x{ratio[0]:.2f} [{ratio[1]:.2f} to {ratio[2]:.2f}]" if ratio else "-"
 
-    read_heavy = [
+    others = [
         each
         for each in results.groups
-        if each.workload == "read_heavy" and ("keys", "zipf") in each.parameters
+        if each.workload in SHOWN
+        and not any(key == "keys" and value != "zipf" for key, value in each.parameters)
+        and ("read", "search") not in each.parameters
     ]
-    for group in [*headline_groups(results), *read_heavy]:
-        for threads in group.threads:
-            of_mutex = [
-                shown(group.ratio(line, threads)) for line in ("rwlock", "lock_free") if line in group.lines
-            ]
-            of_rwlock = shown(group.ratio("lock_free", threads, "rwlock"))
-            rows.append(f"| {group.title} | {threads} | {' | '.join(of_mutex)} | {of_rwlock} |")
+    for group in [*headline_groups(results), *others]:
+        threads = max((n for n in group.threads if n <= results.cores), default=group.threads[-1])
+        of_mutex = [
+            shown(group.ratio(line, threads)) for line in ("rwlock", "lock_free") if line in group.lines
+        ]
+        of_rwlock = shown(group.ratio("lock_free", threads, "rwlock"))
+        rows.append(f"| {group.title} | {threads} | {' | '.join(of_mutex)} | {of_rwlock} |")
     low, high = results.groups[0].repetitions
     rounds = f"{low}" if low == high else f"{low} to {high}"
     return "\n".join(

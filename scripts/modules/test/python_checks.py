@@ -28,7 +28,7 @@ def check_python_format(run: Run) -> None:
         raise StepFailed("\n".join(f"    | {place}" for place in long))
     black = shutil.which("black")
     if not black:
-        raise StepSkipped("black is not installed (scripts/setup)")
+        raise StepSkipped("black is not installed (scripts/setup --lint)")
     log = LOGS / "python-format.log"
     files = python_files()
     if command_line.run_logged([black, "--config", CONFIGURATION, "--check", *files], log) != 0:
@@ -56,7 +56,7 @@ def check_types(run: Run) -> None:
     """Checks the types with mypy, as strictly as it does."""
     mypy = shutil.which("mypy")
     if not mypy:
-        raise StepSkipped("mypy is not installed (scripts/setup)")
+        raise StepSkipped("mypy is not installed (scripts/setup --lint)")
     log = LOGS / "python-types.log"
     flags: Command = ["--config-file", CONFIGURATION, "--cache-dir", BUILD / "mypy"]
     if command_line.run_logged([mypy, *flags, *python_files()], log) != 0:

@@ -17,10 +17,13 @@ from test.run import LOGS, NotReached, Run, StepFailed, StepSkipped, files_of_pr
 
 
 def setup(run: Run) -> None:
-    """Looks for the packages that are needed."""
+    """Installs what is built and tested with, and what the checks need. Where a system does not have all of the
+    latter, the checks that miss something say so."""
     log = LOGS / "setup.log"
-    if command_line.run_logged([ROOT / "scripts" / "setup"], log) != 0:
-        raise StepFailed(command_line.tail(log))
+    command = ROOT / "scripts" / "setup"
+    if command_line.run_logged([command, "--lint"], LOGS / "setup-lint.log") != 0:
+        if command_line.run_logged([command], log) != 0:
+            raise StepFailed(command_line.tail(log))
 
 
 def check_scripts(run: Run) -> None:
