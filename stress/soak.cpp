@@ -393,8 +393,10 @@ class Soak {
 
 #ifdef HOTINDEX_PLANTED
 constexpr bool sources_are_planted = true;
+constexpr const char* program = "stress_soak_planted";
 #else
 constexpr bool sources_are_planted = false;
+constexpr const char* program = "stress_soak";
 #endif
 
 /// Searches that stand still beside updates, and a get for comparison.
@@ -446,8 +448,7 @@ int run(std::span<const char* const> arguments) {
     bool list = false;
     bool progress_only = false;
     bool garbage_only = false;
-    CommandLine line(sources_are_planted ? "stress_soak_planted" : "stress_soak",
-                     "rounds of random calls on the lock-free index, every answer checked");
+    CommandLine line(program, "rounds of random calls on the lock-free index, every answer checked");
     line.add("--seconds=S", "how long (default: 10)", number(settings.seconds, 0.1, 1e6));
     line.add("--seed=N", "where the rounds begin", number(settings.seed, 0, std::uint64_t{1} << 48));
     line.add("--kinds=LIST", "of rounds (default: all)", some_of(settings.chosen, kinds_by_name()));
@@ -492,5 +493,5 @@ int run(std::span<const char* const> arguments) {
 } // namespace
 
 int main(int argc, char** argv) {
-    return hotindex::command_line::run_main("stress_soak", argc, argv, run);
+    return hotindex::command_line::run_main(program, argc, argv, run);
 }

@@ -25,7 +25,7 @@ class Edit:
 
     place: str  # in the file of bugs, for messages
     file: str  # below hotindex/
-    after_text: str  # the edit is at the first fit after this text; "": there is one fit in the file
+    after_text: str  # the edit is in the block that begins after this text; "": in the file
     before: str = ""
     after: str = ""  # in place of `before` when the bug is on
     always: str = ""  # in place of `before` whether it is on or not
@@ -51,7 +51,7 @@ def read_bugs(path: Path, name: str) -> List[Bug]:
     """Returns the bugs of a file. Raises DoesNotFit."""
     bugs: List[Bug] = []
     block = ""  # of BLOCKS: where indented lines go
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         place = f"{name}:{number}"
         edit = bugs[-1].edits[-1] if bugs and bugs[-1].edits else None
         if line.startswith("    ") or not line.strip():
@@ -98,11 +98,24 @@ def read_bugs(path: Path, name: str) -> List[Bug]:
 def pattern_of(code: str) -> str:
     """Returns a regular expression for this code however it is laid out."""
     tokens = re.findall(r"\w+|[^\w\s]", code)
-    joined: str = re.escape(tokens[0])
+    joined: str = (r"\b" if re.match(r"\w", tokens[0]) else "") + re.escape(tokens[0])
     for left, right in zip(tokens, tokens[1:]):
         both_words = re.match(r"\w", left) and re.match(r"\w", right)
         joined += (r"\s+" if both_words else r"\s*") + re.escape(right)
-    return joined
+    return joined + (r"\b" if re.match(r"\w", tokens[-1]) else "")
+
+
+def end_of_block(text: str, start: int) -> int:
+    """Returns where the block ends that begins first from here on, or else the one around."""
+    depth = 0
+    for at in range(start, len(text)):
+        if text[at] == "{":
+            depth += 1
+        elif text[at] == "}":
+            depth -= 1
+            if depth <= 0:
+                return at
+    return len(text)
 
 
 Span = Tuple[int, int]
@@ -110,21 +123,23 @@ Span = Tuple[int, int]
 
 def place_of(edit: Edit, bug: Bug, text: str) -> Span:
     """Returns where in the text the edit fits. Raises DoesNotFit."""
-    start = 0
+    where = f"{edit.place}: {bug.name}"
+    start, end = 0, len(text)
     if edit.after_text:
         start = text.find(edit.after_text)
-        if start == -1:
-            raise DoesNotFit(
-                f"{edit.place}: {bug.name}: hotindex/{edit.file} has no text {edit.after_text!r}"
-            )
-    fits = list(re.finditer(pattern_of(edit.before), text[start:]))
+        if text.count(edit.after_text) != 1:
+            times = "more than once" if start != -1 else "nowhere"
+            raise DoesNotFit(f"{where}: hotindex/{edit.file} has the text {edit.after_text!r} {times}")
+        end = end_of_block(text, start)
+    fits = list(re.finditer(pattern_of(edit.before), text[start:end]))
     if not fits:
         shown = " ".join(edit.before.split())
-        raise DoesNotFit(f"{edit.place}: {bug.name}: this is not in hotindex/{edit.file}: {shown}")
-    if len(fits) > 1 and not edit.after_text:
+        block = " in the block after that text" if edit.after_text else ""
+        raise DoesNotFit(f"{where}: this is not in hotindex/{edit.file}{block}: {shown}")
+    if len(fits) > 1:
         raise DoesNotFit(
-            f"{edit.place}: {bug.name}: this is in hotindex/{edit.file} {len(fits)} times: "
-            f'say which by `in {edit.file}, after "TEXT"`'
+            f"{where}: this is in hotindex/{edit.file} {len(fits)} times: "
+            f'say which by `in {edit.file}, after "TEXT"`, whose block has it once'
         )
     return start + fits[0].start(), start + fits[0].end()
 
@@ -137,8 +152,7 @@ def line_of(text: str, offset: int) -> int:
 def switched(original: str, edits: List[Tuple[Bug, Edit]], begins: str, goes_on: str) -> str:
     """Returns the code that does what the original does, or what the edit of the bug does that is on.
 
-    Whole statements become an `if`, everything else a `?:`. What is there always, stands on the original's first
-    line.
+    Whole statements become an `if`, everything else a `?:`. What is there always, stands on one line.
     `begins` and `goes_on` are the #line directives for the original and for what comes after it."""
     if edits[0][1].always:
         return " ".join(edits[0][1].always.split()) + goes_on
@@ -157,7 +171,10 @@ def plant(path: Path, text: str, edits: List[Tuple[Bug, Edit]]) -> str:
     """Returns the text of a header with these edits in it. Raises DoesNotFit."""
     spans: Dict[Span, List[Tuple[Bug, Edit]]] = {}
     for bug, edit in edits:
-        spans.setdefault(place_of(edit, bug, text), []).append((bug, edit))
+        here = spans.setdefault(place_of(edit, bug, text), [])
+        if any(bug is other for other, _ in here):
+            raise DoesNotFit(f"{edit.place}: {bug.name} edits this text twice")
+        here.append((bug, edit))
     include = "#include <hotindex/planted_bugs.hpp>\n" if edits else ""
     out, done, last = f'{include}#line 1 "{path}"\n', 0, ""
     for begin, end in sorted(spans):
@@ -210,7 +227,7 @@ inline constexpr std::size_t bug_count = static_cast<std::size_t>(bug::end); ///
 }}
 
 /// The bug that is on, set while no other thread runs; and the bugs whose places were reached.
-// relaxed, all: threads begin after the switch was set, and have ended when somebody looks at what was reached
+// relaxed, all: no thread runs when the switch is set, or when somebody looks at what was reached
 struct PlantedBugs {{
     std::atomic<bug> active = bug::none;
     std::array<std::atomic<bool>, bug_count> reached{{}};
@@ -251,9 +268,9 @@ def names_of(bugs: List[Bug]) -> str:
 
 def write_changed(path: Path, text: str) -> None:
     """Writes a file unless it says that already: what did not change is not compiled again."""
-    if not path.exists() or path.read_text() != text:
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
 
 
 def make(sources: Path, out: Path, files: List[Path]) -> None:
@@ -265,6 +282,8 @@ def make(sources: Path, out: Path, files: List[Path]) -> None:
         bugs += read_bugs(path, name)
     seen: Dict[str, Bug] = {}
     for bug in bugs:
+        if bug.name in ("none", "end"):
+            raise DoesNotFit(f"{bug.place}: no bug can be named {bug.name}")
         if bug.name in seen:
             raise DoesNotFit(f"{bug.place}: {bug.name} is the name of another bug, at {seen[bug.name].place}")
         seen[bug.name] = bug
@@ -278,7 +297,7 @@ def make(sources: Path, out: Path, files: List[Path]) -> None:
     for path in headers:
         name = str(path.relative_to(sources / "hotindex"))
         edits = [(bug, edit) for bug in bugs for edit in bug.edits if edit.file == name]
-        made[out / "sources" / "hotindex" / name] = plant(path, path.read_text(), edits)
+        made[out / "sources" / "hotindex" / name] = plant(path, path.read_text(encoding="utf-8"), edits)
     for old in (out / "sources").rglob("*.hpp"):
         if old not in made:
             old.unlink()  # a header that moved

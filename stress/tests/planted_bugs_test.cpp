@@ -1,5 +1,5 @@
-// The checks find bugs: the same plans on the sources with planted bugs, one of them on at a time. A check that has never
-// failed proves nothing.
+// The checks find bugs: the same plans on the sources with planted bugs, one of them on at a time. A check that has
+// never failed proves nothing.
 #include "catch.hpp"
 #include "tests/history_plans.hpp"
 

@@ -35,8 +35,10 @@ static_assert([] {
     return true;
 }());
 
+/// "unknown" for what is none of them.
 [[nodiscard]] constexpr std::string_view name_of(Metric metric) noexcept {
-    return metric_facts[static_cast<std::size_t>(metric)].name;
+    const auto i = static_cast<std::size_t>(metric);
+    return i < metric_facts.size() ? metric_facts[i].name : "unknown";
 }
 [[nodiscard]] constexpr bool higher_is_better(Metric metric) noexcept {
     return metric_facts[static_cast<std::size_t>(metric)].higher_is_better;

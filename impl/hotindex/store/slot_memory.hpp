@@ -1,8 +1,9 @@
 // SlotMemory: which slots there are, and who has them.
 //
-// Slots lie in segments (see SlotSegment). Which of them are free says an IndexSet, which gives the lowest ones first; a
-// thread takes a few at once, and holds them ready. So the slots in use lie close together. For each block of 64 slots a
-// word says which are idle: free, or dead and in limbo. Another word says when the last of those died.
+// Slots lie in segments (see SlotSegment). An IndexSet says which are free, and gives the lowest ones first; a thread
+// takes a few at once, and holds them ready. So the slots in use lie close together. For each block of 64 slots a word
+// says which are idle: free, or dead and in limbo. Another says when the last of those died. So a search passes over a
+// block of dead versions with two loads, however many of them a stalled search keeps.
 //
 // A segment's number is a free number, too, so only one thread makes it. A segment in which all slots are free is taken
 // out, and given back when no search of an earlier time can be looking into it.
@@ -14,7 +15,8 @@
 //   V7  a segment is taken out by the thread that holds all of its slots, and freed after a grace period, when no
 //       announced time lies between the clock that its maker read and the tick that followed its removal. Whoever reads
 //       a later time sees that it is gone; whoever has an earlier one sees when it was made, and does not look into it.
-// Progress: constant numbers of steps, but for making and giving back a segment: lock-free, and bounded by its size.
+// Progress: lock-free. Taking and putting are those of IndexSet; making and giving back a segment is bounded by its
+// size; bytes() looks at each segment; everything else takes a constant number of steps.
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
@@ -98,7 +100,7 @@ class SlotMemory {
         Words& v = p.segment->words[p.offset];
         auto& life = p.segment->rests[p.offset].life;
         life.set(life.get() + 1);
-        // relaxed: published by the store of ALIVE in open()
+        // relaxed: published by the store of ALIVE in SlotStore::open()
         v.birth.store(version::vacant, B::relaxed());
         return s;
     }
@@ -222,8 +224,8 @@ class SlotMemory {
         version::Word latest = b.died.load(B::relaxed()); // relaxed, all: published by the idle bit
         while (latest < death && !b.died.compare_exchange_weak(latest, death, B::relaxed(), B::relaxed())) {
         }
-        // [slot_idle] release-RMW; synchronizes-with the acquire-load in scan(), also through others of the word, which
-        // continue its release sequence; publishes: died. The bit was clear, so adding sets it
+        // [slot_idle] release-RMW; synchronizes-with the acquire-load in SlotStore::scan(), also through others of the
+        // word, which continue its release sequence; publishes: died. The bit was clear, so adding sets it
         b.idle.fetch_add(bit_of(p.offset), B::release(edge::slot_idle));
     }
 

@@ -3,6 +3,7 @@
 // A slot holds one version of one vector: its row, its inverse norm, the directory entry it belongs to, the slot that
 // it replaced, and two version words (version_clock.hpp). SlotMemory says which slots there are and who has them,
 // Visibility which versions a search of one time sees. This file says how a version is born, dies, and leaves its slot.
+// What lies high, and nobody replaces there, is found by stray() and moved by the index: a replacement by the same row.
 //
 // When a slot is used again: after its version's death, when no operation that was pinned then is any more (the epoch
 // domain sees to that), and when no search looks at a time at which that version lived (see SnapshotTimes). A search is
@@ -50,11 +51,9 @@
 #include <hotindex/store/visibility.hpp>
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <new>
 
 namespace hotindex {
 
@@ -65,8 +64,8 @@ class SlotStore;
 template <class B, class Traits, class Local, class Entry>
 struct SlotLocal {
     explicit SlotLocal(SlotStore<B, Traits, Local, Entry>& s)
-        : slots(&s), place(s.times_), free_block(0u), free_slots(0u), compact(0u), look_at(0u),
-          looks_idle(false), until_look(1u) {}
+        : slots(&s), place(s.times_), free_block(0u), free_slots(0u), compact(0u), look_at(0u), looks_idle(false),
+          until_look(1u) {}
     /// Before retired slots and entries are asked whether they can be used again.
     void before_reclaim_pass() { announced.set(slots->times_.look()); }
     void before_unguarded_pass() { announced.set({}); }
@@ -348,7 +347,6 @@ class SlotStore {
     template <class Use>
     void scan(const Announcement& announcement, SlotId count, Use use) {
         const version::Word time = announcement.time();
-        const auto successor = [this](SlotId s, version::Word at) { return words_at(s, at); };
         std::uint32_t number = 0;
         for (SlotId first = 0; first < count; ++number, first = memory_.geometry().begin(number)) {
             const Segment* const segment = memory_.find_segment(number, time);
@@ -365,7 +363,7 @@ class SlotStore {
                     (~b.idle.load(B::acquire(edge::slot_idle)) & first_slots(n)) == 0 &&
                     Visibility<B>::is_dead(b.died.load(B::relaxed()), time))
                     continue;
-                const std::uint64_t mask = visibility_.mask(segment->words + offset, n, time, successor);
+                const std::uint64_t mask = visibility_.mask(segment->words + offset, n, time, Successor{memory_});
                 if (mask != 0)
                     use(first + offset, segment->rows.read_some(offset, mask),
                         segment->inverse_norms.read_some(offset, mask), n, mask);
@@ -422,15 +420,16 @@ class SlotStore {
         return static_cast<SlotId>(std::min<std::uint64_t>(used, max_slots));
     }
 
-    /// The version words of a slot that a LINK names; nullptr where all that was ever born in its segment was born after
-    /// `time`.
-    // If the successor's slot has gone on to another life, then the successor was born after `time`, and so is whatever
-    // comes after it. Its segment may be gone then, or be another one.
-    [[nodiscard]] Words* words_at(SlotId s, version::Word time) const {
-        const std::uint32_t number = memory_.geometry().segment_of(s);
-        const Segment* const segment = memory_.find_segment(number, time);
-        return segment == nullptr ? nullptr : segment->words + (s - memory_.geometry().begin(number));
-    }
+    /// Gives Visibility the version words of a slot that a LINK names; nullptr where its segment is gone, or all that
+    /// was ever born there was born after `time`.
+    struct Successor {
+        [[nodiscard]] Words* operator()(SlotId s, version::Word time) const {
+            const std::uint32_t number = memory.geometry().segment_of(s);
+            const Segment* const segment = memory.find_segment(number, time);
+            return segment == nullptr ? nullptr : segment->words + (s - memory.geometry().begin(number));
+        }
+        const Memory& memory;
+    };
 
     VersionClock<B> clock_;
     Memory memory_;

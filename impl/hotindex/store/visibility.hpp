@@ -1,10 +1,10 @@
 // Visibility: which versions a search of one time sees.
 //
-// A version is visible at time t where birth <= t < death. What is unfinished is finished first, so that the answer stays
-// true. The protocol and its invariants stand in slot_store.hpp.
+// A version is visible at time t where birth <= t < death. What is unfinished is finished first, so that the answer
+// stays true. The protocol and its invariants stand in slot_store.hpp.
 //
-// Most versions were born long ago and live: eight slots at a time are looked at without branches on what a single one says.
-// Only where one of them says something else, each is decided by itself.
+// Most versions were born long ago and live: eight slots at a time are looked at without branches on what a single one
+// says. Only where one of them says something else, each is decided by itself.
 // Progress: wait-free; a search looks at each slot once.
 #pragma once
 
@@ -29,7 +29,7 @@ class Visibility {
     // Inlined by force: left to itself, the compiler calls it once a slot in the scan.
     [[gnu::always_inline]] static Life life_of(const Words& v) {
         // V4: death before birth.
-        // [slot_death] acquire-load; synchronizes-with the release-store in open() and the CASes on death
+        // [slot_death] acquire-load; synchronizes-with the release-store in SlotStore::open() and the CASes on death
         const version::Word death = v.death.load(B::acquire(edge::slot_death));
         // [slot_birth] acquire-load; synchronizes-with the CASes on birth
         const version::Word birth = v.birth.load(B::acquire(edge::slot_birth));
@@ -40,8 +40,8 @@ class Visibility {
     /// ALIVE, links and DEAD_UNSTAMPED are later than any time.
     static bool is_dead(version::Word death, version::Word time) noexcept { return death <= time; }
 
-    /// Bit i: slot i of a run of n <= 64 slots is visible at `time`. successor(slot, time) gives the version words of a slot,
-    /// or nullptr where all that was ever born in its segment was born after `time`, or the segment is gone.
+    /// Bit i: slot i of a run of n <= 64 slots is visible at `time`. successor(slot, time) gives the version words of a
+    /// slot, or nullptr where its segment is gone, or all that was ever born there was born after `time`.
     template <class Successor>
     [[nodiscard]] std::uint64_t mask(Words* run, std::uint32_t n, version::Word time, Successor successor) {
         // Eight slots at a time without branches on what a single slot says: nothing for the branch predictor to learn.
