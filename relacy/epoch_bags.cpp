@@ -30,7 +30,7 @@ struct YoungBag : Stage<OneByOne, 3> {
     }
     void after() { everything_goes(0); }
 };
-const Model<YoungBag> m11("young_bag", "a bag's own epoch decides, not the set that it lies in", few);
+const Model<YoungBag> young_bag("young_bag", "a bag's own epoch decides, not the set that it lies in", few);
 
 /// A node refuses while it is busy, and is asked again by whoever comes by.
 struct Refused : Stage<OneByOne, 2> {
@@ -51,7 +51,7 @@ struct Refused : Stage<OneByOne, 2> {
     }
     void after() { everything_goes(1); }
 };
-const Model<Refused> m12("refused", "what refused is asked again, by anybody", few);
+const Model<Refused> refused("refused", "what refused is asked again, by anybody", few);
 
 /// As a search does it: who reads without a pin says so, and a pass looks at that once, when it begins.
 struct Watching {
@@ -126,7 +126,7 @@ struct TwoCollectors : Stage<OneByOne, 2, 3, 3> {
         expect(domain.stats().participants == 2, "who has left is not counted");
     }
 };
-const Model<TwoCollectors> m13("two_collectors", "every bag is emptied once, whosever it was", few);
+const Model<TwoCollectors> two_collectors("two_collectors", "every bag is emptied once, whosever it was", few);
 
 // ---- bags of threads that rest ----
 
@@ -143,13 +143,14 @@ struct Resting : Stage<StaysOpen, 2> {
         everything_goes(0); // also of what the other one has in its bag
     }
 };
-const Model<Resting> m14("resting", "a bag is filled by its owner or taken by another, and not both", few);
+const Model<Resting> resting("resting", "a bag is filled by its owner or taken by another, and not both", few);
 
 /// As above; the owner hands its bag over without filling it.
 struct RestingHandsOver : Resting {
     void thread(int i) { domain.drain(handle(i)); }
 };
-const Model<RestingHandsOver> m15("resting_hands_over", "a bag is handed over by its owner, or by who takes it", few);
+const Model<RestingHandsOver> resting_hands_over("resting_hands_over",
+                                                 "a bag is handed over by its owner, or by who takes it", few);
 
 /// Two threads come to take the same bag.
 struct TwoTakers : Stage<StaysOpen, 3> {
@@ -162,7 +163,7 @@ struct TwoTakers : Stage<StaysOpen, 3> {
     }
     void after() { everything_goes(0); }
 };
-const Model<TwoTakers> m16("two_takers", "an open bag is taken by one thread at a time", few);
+const Model<TwoTakers> two_takers("two_takers", "an open bag is taken by one thread at a time", few);
 
 /// A bag was taken, and its owner has heard nothing of that when it comes to hand it over.
 struct TakenBefore : Stage<StaysOpen, 2> {
@@ -179,7 +180,7 @@ struct TakenBefore : Stage<StaysOpen, 2> {
     }
     void after() { everything_goes(0); }
 };
-const Model<TakenBefore> m25("taken_before", "who hands its bag over knows whether it was taken", few);
+const Model<TakenBefore> taken_before("taken_before", "who hands its bag over knows whether it was taken", few);
 
 /// As above; the owner leaves.
 struct TakenBeforeLeave : TakenBefore {
@@ -190,7 +191,8 @@ struct TakenBeforeLeave : TakenBefore {
         leave(1);
     }
 };
-const Model<TakenBeforeLeave> m26("taken_before_leave", "who leaves knows whether its bag was taken", few);
+const Model<TakenBeforeLeave> taken_before_leave("taken_before_leave", "who leaves knows whether its bag was taken",
+                                                 few);
 
 /// The owner has left, and who comes to take its bag has heard nothing of that.
 struct LeftBefore : Stage<StaysOpen, 2> {
@@ -207,7 +209,7 @@ struct LeftBefore : Stage<StaysOpen, 2> {
     }
     void after() { everything_goes(0); }
 };
-const Model<LeftBefore> m27("left_before", "who comes to take a bag too late finds it empty", few);
+const Model<LeftBefore> left_before("left_before", "who comes to take a bag too late finds it empty", few);
 
 /// The owner leaves meanwhile, and comes back into what may be its old place.
 struct RestingLeaves : Stage<StaysOpen, 2> {
@@ -226,7 +228,8 @@ struct RestingLeaves : Stage<StaysOpen, 2> {
         everything_goes(0);
     }
 };
-const Model<RestingLeaves> m17("resting_leaves", "who leaves while its bag is taken lets the taker finish that", few);
+const Model<RestingLeaves> resting_leaves("resting_leaves",
+                                          "who leaves while its bag is taken lets the taker finish that", few);
 
 /// The same, with the taker held up until the owner has filled another bag and left.
 struct LeftMeanwhile : Stage<StaysOpen, 2> {
@@ -257,6 +260,7 @@ struct LeftMeanwhile : Stage<StaysOpen, 2> {
         everything_goes(0);
     }
 };
-const Model<LeftMeanwhile> m28("left_meanwhile", "the taker finishes a leave, with all that the owner has left", few);
+const Model<LeftMeanwhile> left_meanwhile("left_meanwhile",
+                                          "the taker finishes a leave, with all that the owner has left", few);
 
 } // namespace

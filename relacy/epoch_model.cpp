@@ -20,7 +20,8 @@ struct ReadAgainstReplace : Stage<TinyTraits, 2> {
     }
     void after() { everything_goes(1); }
 };
-const Model<ReadAgainstReplace> m1("read_against_replace", "a node outlives the guard that saw it", few);
+const Model<ReadAgainstReplace> read_against_replace("read_against_replace", "a node outlives the guard that saw it",
+                                                     few);
 
 struct TwoWriters : Stage<TinyTraits, 2> {
     void thread(int i) {
@@ -29,7 +30,8 @@ struct TwoWriters : Stage<TinyTraits, 2> {
     }
     void after() { everything_goes(0); }
 };
-const Model<TwoWriters> m2("two_writers", "a node that another thread made is retired once and destroyed once", few);
+const Model<TwoWriters> two_writers("two_writers", "a node that another thread made is retired once and destroyed once",
+                                    few);
 
 /// A third thread advances, so that the thread that frees has not seen the readers itself.
 struct AdvancedByAnother : Stage<OneByOne, 3> {
@@ -44,8 +46,9 @@ struct AdvancedByAnother : Stage<OneByOne, 3> {
         }
     }
 };
-const Model<AdvancedByAnother> m3("advanced_by_another",
-                                  "what one thread frees was over for readers that a third one saw leave", few);
+const Model<AdvancedByAnother>
+    advanced_by_another("advanced_by_another", "what one thread frees was over for readers that a third one saw leave",
+                        few);
 
 /// Up to just before the race: retired at 3, the epoch is 5, a reader pinned at 4 holds the node.
 struct LastAdvance : Stage<OneByOne, 3> {
@@ -71,7 +74,8 @@ struct LastAdvance : Stage<OneByOne, 3> {
         }
     }
 };
-const Model<LastAdvance> m4("last_advance", "the last advance comes after the reader's unpin, for whoever frees", few);
+const Model<LastAdvance> last_advance("last_advance",
+                                      "the last advance comes after the reader's unpin, for whoever frees", few);
 
 /// As above, but the reader pins again: the scan may see the new pin instead of the unpin.
 struct LastAdvanceRepinned : LastAdvance {
@@ -83,8 +87,8 @@ struct LastAdvanceRepinned : LastAdvance {
         const Guard again(handle(1));
     }
 };
-const Model<LastAdvanceRepinned> m5("last_advance_repinned",
-                                    "a scan that sees the next pin has seen the reads before it", few);
+const Model<LastAdvanceRepinned>
+    last_advance_repinned("last_advance_repinned", "a scan that sees the next pin has seen the reads before it", few);
 
 /// As above, but the reader leaves: the scan does not look at its record any more.
 struct LastAdvanceLeft : LastAdvance {
@@ -96,8 +100,8 @@ struct LastAdvanceLeft : LastAdvance {
         leave(1);
     }
 };
-const Model<LastAdvanceLeft> m6("last_advance_left",
-                                "a scan that passes over who has left knows that its reads are over", few);
+const Model<LastAdvanceLeft>
+    last_advance_left("last_advance_left", "a scan that passes over who has left knows that its reads are over", few);
 
 /// A retirer whose announced epoch lags by two: were that its bag's epoch, one advance would do to free what a reader
 /// of the present epoch holds.
@@ -128,7 +132,8 @@ struct LateAnnouncement : Stage<OneByOne, 3> {
         }
     }
 };
-const Model<LateAnnouncement> m7("late_announcement", "an announced epoch is the present one or the one before", few);
+const Model<LateAnnouncement> late_announcement("late_announcement",
+                                                "an announced epoch is the present one or the one before", few);
 
 /// A reader that pins when two advances have seen the retirer leave must not find the node any more.
 struct LateReader : Stage<OneByOne, 3> {
@@ -158,7 +163,7 @@ struct LateReader : Stage<OneByOne, 3> {
         }
     }
 };
-const Model<LateReader> m8("late_reader", "who pins two epochs later does not find what was retired", few);
+const Model<LateReader> late_reader("late_reader", "who pins two epochs later does not find what was retired", few);
 
 /// A reader looks at the node once everything that is to free it has been done. If the advances missed its pin, or its
 /// own look missed the replacement, the node is gone.
@@ -181,7 +186,8 @@ struct HeldAcrossAdvances : Stage<OneByOne, 2> {
         }
     }
 };
-const Model<HeldAcrossAdvances> m9("held_across_advances", "a pin is seen by the advances that come after it", few);
+const Model<HeldAcrossAdvances> held_across_advances("held_across_advances",
+                                                     "a pin is seen by the advances that come after it", few);
 
 /// A reader that never leaves stops the epoch, not the others.
 struct StalledReader : Stage<TinyTraits, 2> {
@@ -207,7 +213,7 @@ struct StalledReader : Stage<TinyTraits, 2> {
         everything_goes(0);
     }
 };
-const Model<StalledReader> m10("stalled_reader", "a stalled reader keeps what it may see, and stops nobody",
-                               {.bounded = 5'000, .random = 5'000, .full = 1000});
+const Model<StalledReader> stalled_reader("stalled_reader", "a stalled reader keeps what it may see, and stops nobody",
+                                          {.bounded = 5'000, .random = 5'000, .full = 1000});
 
 } // namespace

@@ -22,7 +22,7 @@ struct EndedThread : Stage<TinyTraits, 2> {
     }
     void after() { everything_goes(1); }
 };
-const Model<EndedThread> m18("ended_thread", "an ended thread's limbo finds an owner", few);
+const Model<EndedThread> ended_thread("ended_thread", "an ended thread's limbo finds an owner", few);
 
 struct RecordHandedOver : Stage<OneByOne, 2> {
     RecordHandedOver() { leave(1); }
@@ -41,8 +41,8 @@ struct RecordHandedOver : Stage<OneByOne, 2> {
         everything_goes(1);
     }
 };
-const Model<RecordHandedOver> m19("record_handed_over", "a record passes from thread to thread with all that is in it",
-                                  few);
+const Model<RecordHandedOver> record_handed_over("record_handed_over",
+                                                 "a record passes from thread to thread with all that is in it", few);
 
 struct JoiningTogether : Stage<OneByOne, 2, 0> {
     std::array<std::uint32_t, 2> index{};
@@ -53,8 +53,8 @@ struct JoiningTogether : Stage<OneByOne, 2, 0> {
     }
     void after() { expect(index[0] != index[1], "two threads at once have two records"); }
 };
-const Model<JoiningTogether> m20("joining_together", "threads that join at the same time get records of their own",
-                                 few);
+const Model<JoiningTogether> joining_together("joining_together",
+                                              "threads that join at the same time get records of their own", few);
 
 /// The first group is full: both make the next one.
 struct JoiningNextGroup : Stage<OneByOne, 2, 0, 4> {
@@ -72,7 +72,8 @@ struct JoiningNextGroup : Stage<OneByOne, 2, 0, 4> {
         expect(domain.stats().participants == 4, "every thread has a record");
     }
 };
-const Model<JoiningNextGroup> m21("joining_next_group", "threads that need a further group agree on one", few);
+const Model<JoiningNextGroup> joining_next_group("joining_next_group", "threads that need a further group agree on one",
+                                                 few);
 
 /// A thread joins while another one retires and looks at all records; the last one needs a further group.
 struct JoinAgainstAdvance : Stage<TinyTraits, 3, 1> {
@@ -87,8 +88,8 @@ struct JoinAgainstAdvance : Stage<TinyTraits, 3, 1> {
     }
     void after() { expect(domain.stats().participants == 3, "every thread has a record"); }
 };
-const Model<JoinAgainstAdvance> m22("join_against_advance",
-                                    "a reader that joins late is seen, or sees what was unlinked", few);
+const Model<JoinAgainstAdvance>
+    join_against_advance("join_against_advance", "a reader that joins late is seen, or sees what was unlinked", few);
 
 /// Limbo of an ended thread, old enough only by an advance that its adopter has not made.
 struct AdoptedAfterAdvance : Stage<OneByOne, 3> {
@@ -116,7 +117,8 @@ struct AdoptedAfterAdvance : Stage<OneByOne, 3> {
         }
     }
 };
-const Model<AdoptedAfterAdvance> m23("adopted_after_advance", "adopted limbo is old enough for the adopter too", few);
+const Model<AdoptedAfterAdvance> adopted_after_advance("adopted_after_advance",
+                                                       "adopted limbo is old enough for the adopter too", few);
 
 /// As above, one after the other, with nothing but the domain to tell them so.
 struct AdoptedInTurn : AdoptedAfterAdvance {
@@ -131,6 +133,7 @@ struct AdoptedInTurn : AdoptedAfterAdvance {
         (i == 1 ? left : advanced) = true;
     }
 };
-const Model<AdoptedInTurn> m24("adopted_in_turn", "whoever adopts limbo has heard of the last reader's end", few);
+const Model<AdoptedInTurn> adopted_in_turn("adopted_in_turn", "whoever adopts limbo has heard of the last reader's end",
+                                           few);
 
 } // namespace
