@@ -10,6 +10,7 @@
 #pragma once
 
 #include "checker_backend.hpp"
+#include "staging.hpp"
 
 #include <cstddef>
 #include <cstdint>
