@@ -5,10 +5,12 @@
 //       void thread(int i) { ... }                          // runs interleaved; i = 0 ... threads - 1
 //       void after() { ... }                                // optional: runs alone when all threads are done
 //   };                                                      // destruction finds leaks
-//   const Model<ReaderAgainstRetire> m1("reader_against_retire", "a node outlives the guard that saw it");
+//   const Model<ReaderAgainstRetire>
+//       reader_against_retire("reader_against_retire", "a node outlives the guard that saw it");
 #pragma once
 
 #include "checker_backend.hpp"
+#include "staging.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -4,9 +4,13 @@
 
 #include "sites.hpp"
 
+#include <fmt/format.h>
+
 #include <cstdint>
 #include <source_location>
 #include <string>
+#include <string_view>
+#include <type_traits>
 #include <vector>
 
 namespace hotindex::model {
@@ -46,5 +50,22 @@ class Trace {
     std::size_t begin_ = 0;
 };
 extern Trace trace;
+
+[[nodiscard]] inline bool tracing() {
+    return trace.on;
+}
+
+/// A value, for a step of the trace.
+template <class T>
+[[nodiscard]] std::string in_words(const T& value) {
+    if constexpr (std::is_pointer_v<T>)
+        return value == nullptr ? "null" : fmt::format("{}", fmt::ptr(value));
+    else if constexpr (std::is_same_v<T, std::uint64_t>)
+        return value > 0xFFFF'FFFF ? fmt::format("{:#x}", value) : fmt::format("{}", value);
+    else if constexpr (std::is_arithmetic_v<T>)
+        return fmt::format("{}", value);
+    else
+        return "...";
+}
 
 } // namespace hotindex::model

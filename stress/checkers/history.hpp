@@ -91,6 +91,14 @@ struct Call {
     std::uint64_t stamp = 0;      ///< where the operation says that it took place: add, remove that did, search
 };
 
+[[nodiscard]] inline bool is_read(const Call& call) noexcept {
+    return call.operation != Operation::add && call.operation != Operation::remove;
+}
+/// It has not returned.
+[[nodiscard]] inline bool is_open(const Call& call) noexcept {
+    return call.end == never;
+}
+
 /// "add id 3 = 17: inserted"
 [[nodiscard]] std::string in_words(const Call& call);
 

@@ -36,6 +36,8 @@ struct Verdict {
 /// without the reads and ids that have nothing to do with it, begun at the last quiet moment whose state is certain.
 [[nodiscard]] History minimised(const History& history);
 
+// ---- for people (timeline.cpp) ----
+
 /// The history as text, a line a call, with the longest explanation and the blamed call.
 [[nodiscard]] std::string report(const History& history, const Verdict& verdict);
 

@@ -1,0 +1,123 @@
+// What the models of slots share: slots alone, without directory and ids, and two threads. One lets versions live and
+// die, the other one searches at an announced time, and has to see what lived then.
+#pragma once
+
+#include "model.hpp"
+
+#include <hotindex/backend/traits.hpp>
+#include <hotindex/store/slot_store.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+namespace hotindex::slot_models {
+
+using model::current_thread;
+using model::expect;
+using model::hold_until;
+using model::Model;
+using model::within;
+using B = model::CheckerBackend;
+
+/// Slots one by one, and no advance of the epoch but the model's own.
+struct SlotTraits : TinyTraits {
+    static constexpr std::uint32_t first_segment = 1;
+    static constexpr std::uint32_t retires_per_advance = 100;
+    static constexpr std::uint32_t spare_slots = 0;
+    static constexpr std::uint64_t bag_objects = 1;
+};
+
+struct Entry {};
+struct Everything;
+struct Local : SlotLocal<B, SlotTraits, Local, Entry> {
+    using Owner = Everything;
+    explicit Local(Owner& o);
+};
+using Slots = SlotStore<B, SlotTraits, Local, Entry>;
+using Domain = EpochDomain<B, SlotTraits, Local>;
+using Guard = Domain::Guard;
+struct Everything {
+    Slots slots{1};
+};
+inline Local::Local(Owner& o) : SlotLocal<B, SlotTraits, Local, Entry>(o.slots) {}
+
+/// One thread lets versions live and die, the other one searches.
+struct Stage {
+    static constexpr int threads = 2;
+    static constexpr std::size_t most = 4;
+
+    struct Life {
+        SlotId slot = no_slot;
+        version::Word birth = 0;
+        version::Word death = version::alive;
+    };
+    struct Seen {
+        version::Word time = 0;
+        std::array<int, most> times{}; ///< how often each version was seen
+    };
+
+    Everything all;
+    Domain domain{all};
+    std::array<std::optional<Domain::Handle>, 2> handles;
+    std::array<Life, most> lives{}; ///< the first thread's versions, in order
+    std::size_t born = 0;
+    Seen seen;
+
+    Stage() {
+        for (auto& handle : handles)
+            handle.emplace(domain);
+    }
+    ~Stage() {
+        domain.unguarded_reclaim_all();
+        for (auto& handle : handles)
+            handle.reset();
+    }
+    Slots& slots() { return all.slots; }
+
+    /// A new version, to be finished, in place of `predecessor`.
+    SlotId open(const Guard& guard, SlotId predecessor = no_slot) {
+        const SlotId s = slots().acquire(guard.local());
+        *slots().row_of_new(s) = static_cast<float>(born);
+        slots().open(s, 1.0F);
+        slots().aim(s, nullptr, predecessor);
+        lives[born++].slot = s;
+        return s;
+    }
+    void finish(SlotId s) {
+        const version::Word before = slots().now();
+        lives[born - 1].birth = slots().finish(s, true);
+        expect(lives[born - 1].birth > before || before == 0, "a version is born after it was opened");
+    }
+    void bury(const Guard& guard) {
+        Life& last = lives[born - 1];
+        last.death = slots().bury(last.slot);
+        slots().retire(guard, last.slot);
+    }
+    /// So many advances that what was retired can be used again, and is.
+    void grace() {
+        for (int i = 0; i != 3; ++i)
+            domain.try_advance();
+        domain.look(*handles[0]);
+    }
+    void search() { search(slots().announce(handles[1]->local())); }
+    void search(const Slots::Announcement& announcement) {
+        seen.time = announcement.time();
+        slots().scan(announcement, slots().slot_count(),
+                     [this](SlotId, const float* rows, const float*, SlotId n, std::uint64_t mask) {
+                         for (SlotId i = 0; i != n; ++i)
+                             if ((mask >> i & 1) != 0)
+                                 ++seen.times[static_cast<std::size_t>(rows[i])];
+                     });
+    }
+    void after() {
+        for (std::size_t i = 0; i != born; ++i) {
+            const bool there = lives[i].birth <= seen.time && seen.time < lives[i].death;
+            expect(seen.times[i] == (there ? 1 : 0), "a search sees what lived at its time, and nothing else");
+        }
+        expect(domain.drain(*handles[0]), "everything retired is recycled in the end");
+    }
+};
+
+} // namespace hotindex::slot_models

@@ -1,0 +1,245 @@
+// Slots in staged windows: one thread is held up in the middle of an operation, and meanwhile the slot that it looks at
+// goes on to another life, or the time that it wants is decided.
+#include "slot_stage.hpp"
+
+#include <optional>
+
+namespace {
+using namespace hotindex;
+using namespace hotindex::slot_models;
+
+/// The searcher has opened its announcement and read the clock, and stops before it decides on what it read. The other
+/// thread does what it does, and decides.
+struct DecidedMeanwhile : Stage {
+    int openings = 0;
+    bool decided = false;
+    DecidedMeanwhile() {
+        model::stage([this](const model::Site& site) {
+            if (current_thread() == 1 && site.named == edge::unnamed && within(site, "Announcement")) {
+                ++openings;
+                hold_until([this] { return decided; });
+            }
+        });
+    }
+    void thread(int i) {
+        if (i == 1)
+            return search();
+        hold_until([this] { return openings == 1; });
+        finish(open(Guard(*handles[0])));
+        handles[0]->local().before_reclaim_pass();
+        decided = true;
+    }
+    void after() {
+        expect(openings != 0, "the window is where it was");
+        Stage::after();
+    }
+};
+const Model<DecidedMeanwhile>
+    decided_meanwhile("decided_meanwhile", "a search sees all that lived at the time decided for it", model::staged);
+
+/// What died after the search read the clock is used again, because another thread has decided for a later time.
+struct DecidedAfterDeath : DecidedMeanwhile {
+    DecidedAfterDeath() {
+        const Guard guard(*handles[0]);
+        finish(open(guard));
+    }
+    void thread(int i) {
+        if (i == 1)
+            return search();
+        hold_until([this] { return openings == 1; });
+        bury(Guard(*handles[0]));
+        grace();
+        const Guard guard(*handles[0]);
+        finish(open(guard));
+        decided = true;
+    }
+};
+const Model<DecidedAfterDeath> decided_after_death("decided_after_death",
+                                                   "a search takes the time that another thread decided for it",
+                                                   model::staged);
+
+/// Whoever meets the open announcement has not heard of the update that its thread made just before.
+struct OwnBirthDecided : DecidedMeanwhile {
+    void thread(int i) {
+        if (i == 0) {
+            hold_until([this] { return openings == 1; });
+            handles[0]->local().before_reclaim_pass();
+            decided = true;
+            return;
+        }
+        finish(open(Guard(*handles[1])));
+        search();
+        expect(lives[0].birth <= seen.time, "a search sees its thread's own update");
+    }
+};
+const Model<OwnBirthDecided> own_birth_decided("own_birth_decided",
+                                               "an open announcement tells what its thread did before", model::staged);
+
+/// A decision for the first announcement comes when the second one is open.
+struct LateDecision : Stage {
+    int openings = 0;
+    bool deciding = false;
+    bool decided = false;
+    LateDecision() {
+        model::stage([this](const model::Site& site) {
+            if (current_thread() == 1 && site.named == edge::unnamed && within(site, "Announcement")) {
+                ++openings;
+                hold_until([this] { return openings == 1 ? deciding : decided; });
+            } else if (current_thread() == 0 && site.named == edge::snapshot_decided) {
+                deciding = true;
+                hold_until([this] { return openings == 2; });
+            }
+        });
+    }
+    void thread(int i) {
+        if (i == 0) {
+            hold_until([this] { return openings == 1; });
+            handles[0]->local().before_reclaim_pass();
+            deciding = decided = true; // also when it saw no open announcement
+            return;
+        }
+        search();
+        finish(open(Guard(*handles[1])));
+        search();
+        expect(lives[0].birth <= seen.time, "a search sees its thread's own update");
+    }
+    void after() {
+        expect(openings == 2, "the window is where it was");
+        Stage::after();
+    }
+};
+const Model<LateDecision> late_decision("late_decision", "a late decision is for the announcement that it was made for",
+                                        model::staged);
+
+/// The searcher has read the clock to stamp a birth. Before it writes the stamp, the slot is in the next life, and not
+/// yet stamped there.
+struct SecondBirth : Stage {
+    SlotId first = no_slot;
+    std::optional<Slots::Announcement> announcement;
+    int stamps = 0; ///< of the other thread
+    bool stamping = false;
+    bool reused = false;
+    bool stamped = false;
+    SecondBirth() {
+        first = open(Guard(*handles[0]));
+        model::play_until(edge::version_clock, [this] { slots().finish(first, true); });
+        announcement.emplace(slots().announce(handles[1]->local()));
+        model::stage([this](const model::Site& site) {
+            if (!within(site, "stamp"))
+                return;
+            if (current_thread() == 0 && site.named == edge::slot_birth) {
+                stamping = true;
+                hold_until([this] { return reused; });
+            } else if (current_thread() == 1 && site.named == edge::version_clock && ++stamps == 3) {
+                reused = true;
+                hold_until([this] { return stamped; });
+            }
+        });
+    }
+    void thread(int i) {
+        if (i == 0) {
+            search(*announcement);
+            stamping = stamped = true;
+            return announcement.reset();
+        }
+        hold_until([this] { return stamping; });
+        {
+            const Guard guard(*handles[0]);
+            lives[0].birth = slots().finish(first, true);
+            bury(guard);
+        }
+        grace();
+        const Guard guard(*handles[0]);
+        finish(open(guard));
+        reused = true;
+    }
+    void after() {
+        expect(stamps != 0, "the window is where it was");
+        Stage::after();
+    }
+};
+const Model<SecondBirth> second_birth("second_birth", "a birth is stamped for the life that it was seen in",
+                                      model::staged);
+
+/// The searcher finds a removal that is not stamped, and stops before it helps. Then it is over, and so is the life.
+struct LifeOver : Stage {
+    bool ticked = false;
+    bool helping = false;
+    bool reused = false;
+    LifeOver() {
+        {
+            const Guard guard(*handles[0]);
+            finish(open(guard));
+        }
+        model::stage([this](const model::Site& site) {
+            if (!within(site, "stamp"))
+                return;
+            if (current_thread() == 0 && site.named == edge::slot_death && !ticked) {
+                ticked = true;
+                hold_until([this] { return helping; });
+            } else if (current_thread() == 1 && site.named == edge::version_clock) {
+                helping = true;
+                hold_until([this] { return reused; });
+            }
+        });
+    }
+    void thread(int i) {
+        if (i == 1) {
+            hold_until([this] { return ticked; });
+            search();
+            helping = true;
+            return;
+        }
+        bury(Guard(*handles[0]));
+        grace();
+        const Guard guard(*handles[0]);
+        finish(open(guard));
+        reused = true;
+    }
+    void after() {
+        expect(ticked, "the window is where it was");
+        Stage::after();
+    }
+};
+const Model<LifeOver> life_over("life_over", "a search is not misled by the death of the slot's next life",
+                                model::staged);
+
+/// A search sees that a version is linked to its successor, with nothing but the link to tell of the successor's second
+/// life. In its first one the slot was born before.
+struct LinkedToSecondLife : Stage {
+    int births = 0; ///< steps of the first thread on them
+    bool searched = false;
+    LinkedToSecondLife() {
+        {
+            const Guard guard(*handles[0]);
+            finish(open(guard));
+            finish(open(guard));
+            bury(guard);
+        }
+        grace();
+        model::stage([this](const model::Site& site) {
+            if (current_thread() == 0 && site.named == edge::slot_birth && within(site, "finish") && ++births == 2)
+                hold_until([this] { return searched; });
+        });
+    }
+    void thread(int i) {
+        if (i == 1) {
+            hold_until([this] { return births == 2; });
+            search();
+            searched = true;
+            return;
+        }
+        const Guard guard(*handles[0]);
+        finish(open(guard, lives[0].slot));
+        lives[0].death = lives[2].birth;
+        slots().retire(guard, lives[0].slot);
+    }
+    void after() {
+        expect(lives[2].slot == lives[1].slot && births >= 2, "the window is where it was");
+        Stage::after();
+    }
+};
+const Model<LinkedToSecondLife>
+    linked_to_second_life("linked_to_second_life", "a link publishes that its slot is in another life", model::staged);
+
+} // namespace
