@@ -23,7 +23,8 @@ MODELS = ["litmus", "index_set", "pool", "epoch", "map", "slot", "index"]
 
 
 def executable(model: str, planted: bool = False) -> Path:
-    """Returns the program of a model of the shipped sources, or of those with planted bugs, which has mutants."""
+    """Returns the program of a model: of the shipped sources, or of those with planted bugs, which has
+    mutants."""
     return BUILD / "relacy" / f"{model}_model{'_planted' if planted else ''}"
 
 
@@ -74,8 +75,8 @@ def build() -> bool:
 
 
 def run_models(models: Sequence[str], flags: Sequence[str | Path], planted: bool = False) -> Results:
-    """Runs models side by side, of the sources with planted bugs if so asked; prints each one's output when it
-    ends. Returns (exit status, facts) by model."""
+    """Runs models side by side, of the sources with planted bugs if so asked; prints each one's output when
+    it ends. Returns (exit status, facts) by model."""
     results: Results = {}
 
     def one(model: str) -> tuple[int, str, Facts]:

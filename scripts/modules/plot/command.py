@@ -30,8 +30,8 @@ SHOWN = ("exchange", "read_heavy", "search_beside_writer")  # besides the headli
 
 
 def ratio_table(results: Results) -> str:
-    """Returns the ratios of the workloads that a user asks for first, at as many threads as there are cores, as
-    Markdown: median of the repetitions, [lowest to highest]."""
+    """Returns the ratios of the workloads that a user asks for first, at as many threads as there are cores,
+    as Markdown: median of the repetitions, [lowest to highest]."""
     rows = [
         "| workload | threads | rwlock / mutex | lock_free / mutex | lock_free / rwlock |",
         "|---|--:|--:|--:|--:|",
@@ -48,7 +48,7 @@ def ratio_table(results: Results) -> str:
         and ("read", "search") not in each.parameters
     ]
     for group in [*headline_groups(results), *others]:
-        threads = max((n for n in group.threads if n <= results.cores), default=group.threads[-1])
+        threads = max((n for n in group.threads if n <= (results.cores or 1)), default=group.threads[-1])
         of_mutex = [
             shown(group.ratio(line, threads)) for line in ("rwlock", "lock_free") if line in group.lines
         ]

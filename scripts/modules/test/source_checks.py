@@ -17,8 +17,8 @@ from test.run import LOGS, NotReached, Run, StepFailed, StepSkipped, files_of_pr
 
 
 def setup(run: Run) -> None:
-    """Installs what is built and tested with, and what the checks need. Where a system does not have all of the
-    latter, the checks that miss something say so."""
+    """Installs what is built and tested with, and what the checks need. Where a system does not have all of
+    the latter, the checks that miss something say so."""
     log = LOGS / "setup.log"
     command = ROOT / "scripts" / "setup"
     if command_line.run_logged([command, "--lint"], LOGS / "setup-lint.log") != 0:
