@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import unittest
 from pathlib import Path
@@ -48,6 +49,9 @@ def every_test(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
 
 def main() -> int:
     """Returns the exit status."""
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        # Under nohup: what the tests start and send a hangup to must not ignore it, too.
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     found = every_test(unittest.TestLoader().discover(str(HERE), "test_*.py"))
     chosen = [test for test in found if not sys.argv[1:] or any(word in test.id() for word in sys.argv[1:])]
     runner = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Result)
