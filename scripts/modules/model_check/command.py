@@ -164,7 +164,7 @@ def main() -> int:
     """Returns the exit status."""
     options = parse()
     begin = time.monotonic()
-    if not build():
+    if not build(planted=options.mutate or bool(options.mutant)):
         return 1
     models = models_with(options.only) if options.only else MODELS
     if not models:

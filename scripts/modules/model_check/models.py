@@ -63,10 +63,13 @@ def read_report(path: Path | str) -> Facts:
     return facts
 
 
-def build() -> bool:
-    """Builds the models. Returns whether they build."""
+def build(planted: bool) -> bool:
+    """Builds the models, and if so asked those of the sources with planted bugs. Returns whether they
+    build."""
     log = BUILD.parent / "test-logs" / "relacy-build.log"
     commands: list[Command] = [["cmake", "--preset", "relacy"], ["cmake", "--build", BUILD]]
+    if planted:
+        commands.append(["cmake", "--build", BUILD, "--target", "planted_models"])
     if builds.run_in_turn(commands, log):
         return True
     print(command_line.tail(log))
