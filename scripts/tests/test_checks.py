@@ -102,7 +102,8 @@ class ChecksTest(Case):
                 program = self.programs / checker
                 program.unlink()
                 done = self.run_it(self.command("test", "--quick"), env={"PATH": self.path_without(checker)})
-                self.assertIn(f"skipped: {step}: {checker} is not installed (scripts/setup --lint)", done.stdout)
+                missing = f"skipped: {step}: {checker} is not installed (scripts/setup --lint)"
+                self.assertIn(missing, done.stdout)
 
     def path_without(self, program: str) -> str:
         """Returns a PATH of the fakes and of folders with links to all programs but that one."""
