@@ -24,7 +24,7 @@ examples:
   scripts/stress --minutes 10                      release build
   scripts/stress --minutes 10 --sanitizer tsan     the same under ThreadSanitizer; asan: AddressSanitizer and
                                                    others
-  scripts/stress --replay black_controlled:6053 --bug birth_then_death --out results/stress
+  scripts/stress --replay black_controlled:6293 --bug birth_then_death --out results/stress
                                                    one round again, with its minimised history as a timeline
   scripts/stress --garbage                         what stopped searches keep in memory:
                                                    results/stress/garbage.svg

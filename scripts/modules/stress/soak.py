@@ -55,8 +55,8 @@ class Told:
 def soak(options: argparse.Namespace) -> int:
     """Soaks the index, or plays a round again. Returns the exit status."""
     preset = PRESETS[options.sanitizer]
-    name = PLANTED if options.bug else SOAK
-    build(preset, name)
+    program = PLANTED if options.bug else SOAK
+    build(preset, program)
     out = options.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     flags = [f"--out={out}", *mutation(options)]
@@ -73,7 +73,7 @@ def soak(options: argparse.Namespace) -> int:
     ended: child_processes.Ended | None = None
     status: int | None
     try:
-        command = soak_command(preset, *flags, name=name)
+        command = soak_command(preset, *flags, name=program)
         status = command_line.run_logged(command, log, on_line=told.on_line, timeout=limit)
     except child_processes.Ended as signal:
         ended, status = signal, 128 + signal.number
