@@ -66,14 +66,37 @@ def ratio_table(results: Results) -> str:
     )
 
 
+CLAIMS = (("insert", "insertion", "2 to 5"), ("search", "search", "3 to 10"))
+
+
+def claims_table(results: Results) -> str:
+    """Returns what was claimed of the lock-free index, and what was measured up to a thread for each core, as
+    Markdown."""
+    rows = ["| claimed of the lock-free index | measured |", "|---|---|"]
+    groups = {group.workload: group for group in headline_groups(results)}
+    for workload, name, times in CLAIMS:
+        group = groups.get(workload)
+        if not group or "lock_free" not in group.lines:
+            continue
+        ladder = [threads for threads in group.threads if 1 < threads <= (results.cores or 1)]
+        ratios = [(threads, group.ratio("lock_free", threads)) for threads in ladder]
+        told = ", ".join(f"{threads}: x{ratio[0]:.1f}" for threads, ratio in ratios if ratio)
+        rows.append(f"| {name}: {times} times the mutex index | by threads: {told} |")
+        line = group.lines["lock_free"]
+        if 1 in line and ladder:
+            gain = line[ladder[-1]].median / line[1].median
+            rows.append(f"| {name}: near-linear | {ladder[-1]} threads: x{gain:.1f} of what one does |")
+    return "\n".join(rows)
+
+
 def machine_of(results: Results) -> str:
     """Returns the machine for the line below the table."""
     return f"{result_file.machine_line(results)}; beyond {results.cores} threads it is oversubscribed"
 
 
 def update_readme(path: Path, results: Results) -> None:
-    """Puts the table into the file. Raises BadResults where it has no markers."""
-    if not readme.write_block(path, BLOCK, ratio_table(results)):
+    """Puts the tables into the file. Raises BadResults where it has no markers."""
+    if not readme.write_block(path, BLOCK, f"{ratio_table(results)}\n\n{claims_table(results)}"):
         raise result_file.BadResults(
             f"--readme {path}: there is no {' ... '.join(readme.markers(BLOCK))} in it"
         )
@@ -86,7 +109,10 @@ def main() -> int:
     parser.add_argument("-o", "--out", metavar="DIR", type=Path, required=True, help="folder for the charts")
     parser.add_argument("--only", metavar="WORKLOAD", help="draw the charts of this workload and no others")
     parser.add_argument(
-        "--readme", metavar="FILE", type=Path, help="also put the table of ratios between FILE's markers"
+        "--readme",
+        metavar="FILE",
+        type=Path,
+        help="also put the tables of ratios and claims between FILE's markers",
     )
     options = parser.parse(sys.argv[1:])
     trouble = output.check_folder(options.out)
