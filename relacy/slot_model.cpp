@@ -17,10 +17,7 @@ struct RemovalOutlived : Stage {
     void thread(int i) {
         if (i == 1)
             return search();
-        bury(Guard(*handles[0]));
-        grace();
-        const Guard guard(*handles[0]);
-        finish(open(guard));
+        remove_and_live_again();
     }
 };
 const Model<RemovalOutlived> removal_outlived("removal_outlived",
@@ -82,14 +79,7 @@ struct SuccessorOutlived : Stage {
     void thread(int i) {
         if (i == 1)
             return search();
-        {
-            const Guard guard(*handles[0]);
-            Life& old = lives[0];
-            finish(open(guard, old.slot));
-            old.death = lives[1].birth;
-            slots().retire(guard, old.slot);
-            bury(guard);
-        }
+        replace_and_remove();
         grace();
         const Guard guard(*handles[0]);
         finish(open(guard));

@@ -124,14 +124,7 @@ struct SuccessorReleased : Stage {
             hold_until([this] { return births == 2; });
             return search();
         }
-        {
-            const Guard guard(*handles[0]);
-            Life& old = lives[0];
-            finish(open(guard, old.slot));
-            old.death = lives[1].birth;
-            slots().retire(guard, old.slot);
-            bury(guard);
-        }
+        replace_and_remove();
         grace();
         slots().trim(Guard(*handles[0]), 1);
         released = true;

@@ -101,6 +101,22 @@ struct Stage {
             domain.try_advance();
         domain.look(*handles[0]);
     }
+    /// The first thread removes its last version, and its slot gets another life.
+    void remove_and_live_again() {
+        bury(Guard(*handles[0]));
+        grace();
+        const Guard guard(*handles[0]);
+        finish(open(guard));
+    }
+    /// The first thread replaces its first version by the second, and removes that.
+    void replace_and_remove() {
+        const Guard guard(*handles[0]);
+        Life& old = lives[0];
+        finish(open(guard, old.slot));
+        old.death = lives[1].birth;
+        slots().retire(guard, old.slot);
+        bury(guard);
+    }
     void search() { search(slots().announce(handles[1]->local())); }
     void search(const Slots::Announcement& announcement) {
         seen.time = announcement.time();

@@ -47,10 +47,7 @@ struct DecidedAfterDeath : DecidedMeanwhile {
         if (i == 1)
             return search();
         hold_until([this] { return openings == 1; });
-        bury(Guard(*handles[0]));
-        grace();
-        const Guard guard(*handles[0]);
-        finish(open(guard));
+        remove_and_live_again();
         decided = true;
     }
 };

@@ -14,8 +14,6 @@
 namespace {
 using namespace hotindex;
 using namespace hotindex::tests;
-using MutexIndex = HotVectorIndex<std::mutex>;
-using RwLockIndex = HotVectorIndex<std::shared_mutex>;
 using namespace std::chrono_literals;
 } // namespace
 
@@ -217,8 +215,7 @@ TEMPLATE_TEST_CASE("tiers are managed automatically in the course of operations"
     CHECK(index.get_stats().promotions == 1);
 }
 
-TEMPLATE_TEST_CASE("statistics, accesses and tiers are counted", "[contract]", MutexIndex, RwLockIndex,
-                   LockFreeHotVectorIndex) {
+TEMPLATE_TEST_CASE("statistics, accesses and tiers are counted", "[contract]", EVERY_INDEX) {
     TestType index(IndexOptions{.dimension = 1,
                                 .metric = Metric::inner_product,
                                 .tracking = Tracking::exact,

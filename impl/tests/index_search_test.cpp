@@ -22,8 +22,6 @@
 namespace {
 using namespace hotindex;
 using namespace hotindex::tests;
-using MutexIndex = HotVectorIndex<std::mutex>;
-using RwLockIndex = HotVectorIndex<std::shared_mutex>;
 } // namespace
 
 TEMPLATE_TEST_CASE("every metric scores as its definition says, best first", "[contract]", EVERY_INDEX) {
@@ -284,8 +282,7 @@ TEST_CASE("random operations get equal answers from all indexes, bit for bit, an
     }
 }
 
-TEMPLATE_TEST_CASE("results are the k best, best first, ties by id", "[contract]", MutexIndex, RwLockIndex,
-                   LockFreeHotVectorIndex) {
+TEMPLATE_TEST_CASE("results are the k best, best first, ties by id", "[contract]", EVERY_INDEX) {
     TestType index(IndexOptions{.dimension = 1, .metric = Metric::squared_euclidean});
     CHECK(index.empty());
     CHECK(index.search(Vector{0}, 5).empty());
@@ -311,8 +308,8 @@ TEST_CASE("equal states give equal answers in every index, to the last bit", "[c
     for (const Metric metric : {Metric::cosine, Metric::inner_product, Metric::squared_euclidean}) {
         constexpr std::size_t dimension = 19;
         const IndexOptions options{.dimension = dimension, .metric = metric};
-        MutexIndex mutex(options);
-        RwLockIndex rwlock(options);
+        HotVectorIndex<std::mutex> mutex(options);
+        HotVectorIndex<std::shared_mutex> rwlock(options);
         LockFreeHotVectorIndex lock_free(options);
         std::map<std::string, Vector> oracle;
         std::mt19937 random(7);

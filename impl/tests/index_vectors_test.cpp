@@ -18,8 +18,6 @@
 namespace {
 using namespace hotindex;
 using namespace hotindex::tests;
-using MutexIndex = HotVectorIndex<std::mutex>;
-using RwLockIndex = HotVectorIndex<std::shared_mutex>;
 using namespace std::chrono_literals;
 } // namespace
 
@@ -295,8 +293,7 @@ TEMPLATE_TEST_CASE("ten thousand vectors come, are found and go", "[contract]", 
     }
 }
 
-TEMPLATE_TEST_CASE("bad arguments are refused by name and value, and change nothing", "[contract]", MutexIndex,
-                   RwLockIndex, LockFreeHotVectorIndex) {
+TEMPLATE_TEST_CASE("bad arguments are refused by name and value, and change nothing", "[contract]", EVERY_INDEX) {
     CHECK(lacks(refusal([] { TestType(IndexOptions{}); }), {"dimension is 0"}) == "");
     TestType index(IndexOptions{.dimension = 3});
     index.add_vector("a", Vector{1, 2, 3});

@@ -52,6 +52,37 @@ template <class Others>
     return a;
 }
 
+/// Another thread that looks, and stands still where it has met an open announcement and has not decided it yet.
+class LateDecision {
+  public:
+    explicit LateDecision(Instants& instants) : instants_(instants) {}
+    /// Returns when it stands still, or has met none.
+    void begin() {
+        thread_ = std::thread([this] {
+            const Before between(Step::compare_exchange, edge::snapshot_decided, [this] {
+                has_met_it_.release();
+                goes_on_.acquire();
+            });
+            seen_ = instants_.times.look();
+            has_met_it_.release();
+        });
+        has_met_it_.acquire();
+    }
+    void finish() {
+        goes_on_.release();
+        thread_.join();
+    }
+    /// What its look returned.
+    [[nodiscard]] const Times::Range& seen() const { return seen_; }
+
+  private:
+    Instants& instants_;
+    Times::Range seen_;
+    std::counting_semaphore<2> has_met_it_{0};
+    std::binary_semaphore goes_on_{0};
+    std::thread thread_;
+};
+
 bool is_empty(const Times::Range& range) {
     return range.oldest > range.newest;
 }
@@ -157,31 +188,15 @@ TEST_CASE("a decision that comes late does not reach the searcher's next announc
     Instants instants;
     Searcher searcher(instants);
     instants.pass_to(5);
-    Times::Range late;
-    std::counting_semaphore<2> has_met_it(0);
-    std::binary_semaphore goes_on(0);
-    std::thread other;
+    LateDecision other(instants);
     {
-        const Announcement first = announce_while(searcher, [&] {
-            other = std::thread([&] {
-                const Before between(Step::compare_exchange, edge::snapshot_decided, [&] {
-                    has_met_it.release();
-                    goes_on.acquire();
-                });
-                late = instants.times.look();
-                has_met_it.release(); // if it has met none
-            });
-            has_met_it.acquire();
-        });
+        const Announcement first = announce_while(searcher, [&] { other.begin(); });
         CHECK(first.time() == 5);
     }
     instants.pass_to(8);
-    const Announcement second = announce_while(searcher, [&] {
-        goes_on.release();
-        other.join();
-    });
+    const Announcement second = announce_while(searcher, [&] { other.finish(); });
     CHECK(second.time() == 8);
-    CHECK(is_empty(late)); // the first has ended, and the second was opened after the look
+    CHECK(is_empty(other.seen())); // the first has ended, and the second was opened after the look
     CHECK(is_from_to(instants.times.look(), 8, 8));
 }
 
@@ -189,26 +204,12 @@ TEST_CASE("a decision that comes after the announcement's end is no time", "[sna
     Instants instants;
     Searcher searcher(instants);
     instants.pass_to(5);
-    Times::Range late;
-    std::counting_semaphore<2> has_met_it(0);
-    std::binary_semaphore goes_on(0);
-    std::thread other;
+    LateDecision other(instants);
     {
-        const Announcement a = announce_while(searcher, [&] {
-            other = std::thread([&] {
-                const Before between(Step::compare_exchange, edge::snapshot_decided, [&] {
-                    has_met_it.release();
-                    goes_on.acquire();
-                });
-                late = instants.times.look();
-                has_met_it.release(); // if it has met none
-            });
-            has_met_it.acquire();
-        });
+        const Announcement a = announce_while(searcher, [&] { other.begin(); });
     }
-    goes_on.release();
-    other.join();
-    CHECK(is_empty(late));
+    other.finish();
+    CHECK(is_empty(other.seen()));
     CHECK(instants.times.announced() == 0);
 }
 
