@@ -89,7 +89,7 @@ struct OvertakenAtLink : StopsAfterStamp<add_then_get, edge::slot_birth> {
     bool second = false;
     OvertakenAtLink() {
         model::stage([this](const Site& site) {
-            if (site.named != edge::slot_birth || site.operation != Operation::cas || !within(site, "finish"))
+            if (site.named != edge::slot_birth || site.operation != Operation::cas || !within(site, "finish_birth"))
                 return look(site);
             (current_thread() == 0 ? first : second) = true;
             hold_until([this] { return current_thread() == 0 ? second : stamped; });
@@ -203,7 +203,7 @@ struct SettledBeforeMark : Stage<WideTraits> {
         (void)perform(handle(0), add(a, 1));
         model::play_until(edge::version_clock, [this] { (void)perform(handle(2), add(a, 2)); });
         model::stage([this](const Site& site) {
-            if (current_thread() == 0 && site.named == edge::slot_death && within(site, "bury")) {
+            if (current_thread() == 0 && site.named == edge::slot_death && within(site, "finish_death")) {
                 marked = true;
                 hold_until([this] { return buried && link_seen; });
             } else if (current_thread() == 2 && site.named == edge::unnamed && within(site, "visible")) {

@@ -12,7 +12,7 @@ using namespace hotindex::slot_models;
 struct RemovalOutlived : Stage {
     RemovalOutlived() {
         const Guard guard(*handles[0]);
-        finish(open(guard));
+        born(begin(guard));
     }
     void thread(int i) {
         if (i == 1)
@@ -29,8 +29,8 @@ struct BirthOutlived : Stage {
     SlotId first = no_slot;
     std::optional<Slots::Announcement> announcement;
     BirthOutlived() {
-        first = open(Guard(*handles[0]));
-        model::play_until(edge::version_clock, [this] { slots().finish(first, true); });
+        first = begin(Guard(*handles[0]));
+        model::play_until(edge::version_clock, [this] { slots().finish_birth(first, true); });
         announcement.emplace(slots().announce(handles[1]->local()));
     }
     void thread(int i) {
@@ -40,12 +40,12 @@ struct BirthOutlived : Stage {
         }
         {
             const Guard guard(*handles[0]);
-            lives[0].birth = slots().finish(first, true);
-            bury(guard);
+            lives[0].birth = slots().finish_birth(first, true);
+            kill(guard);
         }
         grace();
         const Guard guard(*handles[0]);
-        finish(open(guard));
+        born(begin(guard));
     }
 };
 const Model<BirthOutlived> birth_outlived("birth_outlived", "a search stamps the life that it saw, and no later one",
@@ -55,16 +55,16 @@ const Model<BirthOutlived> birth_outlived("birth_outlived", "a search stamps the
 struct SecondRemoval : Stage {
     SecondRemoval() {
         const Guard guard(*handles[0]);
-        finish(open(guard));
+        born(begin(guard));
     }
     void thread(int i) {
         if (i == 1)
             return search();
-        bury(Guard(*handles[0]));
+        kill(Guard(*handles[0]));
         grace();
         const Guard guard(*handles[0]);
-        finish(open(guard));
-        bury(guard);
+        born(begin(guard));
+        kill(guard);
         expect(lives[1].death > lives[1].birth, "a version dies after its birth");
     }
 };
@@ -74,7 +74,7 @@ const Model<SecondRemoval> second_removal("second_removal", "a search stamps the
 struct SuccessorOutlived : Stage {
     SuccessorOutlived() {
         const Guard guard(*handles[0]);
-        finish(open(guard));
+        born(begin(guard));
     }
     void thread(int i) {
         if (i == 1)
@@ -82,8 +82,8 @@ struct SuccessorOutlived : Stage {
         replace_and_remove();
         grace();
         const Guard guard(*handles[0]);
-        finish(open(guard));
-        finish(open(guard));
+        born(begin(guard));
+        born(begin(guard));
     }
 };
 const Model<SuccessorOutlived> successor_outlived("successor_outlived",
@@ -97,7 +97,7 @@ struct OwnBirthSeen : Stage {
             handles[0]->local().before_reclaim_pass();
             return;
         }
-        finish(open(Guard(*handles[1])));
+        born(begin(Guard(*handles[1])));
         search();
         expect(lives[0].birth <= seen.time, "a search sees its thread's own update");
     }

@@ -12,9 +12,9 @@ struct EmptySegment : Stage {
     EmptySegment() {
         {
             const Guard guard(*handles[0]);
-            finish(open(guard));
-            finish(open(guard));
-            bury(guard);
+            born(begin(guard));
+            born(begin(guard));
+            kill(guard);
         }
         grace();
         const Guard collects(*handles[0]);
@@ -43,7 +43,7 @@ struct ReleasedOrUsed : EmptySegment {
             grace();
             const Guard collects(*handles[0]);
         } else {
-            finish(open(Guard(*handles[1])));
+            born(begin(Guard(*handles[1])));
             search();
         }
     }
@@ -58,7 +58,7 @@ struct MadeAgain : EmptySegment {
             return search();
         {
             const Guard guard(*handles[0]);
-            finish(open(guard));
+            born(begin(guard));
         }
         grace();
         const Guard collects(*handles[0]);
@@ -106,12 +106,12 @@ struct SuccessorReleased : Stage {
     SuccessorReleased() {
         {
             const Guard guard(*handles[0]);
-            finish(open(guard));
+            born(begin(guard));
         }
         model::stage([this](const model::Site& site) {
             if (site.named != edge::slot_birth)
                 return;
-            if (current_thread() == 0 && within(site, "finish") && ++births == 2) {
+            if (current_thread() == 0 && within(site, "finish_birth") && ++births == 2) {
                 hold_until([this] { return looking; });
             } else if (current_thread() == 1 && within(site, "life_of") && !looking) {
                 looking = true;

@@ -77,22 +77,22 @@ struct Stage {
     Slots& slots() { return all.slots; }
 
     /// A new version, to be finished, in place of `predecessor`.
-    SlotId open(const Guard& guard, SlotId predecessor = no_slot) {
+    SlotId begin(const Guard& guard, SlotId predecessor = no_slot) {
         const SlotId s = slots().acquire(guard.local());
         *slots().row_of_new(s) = static_cast<float>(born);
-        slots().open(s, 1.0F);
-        slots().aim(s, nullptr, predecessor);
+        slots().begin_version(s, 1.0F);
+        slots().set_entry(s, nullptr, predecessor);
         lives[born++].slot = s;
         return s;
     }
-    void finish(SlotId s) {
+    void born(SlotId s) {
         const version::Word before = slots().now();
-        lives[born - 1].birth = slots().finish(s, true);
+        lives[born - 1].birth = slots().finish_birth(s, true);
         expect(lives[born - 1].birth > before || before == 0, "a version is born after it was opened");
     }
-    void bury(const Guard& guard) {
+    void kill(const Guard& guard) {
         Life& last = lives[born - 1];
-        last.death = slots().bury(last.slot);
+        last.death = slots().finish_death(last.slot);
         slots().retire(guard, last.slot);
     }
     /// So many advances that what was retired can be used again, and is.
@@ -103,19 +103,19 @@ struct Stage {
     }
     /// The first thread removes its last version, and its slot gets another life.
     void remove_and_live_again() {
-        bury(Guard(*handles[0]));
+        kill(Guard(*handles[0]));
         grace();
         const Guard guard(*handles[0]);
-        finish(open(guard));
+        born(begin(guard));
     }
     /// The first thread replaces its first version by the second, and removes that.
     void replace_and_remove() {
         const Guard guard(*handles[0]);
         Life& old = lives[0];
-        finish(open(guard, old.slot));
+        born(begin(guard, old.slot));
         old.death = lives[1].birth;
         slots().retire(guard, old.slot);
-        bury(guard);
+        kill(guard);
     }
     void search() { search(slots().announce(handles[1]->local())); }
     void search(const Slots::Announcement& announcement) {

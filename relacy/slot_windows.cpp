@@ -25,7 +25,7 @@ struct DecidedMeanwhile : Stage {
         if (i == 1)
             return search();
         hold_until([this] { return openings == 1; });
-        finish(open(Guard(*handles[0])));
+        born(begin(Guard(*handles[0])));
         handles[0]->local().before_reclaim_pass();
         decided = true;
     }
@@ -41,7 +41,7 @@ const Model<DecidedMeanwhile>
 struct DecidedAfterDeath : DecidedMeanwhile {
     DecidedAfterDeath() {
         const Guard guard(*handles[0]);
-        finish(open(guard));
+        born(begin(guard));
     }
     void thread(int i) {
         if (i == 1)
@@ -64,7 +64,7 @@ struct OwnBirthDecided : DecidedMeanwhile {
             decided = true;
             return;
         }
-        finish(open(Guard(*handles[1])));
+        born(begin(Guard(*handles[1])));
         search();
         expect(lives[0].birth <= seen.time, "a search sees its thread's own update");
     }
@@ -96,7 +96,7 @@ struct LateDecision : Stage {
             return;
         }
         search();
-        finish(open(Guard(*handles[1])));
+        born(begin(Guard(*handles[1])));
         search();
         expect(lives[0].birth <= seen.time, "a search sees its thread's own update");
     }
@@ -118,8 +118,8 @@ struct SecondBirth : Stage {
     bool reused = false;
     bool stamped = false;
     SecondBirth() {
-        first = open(Guard(*handles[0]));
-        model::play_until(edge::version_clock, [this] { slots().finish(first, true); });
+        first = begin(Guard(*handles[0]));
+        model::play_until(edge::version_clock, [this] { slots().finish_birth(first, true); });
         announcement.emplace(slots().announce(handles[1]->local()));
         model::stage([this](const model::Site& site) {
             if (!within(site, "stamp"))
@@ -142,12 +142,12 @@ struct SecondBirth : Stage {
         hold_until([this] { return stamping; });
         {
             const Guard guard(*handles[0]);
-            lives[0].birth = slots().finish(first, true);
-            bury(guard);
+            lives[0].birth = slots().finish_birth(first, true);
+            kill(guard);
         }
         grace();
         const Guard guard(*handles[0]);
-        finish(open(guard));
+        born(begin(guard));
         reused = true;
     }
     void after() {
@@ -166,7 +166,7 @@ struct LifeOver : Stage {
     LifeOver() {
         {
             const Guard guard(*handles[0]);
-            finish(open(guard));
+            born(begin(guard));
         }
         model::stage([this](const model::Site& site) {
             if (!within(site, "stamp"))
@@ -187,10 +187,10 @@ struct LifeOver : Stage {
             helping = true;
             return;
         }
-        bury(Guard(*handles[0]));
+        kill(Guard(*handles[0]));
         grace();
         const Guard guard(*handles[0]);
-        finish(open(guard));
+        born(begin(guard));
         reused = true;
     }
     void after() {
@@ -209,13 +209,13 @@ struct LinkedToSecondLife : Stage {
     LinkedToSecondLife() {
         {
             const Guard guard(*handles[0]);
-            finish(open(guard));
-            finish(open(guard));
-            bury(guard);
+            born(begin(guard));
+            born(begin(guard));
+            kill(guard);
         }
         grace();
         model::stage([this](const model::Site& site) {
-            if (current_thread() == 0 && site.named == edge::slot_birth && within(site, "finish") && ++births == 2)
+            if (current_thread() == 0 && site.named == edge::slot_birth && within(site, "finish_birth") && ++births == 2)
                 hold_until([this] { return searched; });
         });
     }
@@ -227,7 +227,7 @@ struct LinkedToSecondLife : Stage {
             return;
         }
         const Guard guard(*handles[0]);
-        finish(open(guard, lives[0].slot));
+        born(begin(guard, lives[0].slot));
         lives[0].death = lives[2].birth;
         slots().retire(guard, lives[0].slot);
     }

@@ -29,25 +29,25 @@ struct BareStore {
     SlotId begin(const Handle& me, float value = 1, SlotId predecessor = no_slot) {
         const SlotId s = slots.acquire(me.local());
         *slots.row_of_new(s) = value;
-        slots.open(s, 1 / value);
-        slots.aim(s, nullptr, predecessor);
+        slots.begin_version(s, 1 / value);
+        slots.set_entry(s, nullptr, predecessor);
         return s;
     }
     SlotId add(const Handle& me, float value = 1) {
         const SlotId s = begin(me, value);
-        slots.finish(s, true);
+        slots.finish_birth(s, true);
         return s;
     }
     SlotId replace(const Handle& me, SlotId old, float value) {
         const Guard guard(me);
         const SlotId s = begin(me, value, old);
-        slots.finish(s, true);
+        slots.finish_birth(s, true);
         slots.retire(guard, old);
         return s;
     }
     void remove(const Handle& me, SlotId s) {
         const Guard guard(me);
-        slots.bury(s);
+        slots.finish_death(s);
         slots.retire(guard, s);
     }
     /// Frees what can be freed, and gives back every segment that is empty.

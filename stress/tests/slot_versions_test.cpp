@@ -119,18 +119,18 @@ TEST_CASE("a replacement that stops anywhere leaves one of the two to be seen at
         const SlotId old = store.add(me);
         const auto before = store.slots.announce(searcher.local());
         const SlotId fresh = store.begin(me, 2, old);
-        stopped = abandon(at, [&] { store.slots.finish(fresh, true); });
+        stopped = abandon(at, [&] { store.slots.finish_birth(fresh, true); });
         const auto during = store.slots.announce(searcher.local());
         const Slots answer = seen_at(store, during);
         INFO("stopped before operation " << at);
         CHECK(seen_at(store, before) == Slots{old});
-        const Word birth = store.slots.finish(fresh, true);
+        const Word birth = store.slots.finish_birth(fresh, true);
         CHECK(answer == Slots{birth <= during.time() ? fresh : old});
         CHECK(seen_at(store, during) == answer);
         CHECK(seen_at(store, before) == Slots{old});
         CHECK(seen_at(store, store.slots.announce(searcher.local())) == Slots{fresh});
-        CHECK(store.slots.died(TinyStore::Guard(me), old) == birth);
-        CHECK(store.slots.finish(fresh, true) == birth);
+        CHECK(store.slots.death_time(TinyStore::Guard(me), old) == birth);
+        CHECK(store.slots.finish_birth(fresh, true) == birth);
         CHECK(invariants_hold());
     }
     CHECK(at > 5); // it has as many steps at least
@@ -144,18 +144,18 @@ TEST_CASE("a removal that stops anywhere is done by who comes next, at one time 
         const TinyStore::Handle me(store.domain), searcher(store.domain);
         const SlotId s = store.add(me);
         const auto before = store.slots.announce(searcher.local());
-        stopped = abandon(at, [&] { store.slots.bury(s); });
+        stopped = abandon(at, [&] { store.slots.finish_death(s); });
         const auto during = store.slots.announce(searcher.local());
         const Slots answer = seen_at(store, during);
         INFO("stopped before operation " << at);
-        const Word death = store.slots.bury(s);
+        const Word death = store.slots.finish_death(s);
         CHECK(version::is_timestamp(death));
         CHECK(answer == (death <= during.time() ? Slots{} : Slots{s}));
         CHECK(seen_at(store, during) == answer);
         CHECK(seen_at(store, before) == Slots{s});
         CHECK(seen_at(store, store.slots.announce(searcher.local())).empty());
-        CHECK(store.slots.bury(s) == death);
-        CHECK(store.slots.died(TinyStore::Guard(me), s) == death);
+        CHECK(store.slots.finish_death(s) == death);
+        CHECK(store.slots.death_time(TinyStore::Guard(me), s) == death);
     }
     CHECK(at > 3);
 }
@@ -173,7 +173,7 @@ TEMPLATE_TEST_CASE("a search that meets a stamp on its way helps, and does not s
             store.add(me, value);
         const SlotId old = store.add(me, 1);
         const SlotId fresh = store.begin(me, 2, removal ? no_slot : old);
-        const auto update = [&] { return removal ? store.slots.bury(old) : store.slots.finish(fresh, true); };
+        const auto update = [&] { return removal ? store.slots.finish_death(old) : store.slots.finish_birth(fresh, true); };
         stopped = abandon(at, [&] { update(); });
         std::optional<typename Store<TestType>::Slots::Announcement> during;
         Values answer;
@@ -210,16 +210,16 @@ TEST_CASE("a search that helps late does not stamp the slot's next life", "[slot
         const TinyStore::Handle me(store.domain), searcher(store.domain);
         const auto early = store.slots.announce(searcher.local());
         const SlotId s = store.begin(me);
-        stopped = abandon(at, [&] { store.slots.finish(s, true); });
+        stopped = abandon(at, [&] { store.slots.finish_birth(s, true); });
         std::optional<TinyStore::Slots::Announcement> between_lives;
         {
             const Before late(Step::compare_exchange, edge::slot_birth, [&] {
-                store.slots.finish(s, true);
+                store.slots.finish_birth(s, true);
                 store.remove(me, s);
                 store.domain.drain(me);
                 between_lives.emplace(store.slots.announce(searcher.local()));
                 REQUIRE(store.begin(me, 2) == s);
-                (void)abandon(at, [&] { store.slots.finish(s, true); });
+                (void)abandon(at, [&] { store.slots.finish_birth(s, true); });
             });
             CHECK(seen_at(store, early).empty());
             if (!late.happened())
@@ -227,7 +227,7 @@ TEST_CASE("a search that helps late does not stamp the slot's next life", "[slot
         }
         ++met;
         CHECK(seen_at(store, *between_lives).empty());
-        CHECK(store.slots.finish(s, true) > between_lives->time());
+        CHECK(store.slots.finish_birth(s, true) > between_lives->time());
         CHECK(seen_at(store, *between_lives).empty());
         CHECK(values_at(store, store.slots.announce(searcher.local())) == Values{2});
     }
@@ -238,7 +238,7 @@ TEST_CASE("a search that helps a removal late does not take the slot's next deat
     TinyStore store(stride);
     const TinyStore::Handle me(store.domain), searcher(store.domain);
     const SlotId s = store.add(me);
-    REQUIRE(abandon_before(Step::fetch_add, edge::version_clock, [&] { (void)store.slots.bury(s); }));
+    REQUIRE(abandon_before(Step::fetch_add, edge::version_clock, [&] { (void)store.slots.finish_death(s); }));
     // Another search helps the removal as well, and has a time for it from the clock.
     std::binary_semaphore has_a_time(0), goes_on(0);
     std::thread other([&] {
@@ -314,10 +314,10 @@ TEST_CASE("who finishes again what was finished long ago changes nothing", "[slo
     const TinyStore::Handle me(store.domain), searcher(store.domain);
     const SlotId old = store.add(me, 1);
     const SlotId fresh = store.replace(me, old, 2);
-    const Word birth = store.slots.finish(fresh, true);
+    const Word birth = store.slots.finish_birth(fresh, true);
     store.domain.drain(me);
     REQUIRE(store.add(me, 3) == old);
-    CHECK(store.slots.finish(fresh, true) == birth);
+    CHECK(store.slots.finish_birth(fresh, true) == birth);
     CHECK(values_at(store, store.slots.announce(searcher.local())) == Values{2, 3});
     CHECK(invariants_hold());
 }
@@ -361,8 +361,8 @@ TEST_CASE("a slot gives back its row, its norm and its entry", "[slots]") {
     Slots slots;
     for (std::size_t i = 0; i != 3; ++i) {
         slots.push_back(store.begin(me, static_cast<float>(i + 1)));
-        store.slots.aim(slots[i], &entries[i], no_slot);
-        store.slots.finish(slots[i], true);
+        store.slots.set_entry(slots[i], &entries[i], no_slot);
+        store.slots.finish_birth(slots[i], true);
     }
     const TinyStore::Guard guard(me);
     const auto announcement = store.slots.announce(me.local());

@@ -31,7 +31,7 @@ struct Instants {
             clock.tick();
     }
     /// As a pass over limbo asks: a look first.
-    [[nodiscard]] bool watched(Word birth, Word death) { return times.watched(times.look(), birth, death); }
+    [[nodiscard]] bool watched(Word birth, Word death) { return times.watched(times.announced_range(), birth, death); }
 };
 
 struct Searcher {
@@ -40,7 +40,7 @@ struct Searcher {
     Searcher& operator=(const Searcher&) = delete;
     ~Searcher() { place.leave(); }
     [[nodiscard]] Announcement announce() { return Announcement(place); }
-    Times::Place place;
+    Times::Announcer place;
 };
 
 /// Where the searcher has opened its announcement and has not read the clock yet.
@@ -63,7 +63,7 @@ class LateDecision {
                 has_met_it_.release();
                 goes_on_.acquire();
             });
-            seen_ = instants_.times.look();
+            seen_ = instants_.times.announced_range();
             has_met_it_.release();
         });
         has_met_it_.acquire();
@@ -94,7 +94,7 @@ bool is_from_to(const Times::Range& range, Word oldest, Word newest) {
 TEST_CASE("an announcement is of the clock's time, and lasts until its end", "[snapshots]") {
     Instants instants;
     Searcher searcher(instants);
-    CHECK(is_empty(instants.times.look()));
+    CHECK(is_empty(instants.times.announced_range()));
     CHECK(instants.times.announced() == 0);
     CHECK_FALSE(instants.watched(0, version::first_special - 1));
     for (const Word time : {0u, 4u, 9u}) {
@@ -103,10 +103,10 @@ TEST_CASE("an announcement is of the clock's time, and lasts until its end", "[s
         instants.pass_to(time + 3);
         CHECK(a.time() == time);
         CHECK(instants.times.announced() == 1);
-        CHECK(is_from_to(instants.times.look(), time, time));
+        CHECK(is_from_to(instants.times.announced_range(), time, time));
     }
     CHECK(instants.times.announced() == 0);
-    CHECK(is_empty(instants.times.look()));
+    CHECK(is_empty(instants.times.announced_range()));
 }
 
 TEST_CASE("a life contains the time of its birth, and not that of its death", "[snapshots]") {
@@ -131,7 +131,7 @@ TEST_CASE("a life between two announced times is kept by neither", "[snapshots]"
     instants.pass_to(8);
     const Announcement b = late.announce();
     instants.pass_to(20);
-    CHECK(is_from_to(instants.times.look(), 2, 8));
+    CHECK(is_from_to(instants.times.announced_range(), 2, 8));
     CHECK_FALSE(instants.watched(3, 8));
     CHECK_FALSE(instants.watched(4, 6));
     CHECK(instants.watched(3, 9));
@@ -144,7 +144,7 @@ TEST_CASE("an announcement that has ended since the look keeps nothing", "[snaps
     instants.pass_to(5);
     auto a = std::optional(searcher.announce());
     instants.pass_to(9);
-    const Times::Range range = instants.times.look();
+    const Times::Range range = instants.times.announced_range();
     CHECK(instants.times.watched(range, 4, 9));
     a.reset();
     CHECK_FALSE(instants.times.watched(range, 4, 9));
@@ -157,12 +157,12 @@ TEST_CASE("who meets an open announcement decides it, and its searcher takes tha
     Times::Range seen;
     const Announcement a = announce_while(searcher, [&] {
         CHECK(instants.times.announced() == 1);
-        seen = instants.times.look();
+        seen = instants.times.announced_range();
         instants.pass_to(8);
     });
     CHECK(is_from_to(seen, 5, 5));
     CHECK(a.time() == 5);
-    CHECK(is_from_to(instants.times.look(), 5, 5));
+    CHECK(is_from_to(instants.times.announced_range(), 5, 5));
     CHECK(instants.watched(5, 6));
 }
 
@@ -173,10 +173,10 @@ TEST_CASE("of two that decide an open announcement one wins, and the other takes
     Times::Range first, second;
     const Announcement a = announce_while(searcher, [&] {
         const Before between(Step::load, edge::version_clock, [&] {
-            first = instants.times.look();
+            first = instants.times.announced_range();
             instants.pass_to(8);
         });
-        second = instants.times.look();
+        second = instants.times.announced_range();
         CHECK(between.happened());
     });
     CHECK(is_from_to(first, 5, 5));
@@ -197,7 +197,7 @@ TEST_CASE("a decision that comes late does not reach the searcher's next announc
     const Announcement second = announce_while(searcher, [&] { other.finish(); });
     CHECK(second.time() == 8);
     CHECK(is_empty(other.seen())); // the first has ended, and the second was opened after the look
-    CHECK(is_from_to(instants.times.look(), 8, 8));
+    CHECK(is_from_to(instants.times.announced_range(), 8, 8));
 }
 
 TEST_CASE("a decision that comes after the announcement's end is no time", "[snapshots][threads]") {
@@ -220,7 +220,7 @@ TEST_CASE("an announcement that opens after the look keeps nothing that had died
     const Announcement a = early.announce();
     instants.pass_to(8);
     const Announcement b = late.announce();
-    const Times::Range range = instants.times.look();
+    const Times::Range range = instants.times.announced_range();
     const Announcement c = announce_while(latest, [&] { CHECK_FALSE(instants.times.watched(range, 4, 6)); });
     CHECK(c.time() >= 6);
 }
@@ -246,7 +246,7 @@ TEST_CASE("announcements of one searcher end one by one, in any order", "[snapsh
     }
     const Announcement again = searcher.announce();
     CHECK(again.time() == 9);
-    CHECK(is_from_to(instants.times.look(), 9, 9));
+    CHECK(is_from_to(instants.times.announced_range(), 9, 9));
 }
 
 TEST_CASE("an announcement that was moved ends once, where it has gone", "[snapshots]") {
@@ -266,7 +266,7 @@ TEST_CASE("an announcement that was moved ends once, where it has gone", "[snaps
 
 TEST_CASE("an announcement outlasts its searcher's leaving, and nobody gets its cell meanwhile", "[snapshots]") {
     Instants instants;
-    Times::Place place(instants.times);
+    Times::Announcer place(instants.times);
     place.join();
     instants.pass_to(3);
     auto a = std::optional<Announcement>(place);
@@ -277,7 +277,7 @@ TEST_CASE("an announcement outlasts its searcher's leaving, and nobody gets its 
         const Announcement b = other.announce();
         CHECK(b.time() == 7);
         CHECK(instants.times.announced() == 2);
-        CHECK(is_from_to(instants.times.look(), 3, 7));
+        CHECK(is_from_to(instants.times.announced_range(), 3, 7));
     }
     CHECK(instants.watched(3, 4));
     a.reset();
@@ -300,7 +300,7 @@ TEST_CASE("a time lies between call and return, and no look misses it while it i
                 const Announcement a = searcher.announce();
                 const Word time = a.time();
                 outside += time < before || time > instants.clock.now() ? 1 : 0;
-                const Times::Range range = instants.times.look();
+                const Times::Range range = instants.times.announced_range();
                 missed += time < range.oldest || time > range.newest ? 1 : 0;
                 unwatched += instants.times.watched(range, time, time + 1) ? 0 : 1;
                 outside += a.time() == time ? 0 : 1;
@@ -310,7 +310,7 @@ TEST_CASE("a time lies between call and return, and no look misses it while it i
     team.emplace_back([&] { // as updates do, and decides what is open
         while (at_work != 0) {
             instants.clock.tick();
-            (void)instants.times.look();
+            (void)instants.times.announced_range();
         }
     });
     for (auto& t : team)

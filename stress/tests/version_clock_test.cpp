@@ -25,7 +25,7 @@ constexpr std::uint64_t some_lives[] = {0, 1, 2, 0xFFFF'FFFF, version::lives - 1
 constexpr std::uint32_t some_slots[] = {0, 1, 63, (std::uint32_t{1} << 31) - 1, ~std::uint32_t{0} - 1};
 constexpr Word some_times[] = {0, 1, 2, Word{1} << 32, (Word{1} << 61) - 1, Word{1} << 61, (Word{1} << 62) - 1};
 
-Word content(const Clock::Cell& word) {
+Word content(const Clock::AtomicWord& word) {
     return word.load(B::relaxed());
 }
 
@@ -54,7 +54,7 @@ TEST_CASE("every stamp is later than all that were seen before it", "[clock]") {
     Clock clock;
     Word latest = clock.now();
     for (std::uint64_t life = 0; life != 100; ++life) {
-        Clock::Cell word(version::unstamped(life));
+        Clock::AtomicWord word(version::unstamped(life));
         const Word stamp = clock.stamp(word, version::unstamped(life), edge::slot_birth);
         CHECK(stamp > latest);
         CHECK(content(word) == stamp);
@@ -65,7 +65,7 @@ TEST_CASE("every stamp is later than all that were seen before it", "[clock]") {
 
 TEST_CASE("of two that stamp a word one wins, and both have its time", "[clock]") {
     Clock clock;
-    Clock::Cell word(version::unstamped(7));
+    Clock::AtomicWord word(version::unstamped(7));
     Word other = 0;
     Word mine = 0;
     {
@@ -77,13 +77,13 @@ TEST_CASE("of two that stamp a word one wins, and both have its time", "[clock]"
     CHECK(version::is_timestamp(mine));
     CHECK(mine == other);
     CHECK(content(word) == mine);
-    Clock::Cell next(version::unstamped(8)); // the loser's time is nobody's
+    Clock::AtomicWord next(version::unstamped(8)); // the loser's time is nobody's
     CHECK(clock.stamp(next, version::unstamped(8), edge::slot_birth) == 3);
 }
 
 TEST_CASE("a stamp that is repeated changes nothing", "[clock]") {
     Clock clock;
-    Clock::Cell word(version::dead_unstamped(3));
+    Clock::AtomicWord word(version::dead_unstamped(3));
     const Word first = clock.stamp(word, version::dead_unstamped(3), edge::slot_death);
     CHECK(clock.stamp(word, version::dead_unstamped(3), edge::slot_death) == first);
     CHECK(content(word) == first);
@@ -99,7 +99,7 @@ TEST_CASE("a helper that comes late does not stamp another life", "[clock]") {
                                           std::array{version::dead_unstamped(1), version::dead_unstamped(2)});
     const edge named = version::is_dead_unstamped(from) ? edge::slot_death : edge::slot_birth;
     Clock clock;
-    Clock::Cell word(from);
+    Clock::AtomicWord word(from);
     Word returned = 0;
     {
         const Before between(Step::compare_exchange, named, [&, next = becomes] { word.store(next, B::relaxed()); });
@@ -177,9 +177,9 @@ TEST_CASE("threads that stamp the same words agree on every time, and no time is
     constexpr std::size_t threads = 4;
     constexpr std::size_t words = 2000;
     Clock clock;
-    std::vector<std::unique_ptr<Clock::Cell>> cells;
+    std::vector<std::unique_ptr<Clock::AtomicWord>> cells;
     for (std::size_t i = 0; i != words; ++i)
-        cells.push_back(std::make_unique<Clock::Cell>(version::unstamped(i)));
+        cells.push_back(std::make_unique<Clock::AtomicWord>(version::unstamped(i)));
     std::array<std::vector<Word>, threads> got;
     std::array<bool, threads> grew{};
     std::barrier at_once(threads);

@@ -33,7 +33,7 @@ struct DefaultTraits {
     /// Epochs whose bags are kept apart.
     static constexpr std::uint64_t limbo_epochs = 8;
     /// Bags that a limbo begins with (a power of two).
-    static constexpr std::uint32_t first_cells = 16;
+    static constexpr std::uint32_t first_bags = 16;
     /// Participants that share a word (at most 64).
     static constexpr std::uint32_t participants_per_group = 64;
     /// As how many retires a slot counts: slots in limbo lengthen every scan, so they are to come back soon.
@@ -117,7 +117,7 @@ struct TinyTraits {
     static constexpr std::uint32_t looks_per_advance = 1;
     static constexpr std::uint64_t idle_epochs = 3;
     static constexpr std::uint64_t limbo_epochs = 4;
-    static constexpr std::uint32_t first_cells = 2;
+    static constexpr std::uint32_t first_bags = 2;
     static constexpr std::uint32_t participants_per_group = 2;
     static constexpr std::uint32_t slot_retire_weight = 1;
     static constexpr std::uint32_t spare_slots = 1;

@@ -1,146 +1,44 @@
 // BucketTable: the hash table under LockFreeHashMap and under the index's directory.
 //
-// Shape. An array of bucket words. A word describes the whole content of its bucket: nothing, one entry, or a chain of
-// immutable blocks of entry pointers. Every change builds the new content beside the old one and swings the word with
-// one CAS; so each bucket is an atomic variable that holds a set, buckets are independent of each other, and a lookup
-// is one load of the word and a walk over memory that never changes. At the usual load two thirds of the entries hang
-// directly from their word: two dependent cache misses a lookup, as in a chained table that has no concurrency at all.
-// Entries have an address for life, which the index's directory needs: its entries hold an atomic value.
+// The problem: lookups as cheap as in a chained table that has no concurrency at all, updates that nobody waits for,
+// and entries with an address for life (the index keeps an atomic value in each).
 //
-// Growth. A table of a multiple of the size is hung behind the full one. A writer that meets it first moves its own
-// bucket, then a few more, then works in the new table. Moving: freeze the old word (no CAS on it succeeds any more),
-// fill the new words from it (each leaves the state "untouched" exactly once, so a late helper cannot bring anything
-// back), mark the old word moved. A reader that finds a frozen word looks into the new table, and back at the frozen
-// content if the new word is untouched. Nobody waits for anybody. When all buckets are moved the new table becomes the
-// root.
+// The idea: an array of bucket words. Each holds the whole content of its bucket (see bucket.hpp), so each is an atomic
+// variable that holds a set. A lookup loads the word once. A change builds the new content and swings the word with one
+// CAS. At the usual load two thirds of the entries hang directly from their word: two dependent cache misses a lookup.
 //
-// Invariants
-//   I1  blocks and the words in them never change after the CAS that published them.
+// Growth. A larger table is hung behind the full one. A writer that meets it moves its own bucket, then a few more, and
+// works in the new table. To move a bucket is to freeze the old word (no CAS on it succeeds any more), to fill the new
+// words from it, and to mark it moved. Each new word leaves the state "untouched" once, so a late helper brings nothing
+// back. A reader that finds a frozen word looks into the new table; where the new word is untouched, the frozen content
+// counts. When all buckets are moved, the new table becomes the root.
+//
+// Invariants (I1, I5: see bucket.hpp)
 //   I2  untouched -> filled -> frozen -> moved; no word ever goes back. Only filled words change content.
 //   I3  a key is in at most one entry of the authoritative word of its bucket: the old word until it is frozen, then
 //       the new one as soon as it is filled, with the frozen content in between.
 //   I4  all words of the root are filled (or frozen, or moved).
-//   I5  an entry pointer, once out of the table, never comes back; so equal words mean equal content (no ABA).
+//
 // Linearization: insert, replace, unlink at their successful CAS; find at the load of the word that it reads, or, where
 // it used frozen content, at the load that found the new word untouched.
+//
 // Progress: find is wait-free but for growth (one more hop for each growth since it read the root); insert, replace and
-// unlink are lock-free; a stopped thread costs others at most the moving of buckets that it had claimed.
+// unlink are lock-free. A stopped thread costs others at most the moving of the buckets that it had claimed.
+//
 // Source: the bucket as one atomic immutable list follows ParlayHash (Anderson, Blelloch, Jayanti, 2024); growth by
 // frozen words after Click's non-blocking hash table (2007) and Maier, Sanders, Dementiev (2016).
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
-#include <hotindex/memory/memory_pool.hpp>
+#include <hotindex/map/bucket.hpp>
 #include <hotindex/reclaim/epoch_domain.hpp>
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <new>
 #include <utility>
-#include <vector>
 
 namespace hotindex {
-
-/// An element of a BucketTable: its address is stable until it is unlinked and the grace period is over.
-template <class B, class Local, class Key, class Value>
-struct alignas(16) TableEntry : Retirable<B, Local> {
-    template <class K, class... Args>
-    TableEntry(std::uint64_t h, K&& k, Args&&... args)
-        : hash(h), key(Key(std::forward<K>(k))), value(std::forward<Args>(args)...) {}
-    const typename B::template var<std::uint64_t> hash;
-    const typename B::template var<Key> key;
-    Value value;
-};
-
-namespace bucket {
-/// What a bucket word says. Bits 48 to 63 hold the top bits of a single entry's hash, so that most misses need no look
-/// at the entry; bits 4 to 47 the address; bits 0 to 3 the state.
-using Word = std::uint64_t;
-inline constexpr Word untouched = 0;
-inline constexpr Word frozen = 1;
-inline constexpr Word moved = 2;
-inline constexpr Word chained = 4; ///< the address is a Block's, otherwise an entry's or nothing
-inline constexpr Word filled = 8;
-inline constexpr Word state_bits = 15;
-inline constexpr Word address_bits = 0x0000'FFFF'FFFF'FFF0;
-inline constexpr Word tag_bits = 0xFFFF'0000'0000'0000;
-
-[[nodiscard]] inline Word pack(const void* p) {
-    const auto address = reinterpret_cast<std::uintptr_t>(p);
-    if ((address & ~address_bits) != 0) [[unlikely]]
-        std::abort(); // an address space of more than 48 bits: this layout does not fit the platform
-    return address;
-}
-
-/// Up to five entries (one cache line with its headers); more in `rest`.
-template <class B, class Local>
-struct alignas(16) Block : Retirable<B, Local> {
-    static constexpr std::size_t capacity = 5;
-    Block() : rest(nullptr) {}
-    typename B::template var<Block*> rest;
-    std::array<typename B::template var<Word>, capacity> words; ///< entry words; the first 0 ends the block
-};
-
-/// The entry words of one bucket, copied out. Holds the usual bucket without allocating.
-class Words {
-  public:
-    void push(Word w) {
-        if (size_ < inline_.size())
-            inline_[size_] = w;
-        else
-            overflow_.push_back(w);
-        ++size_;
-    }
-    [[nodiscard]] std::size_t size() const noexcept { return size_; }
-    [[nodiscard]] Word operator[](std::size_t i) const noexcept {
-        return i < inline_.size() ? inline_[i] : overflow_[i - inline_.size()];
-    }
-
-  private:
-    std::array<Word, 16> inline_; // the first size_ are set
-    std::vector<Word> overflow_;
-    std::size_t size_ = 0;
-};
-} // namespace bucket
-
-/// The memory that a table's entries and blocks come from.
-template <class B, class Traits, class Local, class Key, class Value>
-struct TablePools {
-    MemoryPool<B, Traits, TableEntry<B, Local, Key, Value>> entries;
-    MemoryPool<B, Traits, bucket::Block<B, Local>> blocks;
-    DepartedCounter<B> departed; ///< net_entries of participants that have left
-
-    [[nodiscard]] PoolStats stats() const { return entries.stats() += blocks.stats(); }
-    /// Gives memory back that nobody uses now.
-    void trim() noexcept {
-        entries.trim();
-        blocks.trim();
-    }
-};
-
-/// What each participant owns of a table; the domain's Local derives from it.
-template <class B, class Traits, class Local, class Key, class Value>
-struct TableLocal {
-    using Pools = TablePools<B, Traits, Local, Key, Value>;
-    explicit TableLocal(Pools& p) : pools(&p), until_load_check(1u) {}
-    /// The thread has gone: nothing of the table stays with this participant.
-    void leave() noexcept {
-        flush_blocks();
-        pools->departed.take_over(net_entries);
-    }
-    /// Gives back the free blocks that it keeps. Does not allocate.
-    void flush_blocks() noexcept {
-        pools->entries.flush(entry_cache);
-        pools->blocks.flush(block_cache);
-    }
-    Pools* pools;
-    typename MemoryPool<B, Traits, TableEntry<B, Local, Key, Value>>::Cache entry_cache;
-    typename MemoryPool<B, Traits, bucket::Block<B, Local>>::Cache block_cache;
-    OwnedCounter<B> net_entries; ///< inserted minus unlinked by this participant, modulo 2^64
-    typename B::template var<std::uint32_t> until_load_check;
-};
 
 /// `Local` (the domain's) derives from TableLocal with the same parameters; it may have release(Entry&), which is
 /// called when nobody can reach a retired entry through the table any more, and says whether it may be reclaimed now.
@@ -177,11 +75,11 @@ class BucketTable {
             for (std::size_t b = 0; b != t->size(); ++b) {
                 const Word w = t->bucket(b).load(B::relaxed());
                 if ((w & bucket::moved) != 0)
-                    continue; // its blocks were retired by the mover
-                for (Block* block = chain_of(w); block != nullptr;) {
-                    Block* const rest = block->rest.get();
-                    pools_.blocks.destroy_last(block);
-                    block = rest;
+                    continue; // its nodes were retired by the mover
+                for (Node* node = Content::chain_of(w); node != nullptr;) {
+                    Node* const rest = node->rest.get();
+                    pools_.nodes.destroy_last(node);
+                    node = rest;
                 }
             }
             destroy_table(t);
@@ -215,28 +113,28 @@ class BucketTable {
     [[nodiscard]] Entry* insert(const Guard& guard, Entry* fresh) {
         const std::uint64_t hash = fresh->hash.get();
         for (;;) {
-            const Place place = writable(guard, hash);
-            if (Entry* const there = search(place.word, hash, fresh->key.get()))
+            const Writable at = writable(guard, hash);
+            if (Entry* const there = search(at.content, hash, fresh->key.get()))
                 return there;
-            Block* built = nullptr;    // what this attempt built
-            Block* replaced = nullptr; // and the block it stands for
-            Word next = entry_word(fresh);
-            if ((place.word & bucket::address_bits) != 0) {
-                built = prepend(guard, place.word, next, replaced);
+            Node* built = nullptr;    // what this attempt built
+            Node* replaced = nullptr; // and the node it stands for
+            Word next = Content::entry_word(fresh);
+            if ((at.content & bucket::address_bits) != 0) {
+                built = Content::prepend(guard, at.content, next, replaced);
                 next = bucket::pack(built) | bucket::chained | bucket::filled;
             }
-            Word expected = place.word;
+            Word expected = at.content;
             // [bucket] release-CAS; synchronizes-with the acquire-loads of bucket words; publishes: the entry and the
             // block
             // relaxed on failure: the word is read again
-            if (place.cell->compare_exchange_strong(expected, next, B::release(edge::bucket), B::relaxed())) {
+            if (at.bucket->compare_exchange_strong(expected, next, B::release(edge::bucket), B::relaxed())) {
                 if (replaced != nullptr)
-                    retire_block(guard, replaced);
+                    Content::retire_node(guard, replaced);
                 count_insert(guard);
                 return fresh;
             }
             if (built != nullptr)
-                pools_.blocks.destroy(guard.local().block_cache, built);
+                pools_.nodes.destroy(guard.local().node_cache, built);
         }
     }
 
@@ -257,7 +155,7 @@ class BucketTable {
     /// instant, different buckets at different ones.
     template <class Visit>
     void for_each(const Guard&, Visit visit) const {
-        // [table_root] acquire-load; synchronizes-with the release-CAS in promote()
+        // [table_root] acquire-load; synchronizes-with the release-CAS in make_root()
         const Table* const root = root_.load(B::acquire(edge::table_root));
         for (std::size_t b = 0; b != root->size(); ++b)
             visit_bucket(*root, b, visit);
@@ -272,73 +170,44 @@ class BucketTable {
 
     /// Buckets of the root table now.
     [[nodiscard]] std::size_t bucket_count(const Guard&) const {
-        // [table_root] acquire-load; synchronizes-with the release-CAS in promote()
+        // [table_root] acquire-load; synchronizes-with the release-CAS in make_root()
         return root_.load(B::acquire(edge::table_root))->size();
     }
 
     [[nodiscard]] const Equal& equal() const noexcept { return equal_; }
 
   private:
+    using Content = BucketContent<B, Traits, Local, Key, Value>;
     using Word = bucket::Word;
-    using Block = bucket::Block<B, Local>;
-    using Cell = typename B::template atomic<Word>;
+    using Node = bucket::Node<B, Local>;
+    using Bucket = typename B::template atomic<Word>;
 
     static constexpr std::size_t max_buckets = std::size_t{1} << 40;
 
     struct Table : Retirable<B, Local> {
-        Table(Cell* cells, std::size_t n) : buckets(cells), last_bucket(n - 1), next(nullptr), cursor(0), moved(0) {}
+        Table(Bucket* all, std::size_t n) : buckets(all), last_bucket(n - 1), next(nullptr), cursor(0), moved(0) {}
         [[nodiscard]] std::size_t mask() const { return last_bucket.get(); }
         [[nodiscard]] std::size_t size() const { return mask() + 1; }
-        [[nodiscard]] Cell& bucket(std::size_t b) const { return buckets.get()[b]; }
-        const typename B::template var<Cell*> buckets;
+        [[nodiscard]] Bucket& bucket(std::size_t b) const { return buckets.get()[b]; }
+        const typename B::template var<Bucket*> buckets;
         const typename B::template var<std::size_t> last_bucket;
         alignas(isolation) typename B::template atomic<Table*> next;
         alignas(isolation) typename B::template atomic<std::size_t> cursor; ///< buckets claimed for moving
         typename B::template atomic<std::size_t> moved;                     ///< buckets marked moved
     };
 
-    struct Place {
-        Cell* cell;
-        Word word;
+    struct Writable {
+        Bucket* bucket;
+        Word content;
     };
-
-    // ---- words ----
-
-    static Entry* entry_of(Word w) noexcept {
-        return reinterpret_cast<Entry*>(static_cast<std::uintptr_t>(w & bucket::address_bits));
-    }
-    static Block* chain_of(Word w) noexcept {
-        return (w & bucket::chained) != 0
-                   ? reinterpret_cast<Block*>(static_cast<std::uintptr_t>(w & bucket::address_bits))
-                   : nullptr;
-    }
-    static Word entry_word(const Entry* e) {
-        return bucket::pack(e) | (e->hash.get() & bucket::tag_bits) | bucket::filled;
-    }
-
-    /// Calls use(entry word) for each entry of the content until it returns true; true then.
-    template <class Use>
-    static bool any_of(Word content, Use use) {
-        if ((content & bucket::chained) == 0)
-            return (content & bucket::address_bits) != 0 && use(content);
-        for (const Block* block = chain_of(content); block != nullptr; block = block->rest.get())
-            for (const auto& cell : block->words) {
-                const Word w = cell.get();
-                if (w == 0)
-                    break;
-                if (use(w))
-                    return true;
-            }
-        return false;
-    }
 
     template <class K>
     Entry* search(Word content, std::uint64_t hash, const K& key) const {
         Entry* found = nullptr;
-        any_of(content, [&](Word w) {
+        Content::any_of(content, [&](Word w) {
             if (((w ^ hash) & bucket::tag_bits) != 0)
                 return false;
-            Entry* const e = entry_of(w);
+            Entry* const e = Content::entry_of(w);
             if (e->hash.get() != hash || !equal_(e->key.get(), key))
                 return false;
             found = e;
@@ -351,7 +220,7 @@ class BucketTable {
 
     /// A word with the content that counted at some instant during the call.
     Word readable(std::uint64_t hash) const {
-        // [table_root] acquire-load; synchronizes-with the release-CAS in promote()
+        // [table_root] acquire-load; synchronizes-with the release-CAS in make_root()
         const Table* t = root_.load(B::acquire(edge::table_root));
         // [bucket] acquire-load; synchronizes-with the release-CASes of insert(), rebuild(), fill()
         // [bucket_freeze] acquire-load; synchronizes-with the release-CAS in move_bucket(): the next table is there
@@ -369,19 +238,19 @@ class BucketTable {
     }
 
     /// The cell that may be changed, with its content: filled, not frozen when read. Moves what stands in the way.
-    Place writable(const Guard& guard, std::uint64_t hash) {
-        // [table_root] acquire-load; synchronizes-with the release-CAS in promote()
+    Writable writable(const Guard& guard, std::uint64_t hash) {
+        // [table_root] acquire-load; synchronizes-with the release-CAS in make_root()
         Table* t = root_.load(B::acquire(edge::table_root));
         for (;;) {
             // [table_next] acquire-load; synchronizes-with the release-CAS in grow()
             Table* next = t->next.load(B::acquire(edge::table_next));
             if (next == nullptr) [[likely]] {
-                Cell& cell = t->bucket(hash & t->mask());
+                Bucket& found = t->bucket(hash & t->mask());
                 // [bucket] acquire-load; synchronizes-with the release-CASes of insert(), rebuild(), fill()
                 // [bucket_freeze] acquire-load; synchronizes-with the release-CAS in move_bucket()
-                const Word w = cell.load(B::acquire(edge::bucket));
+                const Word w = found.load(B::acquire(edge::bucket));
                 if ((w & bucket::frozen) == 0) [[likely]]
-                    return {&cell, w};
+                    return {&found, w};
                 // relaxed: the frozen word was read with acquire, and who froze it had the next table (bucket_freeze)
                 next = t->next.load(B::relaxed());
             }
@@ -401,93 +270,26 @@ class BucketTable {
         return sizeof(Entry);
     }
 
-    Block* make_block(const Guard& guard) { return pools_.blocks.make(guard.local().block_cache); }
-
-    void retire_block(const Guard& guard, Block* block) {
-        guard.retire(
-            block,
-            [](Retirable<B, Local>* r, Local& local) {
-                local.pools->blocks.destroy(local.block_cache, static_cast<Block*>(r));
-                return sizeof(Block);
-            },
-            sizeof(Block));
-    }
-
-    void retire_chain(const Guard& guard, Word content) {
-        for (Block* block = chain_of(content); block != nullptr;) {
-            Block* const rest = block->rest.get();
-            retire_block(guard, block);
-            block = rest;
-        }
-    }
-
-    void destroy_chain(const Guard& guard, Word content) {
-        for (Block* block = chain_of(content); block != nullptr;) {
-            Block* const rest = block->rest.get();
-            pools_.blocks.destroy(guard.local().block_cache, block);
-            block = rest;
-        }
-    }
-
-    /// A first block that holds `added` and, as far as it has room, the content's first block, which it then replaces.
-    Block* prepend(const Guard& guard, Word content, Word added, Block*& replaced) {
-        Block* const built = make_block(guard);
-        built->words[0].set(added);
-        Block* const head = chain_of(content);
-        if (head == nullptr) {
-            built->words[1].set(content);
-        } else if (head->words[Block::capacity - 1].get() != 0) {
-            built->rest.set(head);
-        } else {
-            for (std::size_t i = 0; i + 1 != Block::capacity; ++i)
-                built->words[i + 1].set(head->words[i].get());
-            built->rest.set(head->rest.get());
-            replaced = head;
-        }
-        return built;
-    }
-
-    /// Content with exactly these entries. Throws std::bad_alloc and leaves nothing behind.
-    Word build(const Guard& guard, const bucket::Words& words) {
-        if (words.size() == 0)
-            return bucket::filled;
-        if (words.size() == 1)
-            return words[0];
-        Word content = bucket::filled;
-        try {
-            for (std::size_t i = 0; i < words.size(); i += Block::capacity) {
-                Block* const block = make_block(guard);
-                block->rest.set(chain_of(content));
-                for (std::size_t j = 0; j != Block::capacity && i + j != words.size(); ++j)
-                    block->words[j].set(words[i + j]);
-                content = bucket::pack(block) | bucket::chained | bucket::filled;
-            }
-        } catch (...) {
-            destroy_chain(guard, content);
-            throw;
-        }
-        return content;
-    }
-
     /// unlink (fresh == nullptr) and replace.
     bool rebuild(const Guard& guard, Entry* entry, Entry* fresh) {
         const std::uint64_t hash = entry->hash.get();
         for (;;) {
-            const Place place = writable(guard, hash);
-            if (!any_of(place.word, [entry](Word w) { return entry_of(w) == entry; }))
+            const Writable at = writable(guard, hash);
+            if (!Content::any_of(at.content, [entry](Word w) { return Content::entry_of(w) == entry; }))
                 return false;
-            bucket::Words words = chosen(place.word, [entry](Word w) { return entry_of(w) != entry; });
+            bucket::EntryWords words =
+                Content::chosen(at.content, [entry](Word w) { return Content::entry_of(w) != entry; });
             if (fresh != nullptr)
-                words.push(entry_word(fresh));
-            const Word next = build(guard, words);
-            Word expected = place.word;
+                words.push(Content::entry_word(fresh));
+            const Word next = Content::build(guard, words);
+            Word expected = at.content;
             // [bucket] release-CAS; synchronizes-with the acquire-loads of bucket words; publishes: the new content
             // relaxed on failure: the word is read again
-            if (place.cell->compare_exchange_strong(expected, next, B::release(edge::bucket), B::relaxed())) {
-                retire_chain(guard, place.word);
+            if (at.bucket->compare_exchange_strong(expected, next, B::release(edge::bucket), B::relaxed())) {
+                Content::retire_chain(guard, at.content);
                 return true;
             }
-            destroy_chain(guard, next);
+            Content::destroy_chain(guard, next);
         }
     }
 
@@ -503,7 +305,7 @@ class BucketTable {
     }
 
     void check_load(const Guard& guard) {
-        // [table_root] acquire-load; synchronizes-with the release-CAS in promote()
+        // [table_root] acquire-load; synchronizes-with the release-CAS in make_root()
         Table* const t = root_.load(B::acquire(edge::table_root));
         const std::size_t interval = t->size() / 16 + 1;
         guard.local().until_load_check.set(interval < Traits::inserts_per_load_check
@@ -521,7 +323,7 @@ class BucketTable {
                 // Somebody stopped in the middle of moving: do the rest, so that the table can grow again.
                 for (std::size_t b = 0; b != t->size(); ++b)
                     move_bucket(guard, *t, *next, b);
-                promote(guard, *t, *next);
+                make_root(guard, *t, *next);
             }
         } catch (const std::bad_alloc&) {
             // Growth makes lookups shorter and nothing else: without memory it is left to a later insert.
@@ -539,24 +341,24 @@ class BucketTable {
 
     /// Moves bucket b of t into next, unless that is done; true for the one call that marked it moved.
     bool move_bucket(const Guard& guard, Table& t, Table& next, std::size_t b) {
-        Cell& cell = t.bucket(b);
+        Bucket& old = t.bucket(b);
         // [bucket_moved] acquire-load; synchronizes-with the release-CAS below
         // [bucket] acquire-load; synchronizes-with the release-CASes of insert(), rebuild(), fill()
-        Word w = cell.load(B::acquire(edge::bucket_moved));
+        Word w = old.load(B::acquire(edge::bucket_moved));
         while ((w & bucket::frozen) == 0)
             // [bucket_freeze] release-CAS; synchronizes-with the acquire-loads of bucket words; publishes: that there
             // is a next table. It continues the release sequence of the content
             // [bucket] acquire on failure: the word found is looked into
-            if (cell.compare_exchange_weak(w, w | bucket::frozen, B::release(edge::bucket_freeze),
-                                           B::acquire(edge::bucket)))
+            if (old.compare_exchange_weak(w, w | bucket::frozen, B::release(edge::bucket_freeze),
+                                          B::acquire(edge::bucket)))
                 w |= bucket::frozen;
         if ((w & bucket::moved) != 0)
             return false;
         // The content of old bucket b goes to the new buckets b, b + old size, b + 2 * old size, ...
         const bool is_single = (w & bucket::chained) == 0 && (w & bucket::address_bits) != 0;
-        const std::size_t single = is_single ? entry_of(w)->hash.get() & next.mask() : next.size();
+        const std::size_t single = is_single ? Content::entry_of(w)->hash.get() & next.mask() : next.size();
         for (std::size_t target = b; target < next.size(); target += t.size()) {
-            Cell& into = next.bucket(target);
+            Bucket& into = next.bucket(target);
             // relaxed: who learns from this thread that the old word is moved cannot see the new one untouched any
             // more, because this thread did not (read-read coherence), and looks into it with an order of its own
             if (into.load(B::relaxed()) != bucket::untouched)
@@ -564,37 +366,26 @@ class BucketTable {
             if ((w & bucket::chained) == 0)
                 fill(guard, into, target == single ? w & ~(bucket::frozen | bucket::moved) : bucket::filled);
             else
-                fill(guard, into, build(guard, chosen(w, [&](Word entry) {
-                                            return (entry_of(entry)->hash.get() & next.mask()) == target;
-                                        })));
+                fill(guard, into, Content::build(guard, Content::chosen(w, [&](Word entry) {
+                                                     return (Content::entry_of(entry)->hash.get() & next.mask()) ==
+                                                            target;
+                                                 })));
         }
         Word expected = w;
         // [bucket_moved] release-CAS; synchronizes-with the acquire-load above; publishes: all its new words are filled
         // relaxed on failure: another thread marked it
-        if (!cell.compare_exchange_strong(expected, w | bucket::moved, B::release(edge::bucket_moved), B::relaxed()))
+        if (!old.compare_exchange_strong(expected, w | bucket::moved, B::release(edge::bucket_moved), B::relaxed()))
             return false;
-        retire_chain(guard, w);
+        Content::retire_chain(guard, w);
         return true;
     }
 
-    void fill(const Guard& guard, Cell& cell, Word content) {
+    void fill(const Guard& guard, Bucket& into, Word content) {
         Word expected = bucket::untouched;
         // [bucket] release-CAS; synchronizes-with the acquire-loads of bucket words; publishes: the content
         // relaxed on failure: another helper filled it; see move_bucket()
-        if (!cell.compare_exchange_strong(expected, content, B::release(edge::bucket), B::relaxed()))
-            destroy_chain(guard, content);
-    }
-
-    /// The entry words of a content for which choose(word) is true.
-    template <class Choose>
-    static bucket::Words chosen(Word content, Choose choose) {
-        bucket::Words words;
-        any_of(content, [&](Word entry) {
-            if (choose(entry))
-                words.push(entry);
-            return false;
-        });
-        return words;
+        if (!into.compare_exchange_strong(expected, content, B::release(edge::bucket), B::relaxed()))
+            Content::destroy_chain(guard, content);
     }
 
     /// Moves a few buckets that nobody has claimed. Out of memory: leaves them to later calls.
@@ -607,7 +398,7 @@ class BucketTable {
         std::size_t marked = 0;
         for (std::size_t b = begin; b < t.size() && b != begin + Traits::buckets_per_help; ++b)
             // relaxed: only a hint where memory will be needed; moving reads the entries' hashes
-            B::prefetch(entry_of(t.bucket(b).load(B::relaxed())));
+            B::prefetch(Content::entry_of(t.bucket(b).load(B::relaxed())));
         try {
             for (std::size_t b = begin; b < t.size() && b != begin + Traits::buckets_per_help; ++b)
                 marked += move_bucket(guard, t, next, b) ? 1 : 0;
@@ -622,11 +413,11 @@ class BucketTable {
             return;
         // [table_progress] acq_rel-RMW; synchronizes-with the other calls; publishes: the words that this thread filled
         if (t.moved.fetch_add(marked, B::acq_rel(edge::table_progress)) + marked == t.size())
-            promote(guard, t, next);
+            make_root(guard, t, next);
     }
 
     /// All buckets of t are moved: next takes its place.
-    void promote(const Guard& guard, Table& t, Table& next) {
+    void make_root(const Guard& guard, Table& t, Table& next) {
         Table* expected = &t;
         // [table_root] release-CAS; synchronizes-with the acquire-loads of root_; publishes: all words of next are
         // filled
@@ -637,16 +428,16 @@ class BucketTable {
     }
 
     static Table* make_table(std::size_t buckets, Word content) {
-        Cell* const cells =
-            B::template make_array<Cell>(buckets, [content](void* at) { B::template construct_at<Cell>(at, content); });
+        Bucket* const words = B::template make_array<Bucket>(
+            buckets, [content](void* at) { B::template construct_at<Bucket>(at, content); });
         try {
-            return B::template make<Table>(cells, buckets);
+            return B::template make<Table>(words, buckets);
         } catch (...) {
-            B::destroy_array(cells, buckets);
+            B::destroy_array(words, buckets);
             throw;
         }
     }
-    [[nodiscard]] static std::size_t bytes_of(const Table& t) { return sizeof(Table) + t.size() * sizeof(Cell); }
+    [[nodiscard]] static std::size_t bytes_of(const Table& t) { return sizeof(Table) + t.size() * sizeof(Bucket); }
     /// Returns what it gave back.
     static std::size_t destroy_table(Table* t) {
         const std::size_t bytes = bytes_of(*t);
@@ -664,8 +455,8 @@ class BucketTable {
     template <class Visit>
     void visit_content(const Table& t, std::size_t b, Word w, Visit& visit) const {
         if ((w & bucket::frozen) == 0) {
-            any_of(w, [&visit](Word entry) {
-                visit(*entry_of(entry));
+            Content::any_of(w, [&visit](Word entry) {
+                visit(*Content::entry_of(entry));
                 return false;
             });
             return;
@@ -679,9 +470,9 @@ class BucketTable {
                 visit_content(next, target, newer, visit);
                 continue;
             }
-            any_of(w, [&](Word entry) {
-                if ((entry_of(entry)->hash.get() & next.mask()) == target)
-                    visit(*entry_of(entry));
+            Content::any_of(w, [&](Word entry) {
+                if ((Content::entry_of(entry)->hash.get() & next.mask()) == target)
+                    visit(*Content::entry_of(entry));
                 return false;
             });
         }

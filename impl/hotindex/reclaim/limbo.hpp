@@ -1,23 +1,23 @@
 // Limbo: what was retired and may not be reclaimed yet, in bags that belong to nobody.
 //
 // The problem: what one thread retired must not wait for that thread, which may rest, stand still or have left. The
-// answer: a thread fills a bag of its own, and hands it over when it is full. A handed-over bag is a cell of an array;
-// its number lies in an IndexSet, from where anybody takes it, reclaims what is in it, and puts the number back among
+// idea: a thread fills a bag of its own, and hands it over when it is full. A bag that was handed over lies in an array;
+// its number lies in an IndexSet. Anybody takes the number, reclaims what is in the bag, and puts the number back among
 // the empty ones. So every bag has one owner at a time, nothing is walked to find one, and a thread that stops hides no
 // more than the bags that it had in hand.
 //
-//   empty            cells without a bag
+//   empty            numbers without a bag
 //   waiting[e % N]   bags whose youngest object was retired at epoch e
 //   refused[2]       bags with what could not be reclaimed although the grace period is over. One set is being asked;
 //                    what refuses again goes to the other one; when the first is empty they change roles
 //
 // Invariants
-//   L1  a cell's number is in one of the sets, or in the hands of one thread; only that thread touches the cell.
-//   L2  a bag in waiting[e % N] is of an epoch congruent to e. Which one, its cell says: what lies there may be older
+//   L1  a number is in one of the sets, or in the hands of one thread; only that thread touches the bag of that number.
+//   L2  a bag in waiting[e % N] is of an epoch congruent to e. Which one, the bag says: what lies there may be older
 //       than its neighbours, by N epochs, or younger than the taker's epoch allows.
 //   L3  a bag that is refused keeps the epoch of its youngest object. Whoever takes it asks it only in a pass that
 //       began when that was old enough.
-// Progress: as IndexSet's; new_cell() may allocate and is lock-free.
+// Progress: as IndexSet's; new_number() may allocate and is lock-free.
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
@@ -40,8 +40,8 @@ class Limbo {
     static_assert(sets > 3, "three epochs of grace, and one that is over");
 
   public:
-    using Cell = std::uint32_t;
-    static constexpr Cell no_cell = ~Cell{0};
+    using BagNumber = std::uint32_t;
+    static constexpr BagNumber no_number = ~BagNumber{0};
     /// A chain of objects.
     struct Bag {
         std::uint64_t epoch = 0; ///< at which the youngest was retired
@@ -59,14 +59,14 @@ class Limbo {
         }
     };
 
-    Limbo() : cells_made_(0), asked_(0) {}
+    Limbo() : numbers_made_(0), asked_(0) {}
 
-    /// An empty cell for the caller. Throws std::bad_alloc.
-    [[nodiscard]] Cell new_cell() {
+    /// An empty bag's number for the caller. Throws std::bad_alloc.
+    [[nodiscard]] BagNumber new_number() {
         if (const auto there = empty_.take(1))
             return one(*there);
-        // relaxed, all: a cell's number is unique by the CAS; whoever else learns of it does so through a set
-        Cell n = cells_made_.load(B::relaxed());
+        // relaxed, all: a number is unique by the CAS; whoever else learns of it does so through a set
+        BagNumber n = numbers_made_.load(B::relaxed());
         do {
             if (n == bags_.max_size)
                 throw std::bad_alloc();
@@ -76,25 +76,25 @@ class Limbo {
                 set.grow_to(n);
             for (auto& set : refused_)
                 set.grow_to(n);
-        } while (!cells_made_.compare_exchange_weak(n, n + 1, B::relaxed(), B::relaxed()));
+        } while (!numbers_made_.compare_exchange_weak(n, n + 1, B::relaxed(), B::relaxed()));
         return n;
     }
-    void give_back(Cell cell) noexcept { empty_.put(cell); }
+    void give_back(BagNumber number) noexcept { empty_.put(number); }
 
-    /// Hands a bag over, in a cell of the caller's.
-    void wait(Cell cell, const Bag& bag) noexcept {
-        bags_.at(cell).set(bag);
-        waiting_[bag.epoch % sets].put(cell);
+    /// Hands a bag over, under a number of the caller's.
+    void wait(BagNumber number, const Bag& bag) noexcept {
+        bags_.at(number).set(bag);
+        waiting_[bag.epoch % sets].put(number);
     }
-    void refuse(Cell cell, const Bag& bag) noexcept {
-        bags_.at(cell).set(bag);
+    void refuse(BagNumber number, const Bag& bag) noexcept {
+        bags_.at(number).set(bag);
         // relaxed: either set will do
-        refused_[(asked_.load(B::relaxed()) + 1) % 2].put(cell);
+        refused_[(asked_.load(B::relaxed()) + 1) % 2].put(number);
     }
-    [[nodiscard]] Bag bag(Cell cell) const { return bags_.at(cell).get(); }
+    [[nodiscard]] Bag bag(BagNumber number) const { return bags_.at(number).get(); }
 
-    /// A cell with a bag of epoch `last` or older, for the caller; nullopt if none is found.
-    [[nodiscard]] std::optional<Cell> take_waiting(std::uint64_t last) {
+    /// The number of a bag of epoch `last` or older, for the caller; nullopt if none is found.
+    [[nodiscard]] std::optional<BagNumber> take_waiting(std::uint64_t last) {
         // Not beyond the set of last + 3, the epoch that the caller has seen, and of the two before it: too young.
         for (std::uint64_t age = 0; age != sets - 3; ++age) {
             IndexSet<B, Traits>& set = waiting_[(last + sets - age) % sets];
@@ -112,9 +112,9 @@ class Limbo {
         return std::any_of(waiting_.begin(), waiting_.end(), [](const auto& set) { return set.lowest().has_value(); });
     }
 
-    /// A cell with a bag of epoch `last` or older that refused, of those that are asked now, for the caller. nullopt:
+    /// The number of a bag of epoch `last` or older that refused, of those that are asked now. nullopt:
     /// these have all been asked, and from now on the others are; or one is younger, and waits for a later pass.
-    [[nodiscard]] std::optional<Cell> take_refused(std::uint64_t last) {
+    [[nodiscard]] std::optional<BagNumber> take_refused(std::uint64_t last) {
         std::uint32_t turn = asked_.load(B::relaxed()); // relaxed, all: either set will do
         if (const auto there = refused_[turn % 2].take(1)) {
             if (bag(one(*there)).epoch <= last)
@@ -128,7 +128,7 @@ class Limbo {
     }
 
     /// Takes any bag; nullopt: there is none. Nobody else may be at work.
-    [[nodiscard]] std::optional<Cell> unguarded_take() {
+    [[nodiscard]] std::optional<BagNumber> unguarded_take() {
         for (auto& set : waiting_)
             if (const auto there = set.take(1))
                 return one(*there);
@@ -139,21 +139,21 @@ class Limbo {
     }
 
     /// So many bags there are at most, wherever they are.
-    [[nodiscard]] Cell cells_made() const {
-        return cells_made_.load(B::relaxed()); // relaxed: a bound for loops
+    [[nodiscard]] BagNumber numbers_made() const {
+        return numbers_made_.load(B::relaxed()); // relaxed: a bound for loops
     }
 
   private:
     using Set = IndexSet<B, Traits>;
-    [[nodiscard]] static Cell one(const typename Set::Batch& b) {
-        return b.first + static_cast<Cell>(std::countr_zero(b.mask));
+    [[nodiscard]] static BagNumber one(const typename Set::Batch& b) {
+        return b.first + static_cast<BagNumber>(std::countr_zero(b.mask));
     }
 
-    SegmentedArray<B, Traits, typename B::template var<Bag>, Traits::first_cells> bags_;
+    SegmentedArray<B, Traits, typename B::template var<Bag>, Traits::first_bags> bags_;
     Set empty_;
     std::array<Set, sets> waiting_;
     std::array<Set, 2> refused_;
-    typename B::template atomic<Cell> cells_made_;
+    typename B::template atomic<BagNumber> numbers_made_;
     typename B::template atomic<std::uint32_t> asked_; ///< refused_[asked_ % 2] is being asked
 };
 

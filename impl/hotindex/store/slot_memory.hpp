@@ -100,7 +100,7 @@ class SlotMemory {
         Words& v = p.segment->words[p.offset];
         auto& life = p.segment->rests[p.offset].life;
         life.set(life.get() + 1);
-        // relaxed: published by the store of ALIVE in SlotStore::open()
+        // relaxed: published by the store of ALIVE in SlotStore::begin_version()
         v.birth.store(version::vacant, B::relaxed());
         return s;
     }
@@ -260,7 +260,7 @@ class SlotMemory {
     struct Listed {
         Listed() : segment(nullptr), made(0) {}
         typename B::template atomic<Segment*> segment;
-        typename VersionClock<B>::Cell made; ///< no version in the segment was born before; never falls
+        typename VersionClock<B>::AtomicWord made; ///< no version in the segment was born before; never falls
     };
     /// By the one thread that has the absent segment's number.
     void fill_segment(std::uint32_t n) {

@@ -3,7 +3,7 @@
 // A slot holds one version of one vector: its row, its inverse norm, the directory entry it belongs to, the slot that
 // it replaced, and two version words (version_clock.hpp). SlotMemory says which slots there are and who has them,
 // Visibility which versions a search of one time sees. This file says how a version is born, dies, and leaves its slot.
-// What lies high, and nobody replaces there, is found by stray() and moved by the index: a replacement by the same row.
+// What lies high, and nobody replaces there, is found by slot_to_move() and moved by the index: a replacement by the same row.
 //
 // When a slot is used again: after its version's death, when no operation that was pinned then is any more (the epoch
 // domain sees to that), and when no search looks at a time at which that version lived (see SnapshotTimes). A search is
@@ -19,11 +19,11 @@
 // The protocol (multi-version snapshots by helped timestamps, after Wei, Ben-David, Blelloch, Fatourou, Ruppert and
 // Sun, "Constant-time snapshots with applications to concurrent data structures", PPoPP 2021; adapted to slots that are
 // reused and checked exhaustively under sequential consistency):
-//   open      VACANT; row, norm; ALIVE; PENDING               in this order; the slot is private
+//   begin     VACANT; row, norm; ALIVE; PENDING               in this order; the slot is private
 //   publish   the owner puts the slot into its directory entry
-//   finish    link the predecessor, UNSTAMPED, stamp           anyone may help; the link only while PENDING
+//   birth     link the predecessor, UNSTAMPED, stamp           anyone may help; the link only while PENDING
 //   settle    the predecessor's LINK becomes the stamp         before the slot is superseded or removed
-//   bury      DEAD_UNSTAMPED, stamp                            removal; anyone may help
+//   death     DEAD_UNSTAMPED, stamp                            removal; anyone may help
 //   visible   at time t: birth <= t < death, helping what is unfinished; death is read before birth
 //   retire    the epoch's grace period; then free unless some search's time is in [birth, death)
 //
@@ -37,7 +37,7 @@
 //   V6, V7: see SlotMemory.
 // Linearization: an update at the clock tick that stamped it, a snapshot at its load of the clock.
 // Progress: every function here is bounded by a constant number of steps, but for acquire(), which takes free slots or
-// makes a segment (lock-free, and the segment's size is bounded), for stray(), which may give one back, and for the
+// makes a segment (lock-free, and the segment's size is bounded), for slot_to_move(), which may give one back, and for the
 // scan, which is bounded by the slots at its start: wait-free.
 #pragma once
 
@@ -64,26 +64,26 @@ class SlotStore;
 template <class B, class Traits, class Local, class Entry>
 struct SlotLocal {
     explicit SlotLocal(SlotStore<B, Traits, Local, Entry>& s)
-        : slots(&s), place(s.times_), free_block(0u), free_slots(0u), compact(0u), look_at(0u), looks_idle(false),
+        : slots(&s), announcer(s.times_), free_block(0u), free_slots(0u), compact(0u), look_at(0u), looks_idle(false),
           until_look(1u) {}
     /// Before retired slots and entries are asked whether they can be used again.
-    void before_reclaim_pass() { announced.set(slots->times_.look()); }
+    void before_reclaim_pass() { announced.set(slots->times_.announced_range()); }
     void before_unguarded_pass() { announced.set({}); }
     /// A thread takes part. Throws std::bad_alloc.
-    void join() { place.join(); }
+    void join() { announcer.join(); }
     /// The thread has gone: nothing of the store stays with this participant.
     void leave() noexcept {
-        place.leave();
+        announcer.leave();
         slots->leave(*this);
     }
-    [[nodiscard]] bool owns(const void* address) const noexcept { return place.owns(address); }
+    [[nodiscard]] bool owns(const void* address) const noexcept { return announcer.owns(address); }
 
     SlotStore<B, Traits, Local, Entry>* slots;
-    typename SnapshotTimes<B, Traits>::Place place; ///< where this participant's searches announce their times
+    typename SnapshotTimes<B, Traits>::Announcer announcer; ///< where this participant's searches announce their times
     typename B::template var<typename SnapshotTimes<B, Traits>::Range> announced; ///< at the beginning of this pass
     typename B::template var<SlotId> free_block;        ///< first slot of the word that these are of:
     typename B::template var<std::uint64_t> free_slots; ///< bit i: slot free_block + i is this participant's, unused
-    // What stray() remembers.
+    // What slot_to_move() remembers.
     typename B::template var<SlotId> compact;  ///< where all slots in use would have their place, below this one
     typename B::template var<SlotId> look_at;  ///< the next look is at the block below
     typename B::template var<bool> looks_idle; ///< all blocks above, up to the segment's end, were idle
@@ -115,14 +115,14 @@ class SlotStore {
         return local.free_slots.get() == 0 && !memory_.take(local) ? no_slot : memory_.take_ready(local);
     }
 
-    /// The row to fill between acquire() and open(): `stride` floats.
+    /// The row to fill between acquire() and begin_version(): `stride` floats.
     [[nodiscard]] float* row_of_new(SlotId s) {
         const SlotRef p = memory_.place(s);
         return p.segment->rows.write(p.offset);
     }
 
     /// The row is complete: PENDING from now on. The slot is still private.
-    void open(SlotId s, float inverse_norm) {
+    void begin_version(SlotId s, float inverse_norm) {
         const SlotRef p = memory_.place(s);
         *p.segment->inverse_norms.write(p.offset) = inverse_norm;
         Words& v = p.segment->words[p.offset];
@@ -134,7 +134,7 @@ class SlotStore {
     }
 
     /// Before each attempt to publish: which entry it goes into, and which slot it replaces there (or no_slot).
-    void aim(SlotId s, Entry* entry, SlotId predecessor) {
+    void set_entry(SlotId s, Entry* entry, SlotId predecessor) {
         Rest& r = memory_.rest(s);
         r.entry.set(entry);
         r.predecessor.set(predecessor);
@@ -150,7 +150,7 @@ class SlotStore {
 
     /// Completes the birth of a published slot, whoever began it; returns the timestamp that it has now.
     /// settle: also turns its predecessor's LINK into that timestamp.
-    version::Word finish(SlotId s, bool settle) {
+    version::Word finish_birth(SlotId s, bool settle) {
         const SlotRef p = memory_.place(s);
         Words& v = p.segment->words[p.offset];
         const SlotId predecessor = p.segment->rests[p.offset].predecessor.get();
@@ -171,7 +171,7 @@ class SlotStore {
             birth = clock_.stamp(v.birth, unstamped, edge::slot_birth);
         // Where the predecessor's segment is gone, the predecessor was retired, hence settled.
         if (const SlotRef old = settle ? memory_.find_place(predecessor) : SlotRef{}; old.segment != nullptr) {
-            Cell& death = old.segment->words[old.offset].death;
+            AtomicWord& death = old.segment->words[old.offset].death;
             version::Word linked = version::link(s);
             // relaxed: the link happened-before the stamp of s that was just read, so anything else found here is later
             // than the link: settled, or even reused
@@ -184,7 +184,7 @@ class SlotStore {
     }
 
     /// Completes the death of a removed slot, whoever began it; returns the timestamp that it has now.
-    version::Word bury(SlotId s) {
+    version::Word finish_death(SlotId s) {
         const SlotRef p = memory_.place(s);
         Words& v = p.segment->words[p.offset];
         const version::Word unstamped = version::dead_unstamped(memory_.life_at(p));
@@ -199,7 +199,7 @@ class SlotStore {
         return death;
     }
     /// The time at which a version died whose death is stamped, as this thread knows.
-    [[nodiscard]] version::Word died(const Guard&, SlotId s) const {
+    [[nodiscard]] version::Word death_time(const Guard&, SlotId s) const {
         return memory_.words(s).death.load(B::relaxed()); // relaxed: this thread has stamped it or seen its stamp
     }
 
@@ -227,7 +227,7 @@ class SlotStore {
 
     /// A time for a search, announced until the result is destroyed. Throws std::bad_alloc, and only if the participant
     /// has another one.
-    [[nodiscard]] Announcement announce(Local& local) const { return Announcement(local.place); }
+    [[nodiscard]] Announcement announce(Local& local) const { return Announcement(local.announcer); }
     /// Does a search look at a time in [birth, death)? To be asked in a pass of the domain over its limbo, of what died
     /// before it was retired.
     [[nodiscard]] bool watched(const Local& local, version::Word birth, version::Word death) const {
@@ -239,7 +239,7 @@ class SlotStore {
     /// After an update, now and then: a slot that lies far above what the slots in use would fill, to be replaced by
     /// the same row in a lower one. Its version was finished and alive when this call looked, so the guard keeps it.
     /// no_slot: none was found, or it is not the time to look. Gives back a segment that has fallen empty.
-    [[nodiscard]] SlotId stray(const Guard& guard, bool after_removal) {
+    [[nodiscard]] SlotId slot_to_move(const Guard& guard, bool after_removal) {
         Local& local = guard.local();
         const std::uint32_t left = local.until_look.get() - 1;
         local.until_look.set(left);
@@ -295,7 +295,7 @@ class SlotStore {
         local.look_at.set(at);
         return no_slot;
     }
-    /// Does the slot lie where all slots in use would have their place? If not, stray() rests for a while.
+    /// Does the slot lie where all slots in use would have their place? If not, slot_to_move() rests for a while.
     [[nodiscard]] bool is_compact(const Guard& guard, SlotId s) const {
         Local& local = guard.local();
         if (s < local.compact.get())
@@ -373,7 +373,7 @@ class SlotStore {
 
   private:
     friend struct SlotLocal<B, Traits, Local, Entry>;
-    using Cell = typename VersionClock<B>::Cell;
+    using AtomicWord = typename VersionClock<B>::AtomicWord;
     using Memory = SlotMemory<B, Traits, Local, Entry>;
     using Segment = typename Memory::Segment;
     using SlotRef = typename Memory::SlotRef;
@@ -387,7 +387,7 @@ class SlotStore {
         const SlotRef old = memory_.find_place(predecessor); // no_slot has none
         if (old.segment == nullptr)
             return;
-        Cell& word = old.segment->words[old.offset].death;
+        AtomicWord& word = old.segment->words[old.offset].death;
         version::Word alive = version::alive;
         if constexpr (B::verifies) {
             const version::Word death = B::newest(word);

@@ -60,7 +60,7 @@ inline constexpr Word alive = ~Word{0};
 template <class B>
 class VersionClock {
   public:
-    using Cell = typename B::template atomic<version::Word>;
+    using AtomicWord = typename B::template atomic<version::Word>;
 
     VersionClock() : now_(0) {}
 
@@ -80,7 +80,7 @@ class VersionClock {
     /// Replaces `from` in the word by a new time, unless another thread has; returns what is in it now: a time, or what
     /// became of it if the slot may be in another life by now.
     /// Linearization point of the update that the word belongs to: the fetch_add whose value got in.
-    version::Word stamp(Cell& word, version::Word from, edge e) {
+    version::Word stamp(AtomicWord& word, version::Word from, edge e) {
         // [version_clock] acq_rel-RMW; synchronizes-with now(); publishes: every version stamped so far
         const version::Word t = now_.fetch_add(1, B::acq_rel(edge::version_clock)) + 1;
         // [slot_birth] [slot_death] release-CAS; synchronizes-with the acquire-loads of the word; publishes: the stamp
@@ -89,15 +89,15 @@ class VersionClock {
     }
 
   private:
-    alignas(isolation) Cell now_;
+    alignas(isolation) AtomicWord now_;
 };
 
 /// The two version words of a slot.
 template <class B>
 struct VersionWords {
     VersionWords() : birth(version::vacant), death(version::alive) {}
-    typename VersionClock<B>::Cell birth;
-    typename VersionClock<B>::Cell death;
+    typename VersionClock<B>::AtomicWord birth;
+    typename VersionClock<B>::AtomicWord death;
 };
 
 } // namespace hotindex
