@@ -12,7 +12,7 @@ using namespace hotindex::slot_models;
 struct RemovalOutlived : Stage {
     RemovalOutlived() {
         const Guard guard(*handles[0]);
-        born(begin(guard));
+        finish_birth(begin(guard));
     }
     void thread(int i) {
         if (i == 1)
@@ -45,7 +45,7 @@ struct BirthOutlived : Stage {
         }
         grace();
         const Guard guard(*handles[0]);
-        born(begin(guard));
+        finish_birth(begin(guard));
     }
 };
 const Model<BirthOutlived> birth_outlived("birth_outlived", "a search stamps the life that it saw, and no later one",
@@ -55,7 +55,7 @@ const Model<BirthOutlived> birth_outlived("birth_outlived", "a search stamps the
 struct SecondRemoval : Stage {
     SecondRemoval() {
         const Guard guard(*handles[0]);
-        born(begin(guard));
+        finish_birth(begin(guard));
     }
     void thread(int i) {
         if (i == 1)
@@ -63,7 +63,7 @@ struct SecondRemoval : Stage {
         kill(Guard(*handles[0]));
         grace();
         const Guard guard(*handles[0]);
-        born(begin(guard));
+        finish_birth(begin(guard));
         kill(guard);
         expect(lives[1].death > lives[1].birth, "a version dies after its birth");
     }
@@ -74,7 +74,7 @@ const Model<SecondRemoval> second_removal("second_removal", "a search stamps the
 struct SuccessorOutlived : Stage {
     SuccessorOutlived() {
         const Guard guard(*handles[0]);
-        born(begin(guard));
+        finish_birth(begin(guard));
     }
     void thread(int i) {
         if (i == 1)
@@ -82,8 +82,8 @@ struct SuccessorOutlived : Stage {
         replace_and_remove();
         grace();
         const Guard guard(*handles[0]);
-        born(begin(guard));
-        born(begin(guard));
+        finish_birth(begin(guard));
+        finish_birth(begin(guard));
     }
 };
 const Model<SuccessorOutlived> successor_outlived("successor_outlived",
@@ -97,7 +97,7 @@ struct OwnBirthSeen : Stage {
             handles[0]->local().before_reclaim_pass();
             return;
         }
-        born(begin(Guard(*handles[1])));
+        finish_birth(begin(Guard(*handles[1])));
         search();
         expect(lives[0].birth <= seen.time, "a search sees its thread's own update");
     }

@@ -12,8 +12,8 @@ struct EmptySegment : Stage {
     EmptySegment() {
         {
             const Guard guard(*handles[0]);
-            born(begin(guard));
-            born(begin(guard));
+            finish_birth(begin(guard));
+            finish_birth(begin(guard));
             kill(guard);
         }
         grace();
@@ -43,7 +43,7 @@ struct ReleasedOrUsed : EmptySegment {
             grace();
             const Guard collects(*handles[0]);
         } else {
-            born(begin(Guard(*handles[1])));
+            finish_birth(begin(Guard(*handles[1])));
             search();
         }
     }
@@ -58,7 +58,7 @@ struct MadeAgain : EmptySegment {
             return search();
         {
             const Guard guard(*handles[0]);
-            born(begin(guard));
+            finish_birth(begin(guard));
         }
         grace();
         const Guard collects(*handles[0]);
@@ -106,7 +106,7 @@ struct SuccessorReleased : Stage {
     SuccessorReleased() {
         {
             const Guard guard(*handles[0]);
-            born(begin(guard));
+            finish_birth(begin(guard));
         }
         model::stage([this](const model::Site& site) {
             if (site.named != edge::slot_birth)

@@ -85,7 +85,7 @@ struct Stage {
         lives[born++].slot = s;
         return s;
     }
-    void born(SlotId s) {
+    void finish_birth(SlotId s) {
         const version::Word before = slots().now();
         lives[born - 1].birth = slots().finish_birth(s, true);
         expect(lives[born - 1].birth > before || before == 0, "a version is born after it was opened");
@@ -106,13 +106,13 @@ struct Stage {
         kill(Guard(*handles[0]));
         grace();
         const Guard guard(*handles[0]);
-        born(begin(guard));
+        finish_birth(begin(guard));
     }
     /// The first thread replaces its first version by the second, and removes that.
     void replace_and_remove() {
         const Guard guard(*handles[0]);
         Life& old = lives[0];
-        born(begin(guard, old.slot));
+        finish_birth(begin(guard, old.slot));
         old.death = lives[1].birth;
         slots().retire(guard, old.slot);
         kill(guard);

@@ -25,7 +25,7 @@ struct DecidedMeanwhile : Stage {
         if (i == 1)
             return search();
         hold_until([this] { return openings == 1; });
-        born(begin(Guard(*handles[0])));
+        finish_birth(begin(Guard(*handles[0])));
         handles[0]->local().before_reclaim_pass();
         decided = true;
     }
@@ -41,7 +41,7 @@ const Model<DecidedMeanwhile>
 struct DecidedAfterDeath : DecidedMeanwhile {
     DecidedAfterDeath() {
         const Guard guard(*handles[0]);
-        born(begin(guard));
+        finish_birth(begin(guard));
     }
     void thread(int i) {
         if (i == 1)
@@ -64,7 +64,7 @@ struct OwnBirthDecided : DecidedMeanwhile {
             decided = true;
             return;
         }
-        born(begin(Guard(*handles[1])));
+        finish_birth(begin(Guard(*handles[1])));
         search();
         expect(lives[0].birth <= seen.time, "a search sees its thread's own update");
     }
@@ -96,7 +96,7 @@ struct LateDecision : Stage {
             return;
         }
         search();
-        born(begin(Guard(*handles[1])));
+        finish_birth(begin(Guard(*handles[1])));
         search();
         expect(lives[0].birth <= seen.time, "a search sees its thread's own update");
     }
@@ -147,7 +147,7 @@ struct SecondBirth : Stage {
         }
         grace();
         const Guard guard(*handles[0]);
-        born(begin(guard));
+        finish_birth(begin(guard));
         reused = true;
     }
     void after() {
@@ -166,7 +166,7 @@ struct LifeOver : Stage {
     LifeOver() {
         {
             const Guard guard(*handles[0]);
-            born(begin(guard));
+            finish_birth(begin(guard));
         }
         model::stage([this](const model::Site& site) {
             if (!within(site, "stamp"))
@@ -190,7 +190,7 @@ struct LifeOver : Stage {
         kill(Guard(*handles[0]));
         grace();
         const Guard guard(*handles[0]);
-        born(begin(guard));
+        finish_birth(begin(guard));
         reused = true;
     }
     void after() {
@@ -209,8 +209,8 @@ struct LinkedToSecondLife : Stage {
     LinkedToSecondLife() {
         {
             const Guard guard(*handles[0]);
-            born(begin(guard));
-            born(begin(guard));
+            finish_birth(begin(guard));
+            finish_birth(begin(guard));
             kill(guard);
         }
         grace();
@@ -227,7 +227,7 @@ struct LinkedToSecondLife : Stage {
             return;
         }
         const Guard guard(*handles[0]);
-        born(begin(guard, lives[0].slot));
+        finish_birth(begin(guard, lives[0].slot));
         lives[0].death = lives[2].birth;
         slots().retire(guard, lives[0].slot);
     }
