@@ -18,7 +18,7 @@
 #pragma once
 
 #include <hotindex/backend/production.hpp>
-#include <hotindex/backend/this_thread.hpp>
+#include <hotindex/threads/this_thread.hpp>
 #include <hotindex/backend/traits.hpp>
 #include <hotindex/map/hash.hpp>
 #include <hotindex/monitor/lock_free_access_tracker.hpp>

@@ -25,7 +25,7 @@
 #pragma once
 
 #include <hotindex/backend/production.hpp>
-#include <hotindex/backend/this_thread.hpp>
+#include <hotindex/threads/this_thread.hpp>
 #include <hotindex/backend/traits.hpp>
 #include <hotindex/lock_free_index/index_core.hpp>
 #include <hotindex/lock_free_index/index_snapshot.hpp>

@@ -4,7 +4,7 @@
 
 #include <hotindex/backend/anchor.hpp>
 #include <hotindex/backend/production.hpp>
-#include <hotindex/backend/this_thread.hpp>
+#include <hotindex/threads/this_thread.hpp>
 #include <hotindex/backend/traits.hpp>
 #include <hotindex/reclaim/epoch_domain.hpp>
 

@@ -5,7 +5,7 @@
 #include <hotindex/backend/production.hpp>
 #include <hotindex/backend/traits.hpp>
 #include <hotindex/reclaim/epoch_domain.hpp>
-#include <hotindex/reclaim/participants.hpp>
+#include <hotindex/threads/participants.hpp>
 
 #include <algorithm>
 #include <atomic>

@@ -15,7 +15,7 @@
 #pragma once
 
 #include <hotindex/backend/production.hpp>
-#include <hotindex/backend/this_thread.hpp>
+#include <hotindex/threads/this_thread.hpp>
 #include <hotindex/backend/traits.hpp>
 #include <hotindex/map/bucket_table.hpp>
 #include <hotindex/map/hash.hpp>

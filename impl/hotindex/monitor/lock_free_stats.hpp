@@ -14,7 +14,7 @@
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
-#include <hotindex/reclaim/participants.hpp>
+#include <hotindex/threads/participants.hpp>
 #include <hotindex/vector_index.hpp>
 
 #include <algorithm>

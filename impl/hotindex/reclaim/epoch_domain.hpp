@@ -22,7 +22,7 @@
 #include <hotindex/reclaim/collector.hpp>
 #include <hotindex/reclaim/epoch_participant.hpp>
 #include <hotindex/reclaim/epochs.hpp>
-#include <hotindex/reclaim/participants.hpp>
+#include <hotindex/threads/participants.hpp>
 
 #include <cstddef>
 #include <cstdint>

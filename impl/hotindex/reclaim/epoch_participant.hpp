@@ -12,7 +12,7 @@
 
 #include <hotindex/backend/backend.hpp>
 #include <hotindex/reclaim/limbo.hpp>
-#include <hotindex/reclaim/participants.hpp>
+#include <hotindex/threads/participants.hpp>
 #include <hotindex/reclaim/retirable.hpp>
 
 #include <cstdint>

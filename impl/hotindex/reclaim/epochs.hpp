@@ -30,7 +30,7 @@
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
-#include <hotindex/reclaim/participants.hpp>
+#include <hotindex/threads/participants.hpp>
 
 #include <cstdint>
 

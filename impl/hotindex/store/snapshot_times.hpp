@@ -28,7 +28,7 @@
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
-#include <hotindex/reclaim/participants.hpp>
+#include <hotindex/threads/participants.hpp>
 #include <hotindex/store/version_clock.hpp>
 
 #include <algorithm>
