@@ -18,15 +18,15 @@
 #pragma once
 
 #include <hotindex/backend/production.hpp>
-#include <hotindex/threads/this_thread.hpp>
 #include <hotindex/backend/traits.hpp>
 #include <hotindex/map/hash.hpp>
 #include <hotindex/monitor/lock_free_access_tracker.hpp>
 #include <hotindex/monitor/lock_free_stats.hpp>
-#include <hotindex/reclaim/epoch_domain.hpp>
 #include <hotindex/search/scan.hpp>
 #include <hotindex/search/similarity.hpp>
 #include <hotindex/search/top_k.hpp>
+#include <hotindex/threads/this_thread.hpp>
+#include <hotindex/threads/thread_register.hpp>
 #include <hotindex/vector_index.hpp>
 
 #include <algorithm>
@@ -75,14 +75,13 @@ class HotVectorIndex {
         BatchScan<Row> batch;
         std::size_t rows_last_time = 0; ///< of the last search: the size is not known outside of the lock
     };
-    using Domain =
-        EpochDomain<ProductionBackend, DefaultTraits, Local>; // as a register of threads; nothing is ever retired
+    using Threads = ThreadRegister<ProductionBackend, DefaultTraits, Local>;
 
   public:
     /// Throws InvalidArgument for bad options, std::bad_alloc.
     explicit HotVectorIndex(IndexOptions options)
         : options_((check::options(options), std::move(options))), stride_(row_stride(options_.dimension)),
-          tracker_(options_), domain_(std::in_place, *this) {
+          tracker_(options_), threads_(std::in_place, *this) {
         if (options_.expected_vectors != 0) {
             reserve_rows(options_.expected_vectors);
             positions_.reserve(options_.expected_vectors);
@@ -384,13 +383,13 @@ class HotVectorIndex {
     }
 
     [[nodiscard]] static std::int64_t now() noexcept { return ProductionBackend::read_clock_ms(); }
-    [[nodiscard]] Local& self() const { return ThisThread<Domain>::handle(domain_).local(); }
+    [[nodiscard]] Local& self() const { return ThisThread<Threads>::handle(threads_).local(); }
     [[nodiscard]] auto tracker_locals() const {
         return
-            [this](auto&& visit) { domain_->for_each_local([&visit](const Local& local) { visit(local.tracker); }); };
+            [this](auto&& visit) { threads_->for_each_local([&visit](const Local& local) { visit(local.tracker); }); };
     }
     [[nodiscard]] auto stats_shards() const {
-        return [this](auto&& visit) { domain_->for_each_local([&visit](const Local& local) { visit(local.stats); }); };
+        return [this](auto&& visit) { threads_->for_each_local([&visit](const Local& local) { visit(local.stats); }); };
     }
 
     const IndexOptions options_;
@@ -398,7 +397,7 @@ class HotVectorIndex {
     std::atomic<std::uint32_t> hints_{0};
     mutable Tracker tracker_; // mutable: reads are counted
     Stats stats_;
-    Anchored<Domain> domain_;
+    Anchored<Threads> threads_;
 
     mutable Mutex mutex_;
     // Guarded by mutex_:

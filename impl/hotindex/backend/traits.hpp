@@ -1,5 +1,5 @@
 // Every tunable of the library in one place. DefaultTraits is what ships; TinyTraits makes each limit so small that a
-// model checker reaches it within a few steps.
+// model checker reaches it within a few steps. The words are those of the glossary in impl/README.md.
 #pragma once
 
 #include <cstddef>
@@ -8,98 +8,127 @@
 namespace hotindex {
 
 struct DefaultTraits {
-    /// Retires between two attempts to advance the epoch. An attempt costs one heavy fence (about 0.4 us alone, a few
-    /// us with other threads running) and a look at every participant.
+    // ---- threads ----
+
+    /// Participants that share a word of bits: at most 64.
+    static constexpr std::uint32_t participants_per_group = 64;
+
+    // ---- reclamation: when the epoch advances ----
+
+    /// A thread tries to advance the epoch once in so many retires. A try costs one heavy fence (about 0.4 us alone, a
+    /// few us beside other threads) and a look at every participant.
     static constexpr std::uint32_t retires_per_advance = 256;
-    /// The same in bytes: large objects count.
+    /// It also tries when it has retired so many bytes.
     static constexpr std::uint64_t bytes_per_advance = 256 << 10;
-    /// A thread that has tried so often in one epoch (each bytes_per_advance bytes count as one) yields before it goes
-    /// on, until the epoch moves, or so many times in one epoch, and then once for each try. 0: never.
+    /// After so many tries in one epoch a thread begins to yield. A try after N times bytes_per_advance counts as N.
     static constexpr std::uint64_t tries_per_epoch = 4;
+    /// Yields of one thread in one epoch; when they are used up, one for each try. 0: it never yields.
     static constexpr std::uint32_t yields_per_epoch = 64;
-    /// A participant hands over what it retired when it is so many objects or so many bytes, or when an advance is due.
+
+    // ---- reclamation: who empties limbo ----
+
+    /// A thread hands its open bag over when it holds so many objects ...
     static constexpr std::uint64_t bag_objects = 64;
+    /// ... or so many bytes, or when a try to advance is due.
     static constexpr std::uint64_t bag_bytes = 64 << 10;
-    /// For each bag that a participant hands over, it empties at most so many that are old enough, and one of those
-    /// that refused.
+    /// For each bag that a thread hands over, it empties at most so many old ones; and of those with refused objects as
+    /// many as hold bag_objects.
     static constexpr std::uint64_t bags_per_pass = 16;
-    /// In so many pins one looks for bags, so that readers empty what writers left behind.
+    /// A thread looks for old bags once in so many pins. So readers empty what writers left behind.
     static constexpr std::uint32_t pins_per_look = 256;
-    /// After so many looks of one thread at one epoch, it tries to advance: nobody else seems to. So a heavy fence is a
-    /// small part of what reading costs. The look of a search, which takes longer than a fence, counts as all of them.
+    /// After so many looks at one epoch a thread tries to advance it: nobody else seems to. So a heavy fence is a small
+    /// part of what reading costs. A search counts as so many looks: it takes longer than a fence.
     static constexpr std::uint32_t looks_per_advance = 32;
-    /// Who has something in its bag and has not pinned for so many epochs rests: somebody else takes the bag.
+    /// A thread rests when its open bag is so many epochs old and it is not pinned. Others take the bag then.
     static constexpr std::uint64_t idle_epochs = 64;
-    /// Epochs whose bags are kept apart.
+    /// Sets of waiting bags; a bag lies in the set of its epoch, modulo this. At least 4.
     static constexpr std::uint64_t limbo_epochs = 8;
     /// Bags that a limbo begins with (a power of two).
     static constexpr std::uint32_t first_bags = 16;
-    /// Participants that share a word (at most 64).
-    static constexpr std::uint32_t participants_per_group = 64;
-    /// As how many retires a slot counts: slots in limbo lengthen every scan, so they are to come back soon.
+
+    // ---- slots ----
+
+    /// A retired slot counts as so many retires: slots in limbo lengthen every scan, so they are to come back soon.
     static constexpr std::uint32_t slot_retire_weight = 8;
-    /// All slots in use, a sixteenth more and this many should lie below all others; what lies above is moved there.
+    /// The compact part of the store has room for the slots in use, a sixteenth more, and so many. A vector that lies
+    /// above it is moved down.
     static constexpr std::uint32_t spare_slots = 128;
-    /// Updates of one thread between two looks for slots to move.
+    /// A thread looks for a vector to move once in so many updates.
     static constexpr std::uint32_t updates_per_look = 16;
-    /// Blocks that such a look goes through.
+    /// Such a look goes through so many blocks.
     static constexpr std::uint32_t blocks_per_look = 8;
-    /// Bytes of rows in a segment of slots, unless it is one of the first: a huge page.
+    /// Bytes of rows in a segment: a huge page. The first segments are smaller.
     static constexpr std::size_t segment_bytes = std::size_t{2} << 20;
-    /// Slots in a segment at most.
+    /// Slots in a segment, at most.
     static constexpr std::size_t max_segment = 32768;
-    /// Bytes of rows in free slots that a thread holds ready at most (or one row).
+    /// A thread holds free slots ready, at most so many bytes of rows, or one row.
     static constexpr std::size_t ready_bytes = std::size_t{64} << 10;
     /// Segments that a directory of segments begins with (a power of two).
     static constexpr std::uint32_t first_directory = 16;
-    /// Free numbers of an IndexPool that a thread keeps for itself; half of them move to the shared set at once.
-    static constexpr std::uint32_t cache_capacity = 64;
-    /// Free blocks of a MemoryPool that a thread keeps for itself, so that what a grace period gives back at once stays
-    /// with the thread; and their bytes, where blocks are large.
-    static constexpr std::uint32_t pool_cache = 256;
-    static constexpr std::size_t pool_cache_bytes = std::size_t{32} << 10;
-    /// Bytes of a slab of a memory pool: what a pool grows by, and what goes back to the system at once. Slabs of large
-    /// objects are larger.
-    static constexpr std::size_t slab_bytes = std::size_t{16} << 10;
-    /// Blocks in a slab at most.
-    static constexpr std::size_t slab_blocks = 4096;
-    /// Bytes and slabs (a power of two, at most 64) that are allocated at once, at most.
-    static constexpr std::size_t chunk_bytes = std::size_t{1} << 20;
-    static constexpr std::size_t chunk_slabs = 64;
-    /// Every slab is looked at in this many spills of caches, in more where a pool has many slabs; and the slabs that
-    /// one spill looks at, at most. A slab that was free at two looks is closed.
-    static constexpr std::uint32_t gives_per_look_around = 64;
-    static constexpr std::uint32_t most_slabs_per_look = 8;
-    /// Fresh indices (slots, records) that a thread takes at once, so that neighbours in memory have one writer.
+
+    // ---- numbers: index sets, index pools, segmented arrays ----
+
+    /// Fresh numbers (of slots, of records) that a thread takes at once, so that neighbours in memory have one writer.
     /// Divides first_segment.
     static constexpr std::uint32_t fresh_indices = 16;
-    /// Items in the first segment of a segmented array (a power of two); each further one doubles the total.
-    static constexpr std::uint32_t first_segment = 256;
-    /// A segmented array has at most 2^index_bits items.
-    static constexpr std::uint32_t index_bits = 31;
+    /// Free numbers of an IndexPool that a thread keeps for itself, at most. Half of them go to the others at once.
+    static constexpr std::uint32_t cache_capacity = 64;
     /// Numbers that share a word of an IndexSet (a power of two, at most 64).
     static constexpr std::uint32_t set_width = 64;
     /// Words that an IndexSet begins with on each level (a power of two).
     static constexpr std::uint32_t set_first_words = 8;
-    /// Buckets of a new hash table (a power of two).
+    /// Items in the first segment of a segmented array (a power of two); each further segment doubles the total.
+    static constexpr std::uint32_t first_segment = 256;
+    /// A segmented array has at most 2^index_bits items.
+    static constexpr std::uint32_t index_bits = 31;
+
+    // ---- memory pools ----
+
+    /// Free blocks of a MemoryPool that a thread keeps for itself: what a grace period gives back at once stays there.
+    static constexpr std::uint32_t pool_cache = 256;
+    /// Their bytes, at most, where blocks are large.
+    static constexpr std::size_t pool_cache_bytes = std::size_t{32} << 10;
+    /// Bytes of a slab: what a pool grows by, and what goes back to the system at once. Large blocks need larger ones.
+    static constexpr std::size_t slab_bytes = std::size_t{16} << 10;
+    /// Blocks in a slab, at most.
+    static constexpr std::size_t slab_blocks = 4096;
+    /// Bytes that a pool takes from the system at once, at most.
+    static constexpr std::size_t chunk_bytes = std::size_t{1} << 20;
+    /// Slabs that it takes at once, at most (a power of two, at most 64).
+    static constexpr std::size_t chunk_slabs = 64;
+    /// A thread that gives its surplus of blocks back looks at a few slabs, so that all have been looked at after so
+    /// many times; in a large pool it takes more. A slab that was all free at two looks is closed.
+    static constexpr std::uint32_t gives_per_look_around = 64;
+    /// Slabs of one such look, at most.
+    static constexpr std::uint32_t most_slabs_per_look = 8;
+
+    // ---- the hash table ----
+
+    /// Buckets of a new table (a power of two).
     static constexpr std::size_t first_buckets = 64;
-    /// A table grows when it holds more than this many entries per 100 buckets.
+    /// A table grows when it holds more entries than this for each 100 buckets.
     static constexpr std::size_t load_percent = 75;
-    /// A full table of so many buckets is followed by one of this many times the size (a power of two): small tables
-    /// grow fast, because every growth touches every entry.
+    /// The next table has so many times the buckets of a full one (a power of two). Small tables grow fast, because
+    /// every growth touches every entry.
     static constexpr std::size_t growth_factor(std::size_t buckets) noexcept { return buckets < (1u << 18) ? 4 : 2; }
-    /// Inserts of one thread between two looks at the load (fewer in small tables).
+    /// A thread looks at the load once in so many inserts, in small tables more often.
     static constexpr std::uint32_t inserts_per_load_check = 64;
-    /// Buckets a thread moves at once while a table grows.
+    /// A thread that finds a table growing moves so many buckets.
     static constexpr std::size_t buckets_per_help = 32;
-    /// Accesses gathered by a thread before they are written back to their records (a power of two).
+
+    // ---- access tracking ----
+
+    /// Accesses that a thread gathers before it writes them to their records (a power of two).
     static constexpr std::size_t tracked_cells = 256;
-    /// One access in so many is counted under Tracking::sampled, with that weight.
+    /// Tracking::sampled counts one access in so many, and with that weight.
     static constexpr std::uint32_t tracking_sample_period = 16;
-    /// Access records looked at in one automatic tier-management step (a power of two).
+    /// Access records that one automatic step of tier management looks at (a power of two).
     static constexpr std::uint32_t tier_sweep = 256;
-    /// Cells of participants looked at in such a step, where there are no more participants than that.
+    /// Gathered accesses that such a step looks at, unless there are more participants than that.
     static constexpr std::size_t tier_sweep_cells = 1024;
+
+    // ---- searches ----
+
     /// Bytes that a thread keeps from one search to the next, at most: half of them for batches, a quarter each for the
     /// query and for the best k.
     static constexpr std::size_t kept_scratch = std::size_t{1} << 20;

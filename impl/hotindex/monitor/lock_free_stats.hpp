@@ -14,7 +14,7 @@
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
-#include <hotindex/threads/participants.hpp>
+#include <hotindex/threads/counters.hpp>
 #include <hotindex/vector_index.hpp>
 
 #include <algorithm>

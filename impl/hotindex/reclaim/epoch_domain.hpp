@@ -22,6 +22,7 @@
 #include <hotindex/reclaim/collector.hpp>
 #include <hotindex/reclaim/epoch_participant.hpp>
 #include <hotindex/reclaim/epochs.hpp>
+#include <hotindex/threads/counters.hpp>
 #include <hotindex/threads/participants.hpp>
 
 #include <cstddef>
@@ -137,7 +138,7 @@ class EpochDomain {
         Record* record_;
     };
 
-    explicit EpochDomain(Owner& owner) : owner_(owner), ended_(false), leaves_begun_(0), leaves_done_(0) {}
+    explicit EpochDomain(Owner& owner) : owner_(owner), ended_(false) {}
     EpochDomain(const EpochDomain&) = delete;
     EpochDomain& operator=(const EpochDomain&) = delete;
     /// Everything must have been reclaimed (drain or unguarded_reclaim_all) if `reclaim` needs the owner.
@@ -195,7 +196,7 @@ class EpochDomain {
         });
         const auto not_below_zero = [](std::uint64_t n) { return static_cast<std::int64_t>(n) < 0 ? 0 : n; };
         const auto sum = [&](const DepartedCounter<B>& departed, auto counter) {
-            return not_below_zero(steadily([&] {
+            return not_below_zero(participants().steadily([&] {
                 std::uint64_t n = departed.read();
                 participants().for_each([&](const Record& r) { n += (r.local.*counter).read(); });
                 return n;
@@ -216,26 +217,14 @@ class EpochDomain {
 
     /// The sum of read(local) over all participants that are there, and of what those have counted that have left,
     /// which their leave() has put into `departed`. Modulo 2^64. Exact when no operation is running and nobody joins or
-    /// leaves. What somebody counted who leaves meanwhile is counted once, unless it is stopped in the middle of that.
+    /// leaves; see Participants::steadily().
     template <class Read>
     [[nodiscard]] std::uint64_t total(const DepartedCounter<B>& departed, Read read) const {
-        return steadily([&] {
+        return participants().steadily([&] {
             std::uint64_t sum = departed.read();
             for_each_local([&](const Local& local) { sum += read(local); });
             return sum;
         });
-    }
-
-    /// sum(), called while nobody leaves, if that happens within a few attempts.
-    template <class Sum>
-    [[nodiscard]] auto steadily(Sum sum) const {
-        for (int attempt = 1;; ++attempt) {
-            // relaxed, both: see total()
-            const std::uint64_t done = leaves_done_.load(B::relaxed());
-            const auto result = sum();
-            if (leaves_begun_.load(B::relaxed()) == done || attempt == 8)
-                return result;
-        }
     }
 
   private:
@@ -260,16 +249,16 @@ class EpochDomain {
         Participant& me = r.local;
         if (me.depth.get() != 0)
             return; // a guard of its own never ended: it stays, and stands still, for good
-        leaves_begun_.fetch_add(1, B::relaxed()); // relaxed: see total()
-        // relaxed: the structure does not end beside a leave
-        if (!ended_.load(B::relaxed()))
-            if constexpr (requires { me.local.leave(); })
-                me.local.leave();
-        departed_objects_.take_over(me.limbo_objects);
-        departed_bytes_.take_over(me.limbo_bytes);
-        departed_kept_.take_over(me.kept_objects);
-        collector_.leave(r);
-        leaves_done_.fetch_add(1, B::relaxed()); // relaxed: see total()
+        participants().while_leaving([this, &me, &r] {
+            // relaxed: the structure does not end beside a leave
+            if (!ended_.load(B::relaxed()))
+                if constexpr (requires { me.local.leave(); })
+                    me.local.leave();
+            departed_objects_.take_over(me.limbo_objects);
+            departed_bytes_.take_over(me.limbo_bytes);
+            departed_kept_.take_over(me.kept_objects);
+            collector_.leave(r);
+        });
     }
 
     void pin(Participant& me) {
@@ -299,8 +288,6 @@ class EpochDomain {
     Owner& owner_;
     Collector<B, Traits, Local> collector_;
     typename B::template atomic<bool> ended_; ///< the owner may be gone
-    alignas(isolation) typename B::template atomic<std::uint64_t> leaves_begun_;
-    typename B::template atomic<std::uint64_t> leaves_done_;
     DepartedCounter<B> departed_objects_;
     DepartedCounter<B> departed_bytes_;
     DepartedCounter<B> departed_kept_;

@@ -12,8 +12,8 @@
 
 #include <hotindex/backend/backend.hpp>
 #include <hotindex/reclaim/limbo.hpp>
-#include <hotindex/threads/participants.hpp>
 #include <hotindex/reclaim/retirable.hpp>
+#include <hotindex/threads/counters.hpp>
 
 #include <cstdint>
 

@@ -43,7 +43,7 @@
 
 #include <hotindex/backend/backend.hpp>
 #include <hotindex/reclaim/epoch_domain.hpp>
-#include <hotindex/threads/participants.hpp>
+#include <hotindex/threads/counters.hpp>
 #include <hotindex/store/slot_memory.hpp>
 #include <hotindex/store/slot_segment.hpp>
 #include <hotindex/store/snapshot_times.hpp>

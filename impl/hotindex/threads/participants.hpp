@@ -46,7 +46,7 @@ class Participants {
         alignas(isolation) Local local;
     };
 
-    Participants() : first_(0u) {}
+    Participants() : first_(0u), leaves_begun_(0), leaves_done_(0) {}
     Participants(const Participants&) = delete;
     Participants& operator=(const Participants&) = delete;
 
@@ -106,6 +106,26 @@ class Participants {
                     r != nullptr && !visit(*r))
                     return false;
         return true;
+    }
+
+    /// Runs hand_over(), in which somebody who leaves gives what it has counted to a DepartedCounter: see steadily().
+    template <class HandOver>
+    void while_leaving(HandOver hand_over) noexcept {
+        leaves_begun_.fetch_add(1, B::relaxed()); // relaxed, both: see steadily()
+        hand_over();
+        leaves_done_.fetch_add(1, B::relaxed());
+    }
+    /// sum(), called while nobody leaves, if that happens within a few attempts. So what somebody has counted who
+    /// leaves meanwhile is counted once, unless it is stopped in the middle of that.
+    template <class Sum>
+    [[nodiscard]] auto steadily(Sum sum) const {
+        for (int attempt = 1;; ++attempt) {
+            // relaxed, both: sums are exact when nobody joins or leaves, and then nothing has to be ordered
+            const std::uint64_t done = leaves_done_.load(B::relaxed());
+            const auto result = sum();
+            if (leaves_begun_.load(B::relaxed()) == done || attempt == 8)
+                return result;
+        }
     }
 
     /// A record that was ever made, or nullptr. Nobody may be at work.
@@ -183,48 +203,8 @@ class Participants {
     }
 
     Group first_;
-};
-
-/// A counter with one writing thread and any number of readers: no read-modify-write, no lost update.
-template <class B>
-class OwnedCounter {
-  public:
-    OwnedCounter() : value_(0) {}
-    /// Owner only. Negative differences wrap around and cancel out in sums.
-    void add(std::uint64_t n) noexcept {
-        // relaxed: only the owner writes; readers want a recent value, and an exact one only at quiescence
-        value_.store(value_.load(B::relaxed()) + n, B::relaxed());
-    }
-    [[nodiscard]] std::uint64_t read() const noexcept {
-        // relaxed: see add()
-        return value_.load(B::relaxed());
-    }
-    /// Owner only: the value, which begins at 0 again.
-    [[nodiscard]] std::uint64_t take() noexcept {
-        const std::uint64_t n = read();
-        value_.store(0, B::relaxed()); // relaxed: see add()
-        return n;
-    }
-
-  private:
-    typename B::template atomic<std::uint64_t> value_;
-};
-
-/// What participants that have left had counted. Belongs to the structure that they took part in.
-template <class B>
-class DepartedCounter {
-  public:
-    DepartedCounter() : value_(0) {}
-    /// In leave(): takes over what the leaving participant has counted.
-    void take_over(OwnedCounter<B>& counter) noexcept {
-        value_.fetch_add(counter.take(), B::relaxed()); // relaxed: see OwnedCounter::add()
-    }
-    [[nodiscard]] std::uint64_t read() const noexcept {
-        return value_.load(B::relaxed()); // relaxed: see OwnedCounter::add()
-    }
-
-  private:
-    typename B::template atomic<std::uint64_t> value_;
+    typename B::template atomic<std::uint64_t> leaves_begun_;
+    typename B::template atomic<std::uint64_t> leaves_done_;
 };
 
 } // namespace hotindex

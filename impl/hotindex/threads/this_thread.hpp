@@ -1,9 +1,11 @@
-// Which handle does the calling thread have in a domain? The one place with thread_locals.
+// Which handle does the calling thread have in a structure? The one place with thread_locals.
 //
 // The algorithms take explicit handles; this layer makes the convenient signatures possible (`map.insert(key, value)`).
-// A thread joins a domain at its first call and leaves it when the thread ends, unless the structure ended first (see
-// Anchor). What it has joined stands in a hash table by anchor: any number of structures costs a call the same. An
-// anchor in the table is not freed, so its address means one structure for as long as anybody remembers it. Anchors of
+// A "domain" here is what hands out handles: an EpochDomain, or a ThreadRegister. A thread joins a domain at its first
+// call, and leaves it when the thread ends, unless the structure ended first (see Anchor).
+//
+// What a thread has joined stands in a hash table by anchor: any number of structures costs a call the same. An anchor
+// in the table is not freed, so its address means one structure for as long as anybody remembers it. Anchors of
 // structures that have ended leave the table when it is full, before it grows: a thread that goes on for ever holds at
 // most twice as many as it ever had in use at once.
 //
@@ -146,18 +148,20 @@ class [[gnu::visibility("hidden")]] Memberships {
     struct Key {
         Key() noexcept {
             if (pthread_key_create(&key, &Memberships::end_of_thread) == 0)
-                key_exists.store(true, std::memory_order_release);
+                key_exists.store(true, std::memory_order_relaxed); // relaxed: who uses the key has passed `made`
         }
         Key(const Key&) = delete;
         Key& operator=(const Key&) = delete;
         ~Key() {
-            if (key_exists.exchange(false, std::memory_order_acq_rel))
+            // relaxed: only the end of the process or module comes here, once
+            if (key_exists.exchange(false, std::memory_order_relaxed))
                 pthread_key_delete(key);
         }
     };
     static void leave_to_key() noexcept {
-        static const Key made;
-        if (key_exists.load(std::memory_order_acquire) && pthread_setspecific(key, current) == 0)
+        static const Key made; // its guard publishes the key
+        // relaxed: a call beside the key's end may still see it; the system then refuses it
+        if (key_exists.load(std::memory_order_relaxed) && pthread_setspecific(key, current) == 0)
             return;
         // The process is at its end and has deleted the key, or other code holds all that the system has (1,024).
         // The last argument is an address in this module, which stays loaded until then.
