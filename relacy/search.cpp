@@ -116,11 +116,10 @@ std::string name_of(const Search& s) {
     }
 }
 
-std::optional<Search> search_named(std::string_view name, std::uint64_t executions) {
-    for (const Search& each :
-         {Search{Search::Kind::random, 0, executions, 1}, Search{Search::Kind::bounded, 1, executions, 1},
-          Search{Search::Kind::bounded, 2, executions, 1}, Search{Search::Kind::bounded, 3, executions, 1},
-          Search{Search::Kind::full, 0, executions, 1}})
+std::optional<Search> search_named(std::string_view name, std::uint64_t most) {
+    for (const Search& each : {Search{Search::Kind::random, 0, most, 1}, Search{Search::Kind::bounded, 1, most, 1},
+                               Search{Search::Kind::bounded, 2, most, 1}, Search{Search::Kind::bounded, 3, most, 1},
+                               Search{Search::Kind::full, 0, most, 1}})
         if (name_of(each) == name)
             return each;
     return std::nullopt;
