@@ -112,6 +112,7 @@ TEST_CASE("a_pair_has_the_same_score_to_the_last_bit_on_every_path") {
                 };
                 for (const std::uint64_t mask :
                      {~std::uint64_t{0}, first_rows(4), first_rows(17), first_rows(63), std::uint64_t{1} << 63,
+                      // NOLINTNEXTLINE(misc-redundant-expression): each call draws another number
                       random() & random(), random(), random() | random()}) {
                     float scores[64] = {};
                     score_rows(query, rows.row(0), rows.inverse_norms.data(), 64, mask, scores);

@@ -151,6 +151,7 @@ struct ProductionBackend {
     class var {
       public:
         var() = default;
+        // NOLINTNEXTLINE(performance-unnecessary-value-param): a T that has no move constructor is copied by the move
         explicit var(T value) : value_(std::move(value)) {}
         [[nodiscard]] const T& get() const noexcept { return value_; }
         void set(T value) noexcept(std::is_nothrow_move_assignable_v<T>) { value_ = std::move(value); }
