@@ -44,6 +44,8 @@ struct Suite : rl::test_suite<Suite<Threads>, Threads> {
             trace.clear();
             trace.on = shows_last && executions + 1 == most_executions;
         }
+        Setting(const Setting&) = delete;
+        Setting& operator=(const Setting&) = delete;
         ~Setting() {
             if (arena.objects != 0)
                 fail("objects are left over at the end: a leak, or destroyed twice", rl::test_result_memory_leak,
@@ -59,6 +61,8 @@ struct Suite : rl::test_suite<Suite<Threads>, Threads> {
             trace.threads_start();
             staging.threads_run = true;
         }
+        Holder(const Holder&) = delete;
+        Holder& operator=(const Holder&) = delete;
         ~Holder() { running->destroy(buffer.data()); }
     };
     alignas(128) static inline std::array<std::byte, scenario_bytes> buffer;

@@ -55,6 +55,9 @@ Expected oracle(std::span<const float> a, std::span<const float> b, Metric metri
 
 /// Restores the choice of the instruction set.
 struct RestoreTargets {
+    RestoreTargets() = default;
+    RestoreTargets(const RestoreTargets&) = delete;
+    RestoreTargets& operator=(const RestoreTargets&) = delete;
     ~RestoreTargets() { hwy::SetSupportedTargetsForTest(0); }
 };
 } // namespace

@@ -131,6 +131,9 @@ class PageReserve {
     /// Those that may hold memory of that size; none for others.
     [[nodiscard]] static std::span<std::atomic<void*>> places(std::size_t bytes) noexcept;
     struct AtEnd {
+        AtEnd() = default;
+        AtEnd(const AtEnd&) = delete;
+        AtEnd& operator=(const AtEnd&) = delete;
         ~AtEnd();
     };
     static const AtEnd at_end_;

@@ -127,6 +127,7 @@ class SnapshotTimes {
     explicit SnapshotTimes(const VersionClock<B>& clock) : clock_(clock) {}
     SnapshotTimes(const SnapshotTimes&) = delete;
     SnapshotTimes& operator=(const SnapshotTimes&) = delete;
+    ~SnapshotTimes() = default;
 
     /// All announced times lie between these; oldest > newest: there are none.
     struct Range {
