@@ -362,7 +362,7 @@ TEMPLATE_TEST_CASE("a removal that finds no memory to give room back is done all
                 check_index(s.index, s.model, ids, say);
             });
         // The rows, three lists and the table, on a thread that is known and on one that joins first.
-        complaints.expect(failures >= 4u * 5u, "not every allocation failed: " + std::to_string(failures));
+        complaints.expect(failures >= std::uint64_t{4} * 5, "not every allocation failed: " + std::to_string(failures));
         Subject<TestType> subject(ids, 0);
         for (std::size_t i = 0; i != ids.size(); ++i) {
             const auto removal = [&] { return subject.index.remove_vector(ids[i]); };
