@@ -88,6 +88,7 @@ double quantile(std::vector<double> values, double q) {
 
 void report(const char* what, Size size, const std::vector<double>& ours, const std::vector<double>& theirs) {
     std::vector<double> ratios;
+    ratios.reserve(ours.size());
     for (std::size_t i = 0; i < ours.size(); ++i)
         ratios.push_back(theirs[i] / ours[i]);
     fmt::print("{:>7} {:>7} x {:<5} ours {:>9.0f} q/s  hnswlib {:>9.0f} q/s  ratio {:.2f} (quartiles {:.2f} to {:.2f}, "
