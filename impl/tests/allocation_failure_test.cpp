@@ -99,7 +99,7 @@ void fail_in_every_operation(Complaints& complaints, const std::string& what, co
     using S = Subject<Index>;
     std::vector<std::string> ids = there;
     ids.push_back(newcomer);
-    const std::string known = there[there.size() / 2];
+    const std::string& known = there[there.size() / 2];
     const Vector other{-5, 4, 3}, query{1, 2, -3};
     const Vector queries{1, 2, -3, 0, 1, 0, 2, 2, 2};
 
@@ -364,8 +364,8 @@ TEMPLATE_TEST_CASE("a removal that finds no memory to give room back is done all
         // The rows, three lists and the table, on a thread that is known and on one that joins first.
         complaints.expect(failures >= std::uint64_t{4} * 5, "not every allocation failed: " + std::to_string(failures));
         Subject<TestType> subject(ids, 0);
-        for (std::size_t i = 0; i != ids.size(); ++i) {
-            const auto removal = [&] { return subject.index.remove_vector(ids[i]); };
+        for (const std::string& id : ids) {
+            const auto removal = [&] { return subject.index.remove_vector(id); };
             complaints.expect(attempt(1, true, removal).end == End::complete, "a removal threw");
         }
         complaints.expect(subject.index.empty(), "a removal without memory removed nothing");

@@ -81,7 +81,7 @@ class SnapshotTimes {
       public:
         /// Throws std::bad_alloc, and only if the participant has another one.
         explicit Announcement(Place& place)
-            : place_(&place), cell_(place.busy_.get() ? &place.times_->cells_.claim() : place.own_), time_(0) {
+            : place_(&place), cell_(place.busy_.get() ? &place.times_->cells_.claim() : place.own_) {
             place.busy_.set(true);
             const VersionClock<B>& clock = place.times_->clock_;
             Cell& cell = cell_->local;
@@ -121,7 +121,7 @@ class SnapshotTimes {
       private:
         Place* place_;
         typename Cells::Record* cell_;
-        Word time_;
+        Word time_ = 0;
     };
 
     explicit SnapshotTimes(const VersionClock<B>& clock) : clock_(clock) {}
