@@ -29,7 +29,7 @@ struct CheckerOrder {
     }
 }
 [[nodiscard]] inline rl::debug_info rl_info(const Site& site) noexcept {
-    return rl::debug_info("", site.file, site.line);
+    return {"", site.file, site.line};
 }
 /// What relaxed loads of this thread have put aside for an acquire fence.
 [[nodiscard]] inline rl::timestamp_t* put_aside() {

@@ -53,11 +53,6 @@ struct CheckerFences {
 
   private:
     [[nodiscard]] static rl::timestamp_t* clock() { return rl::ctx().threadx_->acq_rel_order_; }
-    template <class Into, class From>
-    static void join(Into& into, const From& from) {
-        for (rl::thread_id_t i = 0; i != rl::ctx().get_thread_count(); ++i)
-            into[i] = std::max(into[i], from[i]);
-    }
     template <std::size_t N>
     static void join(std::array<rl::timestamp_t, N>& into, const rl::timestamp_t* from) {
         for (rl::thread_id_t i = 0; i != rl::ctx().get_thread_count(); ++i) {

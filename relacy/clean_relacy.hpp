@@ -26,6 +26,5 @@
 #undef VAR
 #undef VAR_T
 #undef TLS_T
-#undef $
 
 #include <cassert>

@@ -67,6 +67,8 @@ struct Stage {
         for (std::size_t i = 0; i != static_cast<std::size_t>(Joined); ++i)
             handles[i].emplace(domain);
     }
+    Stage(const Stage&) = delete;
+    Stage& operator=(const Stage&) = delete;
     ~Stage() {
         // relaxed, here and in after(): everything is over
         B::destroy(head.load(B::relaxed()));

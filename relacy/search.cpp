@@ -44,6 +44,8 @@ struct Suite : rl::test_suite<Suite<Threads>, Threads> {
             trace.clear();
             trace.on = shows_last && executions + 1 == most_executions;
         }
+        Setting(const Setting&) = delete;
+        Setting& operator=(const Setting&) = delete;
         ~Setting() {
             if (arena.objects != 0)
                 fail("objects are left over at the end: a leak, or destroyed twice", rl::test_result_memory_leak,
@@ -59,6 +61,8 @@ struct Suite : rl::test_suite<Suite<Threads>, Threads> {
             trace.threads_start();
             staging.threads_run = true;
         }
+        Holder(const Holder&) = delete;
+        Holder& operator=(const Holder&) = delete;
         ~Holder() { running->destroy(buffer.data()); }
     };
     alignas(128) static inline std::array<std::byte, scenario_bytes> buffer;
@@ -116,11 +120,10 @@ std::string name_of(const Search& s) {
     }
 }
 
-std::optional<Search> search_named(std::string_view name, std::uint64_t executions) {
-    for (const Search& each :
-         {Search{Search::Kind::random, 0, executions, 1}, Search{Search::Kind::bounded, 1, executions, 1},
-          Search{Search::Kind::bounded, 2, executions, 1}, Search{Search::Kind::bounded, 3, executions, 1},
-          Search{Search::Kind::full, 0, executions, 1}})
+std::optional<Search> search_named(std::string_view name, std::uint64_t most) {
+    for (const Search& each : {Search{Search::Kind::random, 0, most, 1}, Search{Search::Kind::bounded, 1, most, 1},
+                               Search{Search::Kind::bounded, 2, most, 1}, Search{Search::Kind::bounded, 3, most, 1},
+                               Search{Search::Kind::full, 0, most, 1}})
         if (name_of(each) == name)
             return each;
     return std::nullopt;

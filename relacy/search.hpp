@@ -21,7 +21,7 @@ struct Search {
 /// "random", "bound 2" or "full".
 [[nodiscard]] std::string name_of(const Search& s);
 /// The search of that name, of so many executions; nullopt: there is none.
-[[nodiscard]] std::optional<Search> search_named(std::string_view name, std::uint64_t executions);
+[[nodiscard]] std::optional<Search> search_named(std::string_view name, std::uint64_t most);
 /// What --replay takes: "random:SEED", "bound:N:EXECUTION" or "full:EXECUTION".
 [[nodiscard]] std::string replay_of(const Search& how, std::uint64_t at);
 /// The search whose last execution is the one that --replay asks for; nullopt: no such text.

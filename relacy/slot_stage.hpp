@@ -69,6 +69,8 @@ struct Stage {
         for (auto& handle : handles)
             handle.emplace(domain);
     }
+    Stage(const Stage&) = delete;
+    Stage& operator=(const Stage&) = delete;
     ~Stage() {
         domain.unguarded_reclaim_all();
         for (auto& handle : handles)

@@ -25,7 +25,7 @@ inline constexpr std::size_t counted_dimension = 64;
 }
 
 [[nodiscard]] inline IndexOptions counted_options() {
-    return IndexOptions{.dimension = counted_dimension, .expected_vectors = 8 * counted_vectors};
+    return IndexOptions{.dimension = counted_dimension, .expected_vectors = std::size_t{8} * counted_vectors};
 }
 
 struct CountedOperation {
@@ -57,8 +57,8 @@ class CountedInputs {
             vectors_.push_back(counted_vector(i < 0 ? 0 : i));
         }
     }
-    [[nodiscard]] const std::string& id(int i) const { return ids_.at(static_cast<std::size_t>(i + 1)); }
-    [[nodiscard]] const std::vector<float>& vector(int i) const { return vectors_.at(static_cast<std::size_t>(i + 1)); }
+    [[nodiscard]] const std::string& id(int i) const { return ids_.at(static_cast<std::size_t>(i) + 1); }
+    [[nodiscard]] const std::vector<float>& vector(int i) const { return vectors_.at(static_cast<std::size_t>(i) + 1); }
 
   private:
     std::vector<std::string> ids_;

@@ -194,7 +194,7 @@ void write_json(const std::string& path, const std::vector<Figures>& all) {
         throw std::runtime_error(fmt::format("--json={}: cannot be opened for writing", path));
     fmt::print(file, "{{\n \"counts\": [\n");
     for (std::size_t i = 0; i != all.size(); ++i) {
-        fmt::print(file, "  {{\"name\": \"{}\", \"calls\": {}, \"totals\": {{", all[i].name, all[i].calls);
+        fmt::print(file, R"(  {{"name": "{}", "calls": {}, "totals": {{)", all[i].name, all[i].calls);
         for (std::size_t j = 0; j != all[i].totals.size(); ++j)
             fmt::print(file, "{}\"{}\": {}", j == 0 ? "" : ", ", all[i].totals[j].first, all[i].totals[j].second);
         fmt::print(file, "}}}}{}\n", i + 1 == all.size() ? "" : ",");

@@ -74,6 +74,7 @@ constexpr std::array<std::pair<std::string_view, Format>, 12> extensions{{{"fvec
     if (is_idx_name(name))
         return Format::idx;
     std::vector<std::string_view> known;
+    known.reserve(extensions.size());
     for (const auto& each : extensions)
         known.push_back(each.first);
     const auto meant = command_line::look_alike(extension, known);

@@ -17,6 +17,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <ctime>
 #include <random>
 #include <span>
@@ -83,11 +84,12 @@ double time_a_query(std::size_t queries, double seconds, Run run) {
 
 double quantile(std::vector<double> values, double q) {
     std::ranges::sort(values);
-    return values[static_cast<std::size_t>(q * static_cast<double>(values.size() - 1) + 0.5)];
+    return values[static_cast<std::size_t>(std::lround(q * static_cast<double>(values.size() - 1)))];
 }
 
 void report(const char* what, Size size, const std::vector<double>& ours, const std::vector<double>& theirs) {
     std::vector<double> ratios;
+    ratios.reserve(ours.size());
     for (std::size_t i = 0; i < ours.size(); ++i)
         ratios.push_back(theirs[i] / ours[i]);
     fmt::print("{:>7} {:>7} x {:<5} ours {:>9.0f} q/s  hnswlib {:>9.0f} q/s  ratio {:.2f} (quartiles {:.2f} to {:.2f}, "

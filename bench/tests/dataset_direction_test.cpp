@@ -76,8 +76,8 @@ TEST_CASE("under other metrics zero rows stay") {
 TEST_CASE("zero rows of a file without tables are named by their row in the file, queries split off among them") {
     const TemporaryFolder folder;
     std::vector<std::uint8_t> values(60, 1);
-    values[2 * 2] = values[2 * 2 + 1] = 0;   // row 2
-    values[28 * 2] = values[28 * 2 + 1] = 0; // row 28, of the queries 27 to 29
+    values[4] = values[5] = 0;   // row 2
+    values[56] = values[57] = 0; // row 28, of the queries 27 to 29
     const auto file = write(folder / "a-idx3-ubyte", idx<std::uint8_t>(8, {30, 1, 2}, values));
     const auto data = load_dataset(file, {.default_metric = Metric::cosine});
     CHECK(data.base_rows() == 26);

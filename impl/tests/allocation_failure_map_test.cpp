@@ -64,7 +64,8 @@ template <class M>
 void fail_in_every_map_operation(Complaints& complaints, int size) {
     using S = MapSubject<M>;
     const std::vector<std::string> there = some_ids(size);
-    const std::string newcomer = "a key that is not yet there, and long", known = there[there.size() / 2];
+    const std::string& known = there[there.size() / 2];
+    const std::string newcomer = "a key that is not yet there, and long";
     const std::string value = "a value that does not fit into a short string";
     std::vector<std::string> keys = there;
     keys.push_back(newcomer);

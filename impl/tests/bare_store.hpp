@@ -23,6 +23,8 @@ struct BareStore {
     using Slots = SlotStore<B, Traits, Local, NoEntry>;
 
     explicit BareStore(std::size_t stride) : slots(stride), domain(*this) {}
+    BareStore(const BareStore&) = delete;
+    BareStore& operator=(const BareStore&) = delete;
     ~BareStore() { domain.unguarded_reclaim_all(); }
 
     /// A version that no search sees yet, in place of `predecessor`: its row begins with that float.

@@ -54,6 +54,7 @@ struct Ended {
 /// `command`: the program and its arguments. Ends it after two minutes.
 inline Ended run_program(std::vector<std::string> command, Sandbox sandbox = {}) {
     std::vector<char*> arguments;
+    arguments.reserve(command.size() + 1);
     for (std::string& each : command)
         arguments.push_back(each.data());
     arguments.push_back(nullptr);

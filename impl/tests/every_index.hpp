@@ -6,6 +6,8 @@
 #include <hotindex/hot_vector_index.hpp>
 #include <hotindex/lock_free_hot_vector_index.hpp>
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <cstddef>
 #include <limits>
@@ -55,7 +57,7 @@ std::string refusal(Operation operation) {
 inline std::string lacks(const std::string& message, const std::vector<std::string>& parts) {
     for (const std::string& part : parts)
         if (message.find(part) == std::string::npos)
-            return "no \"" + part + "\" in \"" + message + "\"";
+            return fmt::format(R"(no "{}" in "{}")", part, message);
     return {};
 }
 

@@ -298,7 +298,6 @@ TEMPLATE_TEST_CASE("bad arguments are refused by name and value, and change noth
     TestType index(IndexOptions{.dimension = 3});
     index.add_vector("a", Vector{1, 2, 3});
     const float nan = std::numeric_limits<float>::quiet_NaN();
-    const float infinity = std::numeric_limits<float>::infinity();
     CHECK(lacks(refusal([&] { index.add_vector("", Vector{1, 2, 3}); }), {"id is empty"}) == "");
     CHECK(lacks(refusal([&] { index.add_vector("a", Vector{}); }), {"vector is empty"}) == "");
     CHECK(lacks(refusal([&] { index.add_vector("a", Vector{1, 2}); }), {"2 floats"}) == "");

@@ -27,6 +27,7 @@
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -52,6 +53,9 @@ struct Service {
     HotVectorIndex<std::mutex> locked{IndexOptions{.dimension = 2}};
     LockFreeHashMap<int, int> map;
     std::atomic<int> uses{0};
+    Service() = default;
+    Service(const Service&) = delete;
+    Service& operator=(const Service&) = delete;
     ~Service();
     void use(std::string_view from) {
         lock_free.add_vector("a", v);
@@ -74,6 +78,9 @@ Service& service() {
 
 /// Destroyed after everything that this thread makes later.
 struct AtThreadEnd {
+    AtThreadEnd() = default;
+    AtThreadEnd(const AtThreadEnd&) = delete;
+    AtThreadEnd& operator=(const AtThreadEnd&) = delete;
     ~AtThreadEnd() { service().use("the destructor of a thread_local"); }
     void touch() const {}
 };
@@ -96,6 +103,9 @@ struct Pool {
         while (!stop)
             std::this_thread::sleep_for(1ms);
     }};
+    Pool() = default;
+    Pool(const Pool&) = delete;
+    Pool& operator=(const Pool&) = delete;
     ~Pool() {
         stop = true;
         thread.join();
@@ -106,6 +116,9 @@ struct Pool {
 /// A snapshot with static storage.
 struct Held {
     std::optional<LockFreeHotVectorIndex::Snapshot> snapshot;
+    explicit Held(LockFreeHotVectorIndex::Snapshot held) : snapshot(std::move(held)) {}
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
     ~Held() {
         require(snapshot->search(v, 9).size() == 1 && snapshot->size() == 1, "a static snapshot");
         snapshot.reset();

@@ -157,7 +157,7 @@ TEMPLATE_TEST_CASE("searches in steady state allocate their results and nothing 
 TEMPLATE_TEST_CASE("an index behind a lock from which most is removed gives its memory back", "[memory]",
                    HotVectorIndex<std::mutex>, HotVectorIndex<std::shared_mutex>) {
     constexpr int n = 20'000;
-    constexpr std::int64_t records = 32'768 * 40; // the tracker keeps its largest size
+    constexpr std::int64_t records = std::int64_t{32'768} * 40; // the tracker keeps its largest size
     TestType index(IndexOptions{.dimension = 128});
     fill(index, 0, 50);
     std::int64_t full = 0;
@@ -165,8 +165,8 @@ TEMPLATE_TEST_CASE("an index behind a lock from which most is removed gives its 
         full = stays_after([&] { fill(index, 50, n); });
         remove(index, 50, n);
     });
-    CHECK(full > n * 128 * 4);
-    CHECK(stays <= records + 64 * 1024); // room for 128 vectors instead of 64, and a table for as many
+    CHECK(full > std::int64_t{n} * 128 * 4);
+    CHECK(stays <= records + std::int64_t{64} * 1024); // room for 128 vectors instead of 64, and a table for as many
     CHECK(index.size() == 50);
     CHECK(index.search(vector_of(7, 128), 50).size() == 50);
     CHECK(stays_after([&] {
@@ -206,7 +206,8 @@ TEST_CASE("removals move each row a bounded number of times, and never to and fr
             }
         });
         // The vectors and ids that the calls themselves make, and room for twice the size at most once.
-        CHECK(asked < 20 * (dimension * 4 + 400) + 3u * static_cast<unsigned>(size + 64) * (dimension * 4 + 40));
+        CHECK(asked <
+              20 * (dimension * 4 + 400) + std::size_t{3} * static_cast<unsigned>(size + 64) * (dimension * 4 + 40));
     }
 }
 
@@ -219,7 +220,8 @@ TEST_CASE("room that was reserved in advance stays", "[memory]") {
             remove(index, 0, n);
         }
     });
-    CHECK(asked < 3 * n * (64 * 4 + 400)); // what the calls make, and the tracker; one table of rows is n x 64 x 4 more
+    // What the calls make, and the tracker; one table of rows is n x 64 x 4 more.
+    CHECK(asked < std::uint64_t{3} * n * (64 * 4 + 400));
     CHECK(asked_during([&] {
               for (int i = 0; i != n; ++i)
                   (void)index.remove_vector("not there");
@@ -229,7 +231,8 @@ TEST_CASE("room that was reserved in advance stays", "[memory]") {
 TEST_CASE("the first vector of the largest dimension takes room for one", "[memory]") {
     HotVectorIndex<std::mutex> index(IndexOptions{.dimension = max_dimension});
     const Vector large(max_dimension, 1);
-    CHECK(stays_after([&] { index.add_vector("a", large); }) < std::int64_t{max_dimension} * 4 + 128 * 1024);
+    CHECK(stays_after([&] { index.add_vector("a", large); }) <
+          std::int64_t{max_dimension} * 4 + std::int64_t{128} * 1024);
     CHECK(stays_after([&] {
               for (int i = 0; i != 5; ++i)
                   index.add_vector("a", large);

@@ -15,6 +15,7 @@ namespace {
 using namespace hotindex;
 
 /// Cannot be moved but by a copy, and copy number `left` from now throws.
+// NOLINTNEXTLINE(cppcoreguidelines-special-member-functions): to have no move constructor is its point
 struct ThrowsWhenCopied {
     explicit ThrowsWhenCopied(int v) : value(v) {}
     ThrowsWhenCopied(const ThrowsWhenCopied& other) : value(other.value) {

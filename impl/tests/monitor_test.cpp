@@ -102,7 +102,7 @@ TEMPLATE_TEST_CASE("ten participants of a tracker are counted exactly, cell by c
 TEST_CASE("sampling is unbiased, whichever participants sample", "[monitor]") {
     Tracked<> records(tracked(Tracking::sampled), team_size);
     const RecordId id = records.tracker.track(records.local(), records.begin);
-    constexpr std::uint64_t each = 10 * turns;
+    constexpr std::uint64_t each = std::uint64_t{10} * turns;
     in_team([&](std::size_t t) {
         for (std::uint64_t i = 0; i != each; ++i)
             records.tracker.access(records.local(t), id, records.begin);

@@ -127,6 +127,9 @@ TEMPLATE_TEST_CASE("a vector is refused under cosine, or has scores with all oth
 
 TEST_CASE("the squared norm is to the last bit what the kernels give for a vector and itself", "[norm]") {
     struct RestoreTargets {
+        RestoreTargets() = default;
+        RestoreTargets(const RestoreTargets&) = delete;
+        RestoreTargets& operator=(const RestoreTargets&) = delete;
         ~RestoreTargets() { hwy::SetSupportedTargetsForTest(0); }
     } const restore;
     std::mt19937 random(3);

@@ -128,7 +128,7 @@ TEST_CASE("a thousand participants that have left cost an advance as much as non
         return tally.total().loads;
     };
     // Two looks at each word of 64 participants, and at the link to the next one.
-    CHECK(loads_of_an_advance(1000) <= loads_of_an_advance(1) + 2U * 2 * (1000 / 64 + 1));
+    CHECK(loads_of_an_advance(1000) <= loads_of_an_advance(1) + std::uint64_t{2} * 2 * (1000 / 64 + 1));
 }
 
 TEST_CASE("readers alone empty what writers have left behind", "[reclaim]") {
@@ -313,7 +313,7 @@ TEST_CASE("what refuses costs an update the same, however much of it there is", 
         return asked - before;
     };
     for (int i = 0; i != 5; ++i)
-        CHECK(asked_by(20'000) <= 20'000 * 8);
+        CHECK(asked_by(20'000) <= std::uint64_t{20'000} * 8);
     CHECK(domain.stats().kept_objects > 90'000);
     busy = false;
     CHECK(domain.drain(handle));

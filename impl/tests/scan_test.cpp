@@ -37,6 +37,7 @@ TEST_CASE("a_scan_finds_what_sorting_all_scores_finds") {
     for (const Metric metric : metrics) {
         const PreparedQuery query(rows.vector(5), metric, rows.count);
         std::vector<float> scores;
+        scores.reserve(rows.count);
         for (std::size_t i = 0; i < rows.count; ++i)
             scores.push_back(score_alone(query, rows, i));
         TopK<> top;
@@ -87,6 +88,7 @@ TEST_CASE("a_predicate_restricts_a_scan_and_sees_no_row_that_cannot_enter") {
     const Metric metric = Metric::inner_product;
     const PreparedQuery query(rows.vector(3), metric);
     std::vector<float> scores;
+    scores.reserve(rows.count);
     for (std::size_t i = 0; i < rows.count; ++i)
         scores.push_back(ids(static_cast<std::uint32_t>(i)).back() == '7' ? score_alone(query, rows, i) : -infinity);
     std::size_t asked = 0;

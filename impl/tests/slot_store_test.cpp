@@ -135,7 +135,7 @@ TEST_CASE("empty segments are given back, and made again", "[slots]") {
         std::vector<SlotId> slots;
         while (slots.size() != many)
             slots.push_back(store.add(me));
-        CHECK(store.slots.bytes() > many * 64);
+        CHECK(store.slots.bytes() > std::uint64_t{many} * 64);
         for (const SlotId s : slots)
             store.remove(me, s);
         store.trim(me);
@@ -162,7 +162,7 @@ TEST_CASE("a segment stays while a search of an earlier time may be looking into
     CHECK(seen == slots.size());
     announcement.reset();
     store.trim(me);
-    CHECK(store.slots.bytes() < 1000 * 64 * 3);
+    CHECK(store.slots.bytes() < std::uint64_t{1000} * 64 * 3);
 }
 
 TEST_CASE("a segment that was made after a search's time does not stay for it", "[slots]") {

@@ -37,7 +37,8 @@ std::uint64_t loads_of(Operation operation) {
 
 /// What one step may load: a cell is three words; a record four and its segment; and the sweep's own few words.
 std::uint64_t bound_of_step(std::size_t participants) {
-    return 3 * std::max(DefaultTraits::tier_sweep_cells, participants) + 5 * DefaultTraits::tier_sweep + 10;
+    return 3 * std::max(DefaultTraits::tier_sweep_cells, participants) + std::uint64_t{5} * DefaultTraits::tier_sweep +
+           10;
 }
 
 /// A mutex that counts how often it is locked.
@@ -151,7 +152,7 @@ TEST_CASE("managing tiers by hand looks once at each record and once at each cel
     CHECK(promotions == accessed);
     // A cell's key; five more words of an occupied one; of a record four words and its segment (and of
     // up to 16 that were handed out in advance), and that again to move it.
-    CHECK(loads <= participants * DefaultTraits::tracked_cells + 5 * accessed + 5 * (n + 16) + accessed);
+    CHECK(loads <= participants * DefaultTraits::tracked_cells + 5 * accessed + std::uint64_t{5} * (n + 16) + accessed);
 }
 
 TEST_CASE("managing tiers by hand pins nothing", "[monitor][cost]") {

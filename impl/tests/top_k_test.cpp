@@ -30,6 +30,7 @@ TEST_CASE("top_k_keeps_the_best_in_order_whatever_the_order_of_arrival") {
         for (const int distinct : {3, 40, 1'000'000})
             for (const std::size_t k : {1u, 2u, 10u, 48u, 49u, 100u, 499u, 500u, 501u, 100'000u}) {
                 std::vector<float> scores;
+                scores.reserve(500);
                 for (std::size_t i = 0; i < 500; ++i)
                     scores.push_back(static_cast<float>(random() % static_cast<unsigned>(distinct)) - 1.0F);
                 const auto expected = best_by_sorting(scores, k, metric, ids);

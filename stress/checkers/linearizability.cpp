@@ -271,6 +271,7 @@ History without_needless_ids(History history) {
 /// From the last quiet moment on at which the state is certain.
 History from_quiet_moment(const History& history) {
     std::vector<std::uint64_t> begins;
+    begins.reserve(history.calls.size());
     for (const Call& c : history.calls)
         begins.push_back(c.begin);
     std::sort(begins.begin(), begins.end(), std::greater<>());

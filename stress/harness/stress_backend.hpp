@@ -95,6 +95,7 @@ struct StressBackend : ProductionBackend {
         explicit atomic(T value) : cell_(value) {}
         atomic(const atomic&) = delete;
         atomic& operator=(const atomic&) = delete;
+        ~atomic() = default;
 
         [[nodiscard]] T load(order o) const {
             hear(Step::load, o.named);

@@ -85,7 +85,7 @@ struct Stop {
 
 /// What one thread that updates leaves in limbo: of three epochs, and in its open bag; the retires' weights come to no
 /// more than one advance in each.
-constexpr std::size_t last_epochs = 4 * DefaultTraits::retires_per_advance;
+constexpr std::size_t last_epochs = std::size_t{4} * DefaultTraits::retires_per_advance;
 
 } // namespace
 

@@ -131,6 +131,9 @@ class PageReserve {
     /// Those that may hold memory of that size; none for others.
     [[nodiscard]] static std::span<std::atomic<void*>> places(std::size_t bytes) noexcept;
     struct AtEnd {
+        AtEnd() = default;
+        AtEnd(const AtEnd&) = delete;
+        AtEnd& operator=(const AtEnd&) = delete;
         ~AtEnd();
     };
     static const AtEnd at_end_;
@@ -151,6 +154,7 @@ struct ProductionBackend {
     class var {
       public:
         var() = default;
+        // NOLINTNEXTLINE(performance-unnecessary-value-param): a T that has no move constructor is copied by the move
         explicit var(T value) : value_(std::move(value)) {}
         [[nodiscard]] const T& get() const noexcept { return value_; }
         void set(T value) noexcept(std::is_nothrow_move_assignable_v<T>) { value_ = std::move(value); }

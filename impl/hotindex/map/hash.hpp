@@ -30,6 +30,7 @@ template <>
 struct DefaultEqual<std::string> {
     using is_transparent = void;
     [[nodiscard, gnu::always_inline]] bool operator()(std::string_view a, std::string_view b) const noexcept {
+        // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): the third argument is the size of both
         return a.size() == b.size() && std::char_traits<char>::compare(a.data(), b.data(), a.size()) == 0;
     }
 };

@@ -102,6 +102,7 @@ class SlotStore {
     explicit SlotStore(std::size_t stride) : memory_(stride, clock_), times_(clock_), visibility_(clock_) {}
     SlotStore(const SlotStore&) = delete;
     SlotStore& operator=(const SlotStore&) = delete;
+    ~SlotStore() = default;
 
     /// A slot that is nobody else's, VACANT to every scan. Throws std::bad_alloc.
     [[nodiscard]] SlotId acquire(Local& local) {

@@ -28,8 +28,8 @@
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
-#include <hotindex/threads/participants.hpp>
 #include <hotindex/store/version_clock.hpp>
+#include <hotindex/threads/participants.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -84,7 +84,7 @@ class SnapshotTimes {
         /// Throws std::bad_alloc, and only if the participant has another one.
         explicit Announcement(Announcer& announcer)
             : announcer_(&announcer),
-              record_(announcer.busy_.get() ? &announcer.times_->announced_.claim() : announcer.own_), time_(0) {
+              record_(announcer.busy_.get() ? &announcer.times_->announced_.claim() : announcer.own_) {
             announcer.busy_.set(true);
             const VersionClock<B>& clock = announcer.times_->clock_;
             AnnouncedTime& mine = record_->local;
@@ -124,12 +124,13 @@ class SnapshotTimes {
       private:
         Announcer* announcer_;
         typename Announced::Record* record_;
-        Word time_;
+        Word time_ = 0;
     };
 
     explicit SnapshotTimes(const VersionClock<B>& clock) : clock_(clock) {}
     SnapshotTimes(const SnapshotTimes&) = delete;
     SnapshotTimes& operator=(const SnapshotTimes&) = delete;
+    ~SnapshotTimes() = default;
 
     /// All announced times lie between these; oldest > newest: there are none.
     struct Range {
