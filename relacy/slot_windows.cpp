@@ -215,7 +215,8 @@ struct LinkedToSecondLife : Stage {
         }
         grace();
         model::stage([this](const model::Site& site) {
-            if (current_thread() == 0 && site.named == edge::slot_birth && within(site, "finish_birth") && ++births == 2)
+            if (current_thread() == 0 && site.named == edge::slot_birth && within(site, "finish_birth") &&
+                ++births == 2)
                 hold_until([this] { return searched; });
         });
     }

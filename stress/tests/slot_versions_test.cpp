@@ -173,7 +173,9 @@ TEMPLATE_TEST_CASE("a search that meets a stamp on its way helps, and does not s
             store.add(me, value);
         const SlotId old = store.add(me, 1);
         const SlotId fresh = store.begin(me, 2, removal ? no_slot : old);
-        const auto update = [&] { return removal ? store.slots.finish_death(old) : store.slots.finish_birth(fresh, true); };
+        const auto update = [&] {
+            return removal ? store.slots.finish_death(old) : store.slots.finish_birth(fresh, true);
+        };
         stopped = abandon(at, [&] { update(); });
         std::optional<typename Store<TestType>::Slots::Announcement> during;
         Values answer;

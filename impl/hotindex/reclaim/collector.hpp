@@ -2,8 +2,8 @@
 //
 // The problem: what a thread has retired must not wait for that thread, which may rest, stand still, or have left.
 //
-// The idea: whoever comes by. A thread fills an open bag of its own. When that is full it hands it over (see Limbo), and
-// for each bag that it hands over it empties some others, whosever they were. Nothing of that is done while pinned.
+// The idea: whoever comes by. A thread fills an open bag of its own, and hands it over when it is full (see Limbo). For
+// each bag that it hands over it empties some others, whosever they were. Nothing of that is done while pinned.
 //
 // Bags of threads that rest. A thread touches its open bag only while it is pinned. So another thread may take it: it
 // says so in `taken`, then a heavy fence, then it looks whether the owner is pinned. If not, the bag is the taker's:

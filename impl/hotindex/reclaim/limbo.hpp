@@ -1,10 +1,11 @@
 // Limbo: what was retired and may not be reclaimed yet, in bags that belong to nobody.
 //
-// The problem: what one thread retired must not wait for that thread, which may rest, stand still or have left. The
-// idea: a thread fills a bag of its own, and hands it over when it is full. A bag that was handed over lies in an array;
-// its number lies in an IndexSet. Anybody takes the number, reclaims what is in the bag, and puts the number back among
-// the empty ones. So every bag has one owner at a time, nothing is walked to find one, and a thread that stops hides no
-// more than the bags that it had in hand.
+// The problem: what one thread retired must not wait for that thread, which may rest, stand still or have left.
+//
+// The idea: a thread fills a bag of its own, and hands it over when it is full. A bag that was handed over lies in an
+// array; its number lies in an IndexSet. Anybody takes the number, reclaims what is in the bag, and puts the number
+// back among the empty ones. So every bag has one owner at a time, nothing is walked to find one, and a thread that
+// stops hides no more than the bags that it had in hand.
 //
 //   empty            numbers without a bag
 //   waiting[e % N]   bags whose youngest object was retired at epoch e

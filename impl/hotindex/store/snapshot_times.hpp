@@ -4,8 +4,8 @@
 // operations, everything that is replaced meanwhile would wait for it.
 //
 // The idea: a search announces the one instant T that it answers from. A version whose life [birth, death) contains no
-// announced time is used again, whatever searches are running. So R searches that never end keep the versions that lived
-// at their R times, however many updates follow.
+// announced time is used again, whatever searches are running. So R searches that never end keep the versions that
+// lived at their R times, however many updates follow.
 //
 // How an instant is announced, in a word of the searcher's
 //   begin   the searcher stores UNDECIDED#n, with another n each time; then a fence
@@ -90,8 +90,8 @@ class SnapshotTimes {
             AnnouncedTime& mine = record_->local;
             const std::uint64_t n = mine.announcements.get() + 1;
             mine.announcements.set(n);
-            // [snapshot_end] release-store; synchronizes-with the acquire-loads in announced_range() and watched(): a call
-            // that sees this instead of the end before it must see the reads before that end, too
+            // [snapshot_end] release-store; synchronizes-with the acquire-loads in announced_range() and watched(): who
+            // sees this instead of the end before it must see the reads before that end, too
             mine.time.store(undecided(n), B::release(edge::snapshot_end));
             // [epoch_fence] light; pairs-with heavy in Epochs::advance()
             B::light_fence(edge::epoch_fence);
@@ -99,8 +99,8 @@ class SnapshotTimes {
             Word found = undecided(n);
             // relaxed, both: it continues the release sequence of the store above; on failure the time is read below
             if (!mine.time.compare_exchange_strong(found, time_, B::relaxed(), B::relaxed()))
-                // [snapshot_decided] acquire-load; synchronizes-with the release-CAS in announced_range(): the time that
-                // another thread has read
+                // [snapshot_decided] acquire-load; synchronizes-with the release-CAS in announced_range(): the time
+                // that another thread has read
                 time_ = mine.time.load(B::acquire(edge::snapshot_decided));
         }
         Announcement(Announcement&& other) noexcept

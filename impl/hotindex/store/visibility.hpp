@@ -29,7 +29,8 @@ class Visibility {
     // Inlined by force: left to itself, the compiler calls it once a slot in the scan.
     [[gnu::always_inline]] static Life life_of(const Words& v) {
         // V4: death before birth.
-        // [slot_death] acquire-load; synchronizes-with the release-store in SlotStore::begin_version() and the CASes on death
+        // [slot_death] acquire-load; synchronizes-with the release-store in SlotStore::begin_version() and the CASes on
+        // death
         const version::Word death = v.death.load(B::acquire(edge::slot_death));
         // [slot_birth] acquire-load; synchronizes-with the CASes on birth
         const version::Word birth = v.birth.load(B::acquire(edge::slot_birth));
