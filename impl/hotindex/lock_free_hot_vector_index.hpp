@@ -25,10 +25,10 @@
 #pragma once
 
 #include <hotindex/backend/production.hpp>
-#include <hotindex/threads/this_thread.hpp>
 #include <hotindex/backend/traits.hpp>
 #include <hotindex/lock_free_index/index_core.hpp>
 #include <hotindex/lock_free_index/index_snapshot.hpp>
+#include <hotindex/threads/this_thread.hpp>
 #include <hotindex/vector_index.hpp>
 
 #include <cstddef>

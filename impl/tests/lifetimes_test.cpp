@@ -4,9 +4,9 @@
 
 #include <hotindex/backend/anchor.hpp>
 #include <hotindex/backend/production.hpp>
-#include <hotindex/threads/this_thread.hpp>
 #include <hotindex/backend/traits.hpp>
 #include <hotindex/reclaim/epoch_domain.hpp>
+#include <hotindex/threads/this_thread.hpp>
 
 #include <atomic>
 #include <cstddef>

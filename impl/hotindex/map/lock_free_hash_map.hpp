@@ -15,11 +15,11 @@
 #pragma once
 
 #include <hotindex/backend/production.hpp>
-#include <hotindex/threads/this_thread.hpp>
 #include <hotindex/backend/traits.hpp>
 #include <hotindex/map/bucket_table.hpp>
 #include <hotindex/map/hash.hpp>
 #include <hotindex/reclaim/epoch_domain.hpp>
+#include <hotindex/threads/this_thread.hpp>
 
 #include <cstddef>
 #include <functional>

@@ -81,7 +81,7 @@ struct SlotSegment : Retirable<B, Local> {
     struct Block {
         explicit Block(std::uint64_t all) : idle(all), died(0) {}
         typename B::template atomic<std::uint64_t> idle; ///< free, or in limbo
-        typename VersionClock<B>::AtomicWord died;             ///< no earlier than the death of any slot in limbo
+        typename VersionClock<B>::AtomicWord died;       ///< no earlier than the death of any slot in limbo
     };
 
     /// Throws std::bad_alloc.

@@ -43,12 +43,12 @@
 
 #include <hotindex/backend/backend.hpp>
 #include <hotindex/reclaim/epoch_domain.hpp>
-#include <hotindex/threads/counters.hpp>
 #include <hotindex/store/slot_memory.hpp>
 #include <hotindex/store/slot_segment.hpp>
 #include <hotindex/store/snapshot_times.hpp>
 #include <hotindex/store/version_clock.hpp>
 #include <hotindex/store/visibility.hpp>
+#include <hotindex/threads/counters.hpp>
 
 #include <algorithm>
 #include <bit>
