@@ -152,6 +152,16 @@ class Group:
         return threads + (self.workload == "search_beside_writer")
 
     @property
+    def family(self) -> Parameters:
+        """The parameters without the pace of the writer beside it."""
+        return tuple(pair for pair in self.parameters if pair[0] != "writes")
+
+    @property
+    def paced(self) -> bool:
+        """Does the thread beside the measured ones write at a pace?"""
+        return self.family != self.parameters
+
+    @property
     def repetitions(self) -> tuple[int, int]:
         """The lowest and the highest number of repetitions of a cell."""
         counts = [len(cell.throughput) for cells in self.lines.values() for cell in cells.values()]
@@ -181,7 +191,7 @@ def describe(workload: str, structure: str, parameters: dict[str, str]) -> str:
         value = left.pop(key, "")
         return f"{int(value):,}" if value.isdigit() else value
 
-    n, dim, k = take("n"), take("dim"), take("k")
+    n, dim, k, writes = take("n"), take("dim"), take("k"), take("writes")
     size = f" of {dim} floats" if dim else ""
     if workload == "insert":
         words = f"Insert: {n or 'many'} adds{size} a thread"
@@ -194,7 +204,11 @@ def describe(workload: str, structure: str, parameters: dict[str, str]) -> str:
             "exchange": "Exchange: 10% read, 40% insert, 40% remove, 10% update",
             "rapid_grow": "Rapid growth: 5% read, 80% insert, 5% remove, 10% update",
             "churn": "Churn: an insert and a remove by turns, at a constant size",
-            "search_beside_writer": "Search beside a continuous writer",
+            "search_beside_writer": (
+                f"Search beside a writer of {writes} replacements/s"
+                if writes
+                else "Search beside a continuous writer"
+            ),
             "tax": "What instrumentation costs",
         }.get(workload, workload.replace("_", " ").capitalize())
         details = []
@@ -219,6 +233,22 @@ def describe(workload: str, structure: str, parameters: dict[str, str]) -> str:
         else:
             words += f", {key.replace('_', ' ')}{f' {value}' if value else ''}"
     return words
+
+
+def frontiers(groups: list[Group]) -> list[list[Group]]:
+    """Returns what belongs on one chart of searches against writes: searches alone, if they were measured, then
+    beside writers of all paces, without pause last; for each size of the work that has at least two paces."""
+    found = []
+    for last in groups:
+        if last.workload != "search_beside_writer" or last.paced:
+            continue
+        beside = [each for each in groups if each.workload == last.workload and each.paced]
+        beside = [each for each in beside if each.family == last.family]
+        alone = [each for each in groups if each.workload == "search" and each.parameters == last.family]
+        if len(beside) > 1:
+            paces = sorted(beside, key=lambda each: int(dict(each.parameters)["writes"]))
+            found.append([*alone[:1], *paces, last])
+    return found
 
 
 def _refuse_constant(text: str) -> NoReturn:

@@ -141,4 +141,7 @@ def summary(results: Results, notes: list[str], drawn: list[str]) -> str:
             text += ["", f"{remark[0].upper()}{remark[1:]}."]
         if group.slug in drawn:
             text += ["", f"![{group.title}]({group.slug}.svg)"]
+        frontier = f"{group.slug}_frontier"
+        if frontier in drawn:
+            text += ["", f"![searches against writes]({frontier}.svg)"]
     return "\n".join(text) + "\n"

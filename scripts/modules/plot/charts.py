@@ -229,6 +229,85 @@ def draw_group(group: Group, cores: int | None, machine: str, folder: Path) -> s
     return path.name
 
 
+def draw_frontier_panel(axis: Axes, family: list[Group], threads: int) -> None:
+    """Draws searches a second against what the writer beside them really replaced, a curve for each index; on
+    the left, searches with nobody writing."""
+    from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
+
+    beside = [each for each in family if each.workload == "search_beside_writer"]
+    alone = [each for each in family if each.workload == "search"]
+    top = max(cells[threads].high for each in family for cells in each.lines.values() if threads in cells)
+    divisor, words = result_file.unit(top)
+    most = 0.0
+    left = 1e2  # where "nobody writes" stands
+    for line, (colour, marker, dashes) in style.style_of(beside[0].lines).items():
+        points: list[
+            tuple[float, float, float, float]
+        ] = []  # writes a second; searches: median, lowest, highest
+        for each in family:
+            cell = each.lines.get(line, {}).get(threads)
+            if cell:
+                reached = statistics.median(cell.beside) if cell.beside else left
+                points.append(
+                    (max(reached, left), cell.median / divisor, cell.low / divisor, cell.high / divisor)
+                )
+        if not points:
+            continue
+        writes, middle, low, high = zip(*points)
+        most = max(most, *writes)
+        bars = [[m - l for m, l in zip(middle, low)], [h - m for m, h in zip(middle, high)]]
+        axis.errorbar(writes, middle, yerr=bars, fmt="none", ecolor=colour, elinewidth=1.1, capsize=3)
+        axis.plot(
+            writes,
+            middle,
+            color=colour,
+            marker=marker,
+            linestyle=dashes,
+            markersize=6,
+            label=style.label_of(line),
+        )
+    axis.set_xscale("log")
+    axis.set_xlim(left * (0.7 if alone else 5), most * 1.6)
+    marks = [left] if alone else []
+    marks += [10.0**power for power in range(3, 9) if 10**power < most * 1.6]
+    axis.xaxis.set_major_locator(FixedLocator(marks))
+    names = {left: "nobody\nwrites", 1e3: "1,000", 1e4: "10,000", 1e5: "100,000", 1e6: "1 million"}
+    axis.xaxis.set_major_formatter(lambda value, _: names.get(value, f"{value / 1e6:g} million"))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.set_ylim(0, top / divisor * 1.08 or 1)
+    axis.set_xlabel("replacements/s that the writer reached")
+    axis.set_ylabel(f"{words.replace('operations', 'searches')},\nall threads, real time")
+
+
+def draw_frontier(family: list[Group], cores: int | None, machine: str, folder: Path) -> str:
+    """Draws the chart of searches against writes into the folder, a panel for each number of searchers up to a
+    core for each. Returns its name."""
+    last = family[-1]
+    fitting = [count for count in last.threads if count <= (cores or last.threads[-1])][:3]
+    figure, axes = style.new_figure(PANEL_WIDTH[len(fitting)] * len(fitting), 4.5, len(fitting))
+    for axis, threads in zip(axes[0], fitting):
+        draw_frontier_panel(axis, family, threads)
+        axis.set_title(f"{threads} searching thread{'s' if threads > 1 else ''}", loc="left", fontsize=11)
+    size = last.title.partition("; ")[2]
+    path = folder / frontier_name(family)
+    finish(
+        figure,
+        axes[0],
+        f"What searches cost beside a writer, and the other way round; {size}",
+        f"{spread_words(family)}. Each point is one pace of the writer: 1,000, 10,000, 100,000, 1,000,000 "
+        f"replacements a second, or without pause; where an index cannot keep the pace, its point lies further "
+        f"left.\n{machine}",
+        path,
+    )
+    return path.name
+
+
+def frontier_name(family: list[Group]) -> str:
+    """Returns the name of the chart of searches against writes, without ending."""
+    return f"{family[-1].slug}_frontier"
+
+
 def headline_groups(results: Results) -> list[Group]:
     """Returns for each headline workload the group that an overview should show: the one with the most lines,
     then points."""
@@ -272,11 +351,13 @@ def draw_all(
     folder.mkdir(parents=True, exist_ok=True)
     machine, cores = result_file.machine_line(results), results.cores
     headline = [] if only else headline_groups(results)
-    chosen = [each for each in results.groups if not only or each.workload == only]
+    chosen = [each for each in results.groups if (not only or each.workload == only) and not each.paced]
+    families = result_file.frontiers(results.groups) if only in (None, "search_beside_writer") else []
     drawn: list[str] = []
     with child_processes.pool() as pool:
         jobs = [pool.submit(draw_overview, headline, cores, machine, folder)] if headline else []
         jobs += [pool.submit(draw_group, each, cores, machine, folder) for each in chosen]
+        jobs += [pool.submit(draw_frontier, each, cores, machine, folder) for each in families]
         for job in jobs:
             drawn.append(job.result())
             if progress:

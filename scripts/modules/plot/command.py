@@ -46,6 +46,7 @@ def ratio_table(results: Results) -> str:
         if each.workload in SHOWN
         and not any(key == "keys" and value != "zipf" for key, value in each.parameters)
         and ("read", "search") not in each.parameters
+        and (not each.paced or ("writes", "10000") in each.parameters)
     ]
     for group in [*headline_groups(results), *others]:
         threads = max((n for n in group.threads if n <= (results.cores or 1)), default=group.threads[-1])

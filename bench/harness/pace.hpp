@@ -1,0 +1,53 @@
+// Pace: so many operations a second, for a thread that works beside the ones that are measured.
+#pragma once
+
+#include "harness/crew.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <thread>
+
+namespace hotindex::bench {
+
+/// Says how many operations are due. Used by one thread. The thread sleeps in between, as a server's writer would, so
+/// it does a few at once: those of about the last tenth of a millisecond, the least that a sleep takes.
+class Pace {
+  public:
+    /// per_second: 0 means without pause.
+    explicit Pace(double per_second) : per_second_(per_second), begin_(Clock::now()) {}
+
+    /// Operations to be done now, at least one; sleeps until one is due, a millisecond at most: then it may be none. Who
+    /// cannot keep up does not catch up later: what is overdue by more than a hundredth of a second is forgiven.
+    [[nodiscard]] std::uint64_t due() {
+        if (per_second_ == 0)
+            return 1;
+        if (std::uint64_t n = overdue(); n != 0)
+            return n;
+        const double next = (static_cast<double>(done_) + 1) / per_second_ - elapsed();
+        std::this_thread::sleep_for(std::chrono::duration<double>(std::clamp(next, shortest, longest)));
+        return overdue();
+    }
+
+  private:
+    static constexpr double shortest = 50e-6; // seconds
+    static constexpr double longest = 1e-3;
+    static constexpr double forgiven = 10e-3;
+
+    [[nodiscard]] double elapsed() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
+    [[nodiscard]] std::uint64_t overdue() {
+        const auto should = static_cast<std::uint64_t>(elapsed() * per_second_);
+        if (should <= done_)
+            return 0;
+        const auto most = static_cast<std::uint64_t>(std::max(1.0, forgiven * per_second_));
+        const std::uint64_t n = std::min(should - done_, most);
+        done_ = should;
+        return n;
+    }
+
+    const double per_second_;
+    const Clock::time_point begin_;
+    std::uint64_t done_ = 0; ///< or forgiven
+};
+
+} // namespace hotindex::bench
