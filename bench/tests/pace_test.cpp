@@ -1,8 +1,7 @@
 // Pace: what is due is never more than the time that has passed, and never much at once.
 #include "harness/pace.hpp"
 
-#include <catch2/catch_test_macros.hpp>
-
+#include <catch.hpp>
 #include <chrono>
 #include <cstdint>
 #include <thread>
