@@ -1,7 +1,7 @@
 // Pace: what is due is never more than the time that has passed, and never much at once.
+#include "catch.hpp"
 #include "harness/pace.hpp"
 
-#include <catch.hpp>
 #include <chrono>
 #include <cstdint>
 #include <thread>
