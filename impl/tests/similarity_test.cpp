@@ -9,6 +9,7 @@
 #include <hwy/targets.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -53,6 +54,21 @@ Expected oracle(std::span<const float> a, std::span<const float> b, Metric metri
     return {dot / std::sqrt(aa * bb), 1e-6};
 }
 
+/// The scores of the selected rows from score_rows_packed(), each at its row's place; 0 for the others.
+std::vector<float> unpacked(const PreparedQuery& query, const Rows& rows, std::uint64_t mask) {
+    float scores[64] = {};
+    std::uint32_t numbers[packed_numbers];
+    const kernel::Scored scored =
+        score_rows_packed(query, rows.row(0), rows.inverse_norms.data(), 64, mask, scores, numbers);
+    std::vector<float> all(64, 0.0F);
+    for (std::size_t i = 0; i != (scored.packed ? scored.rows : 64); ++i) {
+        const std::size_t row = scored.packed ? numbers[i] : i;
+        if ((mask >> row & 1) != 0)
+            all[row] = scores[i];
+    }
+    return all;
+}
+
 /// Restores the choice of the instruction set.
 struct RestoreTargets {
     RestoreTargets() = default;
@@ -91,6 +107,28 @@ TEST_CASE("scores_agree_with_a_float64_oracle_in_every_dimension_and_metric") {
     }
 }
 
+TEST_CASE("packed_scores_come_with_the_numbers_of_the_selected_rows_in_order") {
+    const Rows rows(64, 20, 8);
+    const PreparedQuery query(rows.vector(0), Metric::cosine);
+    float scores[64];
+    std::uint32_t numbers[packed_numbers];
+    for (const std::uint64_t mask : {std::uint64_t{0x8000'0000'0000'0001}, std::uint64_t{0x5555'5555'5555'5555},
+                                     std::uint64_t{0xFFFE'0000'7FFF'0000}, std::uint64_t{2}}) {
+        const kernel::Scored scored =
+            score_rows_packed(query, rows.row(0), rows.inverse_norms.data(), 64, mask, scores, numbers);
+        REQUIRE(scored.packed);
+        REQUIRE(scored.rows == static_cast<std::uint32_t>(std::popcount(mask)));
+        std::uint32_t i = 0;
+        for (std::uint64_t left = mask; left != 0; left &= left - 1)
+            CHECK(numbers[i++] == static_cast<std::uint32_t>(std::countr_zero(left)));
+    }
+    // Nearly all of them, or the first ones, stay where they are; bits from the count up are ignored.
+    for (const std::uint64_t mask : {~std::uint64_t{0}, ~std::uint64_t{1}, first_rows(5)})
+        CHECK_FALSE(score_rows_packed(query, rows.row(0), rows.inverse_norms.data(), 64, mask, scores, numbers).packed);
+    CHECK(score_rows_packed(query, rows.row(0), rows.inverse_norms.data(), 7, ~std::uint64_t{0} - 2, scores, numbers)
+              .rows == 6);
+}
+
 TEST_CASE("a_pair_has_the_same_score_to_the_last_bit_on_every_path") {
     std::mt19937_64 random(7);
     for (const std::size_t d : all_dimensions()) {
@@ -122,6 +160,8 @@ TEST_CASE("a_pair_has_the_same_score_to_the_last_bit_on_every_path") {
                     compare(scores, mask);
                     score_rows(near, rows.row(0), rows.inverse_norms.data(), 64, mask, scores);
                     compare(scores, mask);
+                    compare(unpacked(query, rows, mask).data(), mask);
+                    compare(unpacked(near, rows, mask).data(), mask);
                     float tile[6 * 64] = {};
                     score_batch(batch, 0, 6, rows.row(0), rows.inverse_norms.data(), 64, mask, tile);
                     compare(tile + j * 64, mask);
@@ -197,15 +237,18 @@ TEST_CASE("rows_outside_the_mask_are_not_read") {
     const std::uint64_t mask = 0x0123'FFEF'89AB'C001; // groups of 16: few rows, half, all but one, two
     float before[64], after[64];
     score_rows(query, rows.row(0), rows.inverse_norms.data(), 64, mask, before);
+    const std::vector<float> packed = unpacked(query, rows, mask);
     for (std::size_t i = 0; i < 64; ++i)
         if ((mask >> i & 1) == 0) {
             std::fill_n(rows.at + i * rows.stride, rows.stride, std::numeric_limits<float>::quiet_NaN());
             rows.inverse_norms[i] = infinity;
         }
     score_rows(query, rows.row(0), rows.inverse_norms.data(), 64, mask, after);
+    const std::vector<float> packed_after = unpacked(query, rows, mask);
     for (std::size_t i = 0; i < 64; ++i) {
         CHECK(((mask >> i & 1) == 0 || bits(before[i]) == bits(after[i])));
         CHECK(after[i] == after[i]);
+        CHECK(bits(packed[i]) == bits(packed_after[i]));
     }
 }
 

@@ -42,15 +42,15 @@ struct AllIds {
 
 namespace scan_detail {
 
-/// Offers the rows of `mask` whose scores (scores[i] for row i) could enter.
-template <class Query, class Slot, class IdOf, class Allowed>
-void offer(const Query& query, const float* scores, std::uint64_t mask, Slot first, IdOf& id_of, Allowed& allowed,
+/// Offers the scores of `mask` that could enter: scores[i] is of slot slot_of(i).
+template <class Query, class Slot, class SlotOf, class IdOf, class Allowed>
+void offer(const Query& query, const float* scores, std::uint64_t mask, SlotOf slot_of, IdOf& id_of, Allowed& allowed,
            TopK<Slot>& top) {
     mask &= query.scores_not_worse(scores, top.threshold());
     bool full = top.full();
     for (; mask != 0; mask &= mask - 1) {
         const auto i = static_cast<std::size_t>(std::countr_zero(mask));
-        const Slot slot = static_cast<Slot>(first + static_cast<Slot>(i));
+        const Slot slot = slot_of(i);
         if (!top.would_take(scores[i], slot, id_of))
             continue;
         if constexpr (!std::is_same_v<std::remove_cvref_t<Allowed>, AllIds>)
@@ -68,7 +68,13 @@ void offer(const Query& query, const float* scores, std::uint64_t mask, Slot fir
 /// scored too, though it does not use them.
 struct alignas(row_alignment) Scores {
     float of_row[block_rows] = {};
+    std::uint32_t numbers[packed_numbers]; ///< of their rows, where scores are packed
 };
+/// Where they are not: row i.
+template <class Slot>
+[[nodiscard]] auto in_place(Slot first) {
+    return [first](std::size_t i) { return static_cast<Slot>(first + static_cast<Slot>(i)); };
+}
 
 /// See scan_block() below.
 template <class Slot, class IdOf, class Allowed>
@@ -77,9 +83,15 @@ std::size_t scan_block(const PreparedQuery& query, const RowBlock<Slot>& block, 
     const std::uint64_t mask = block.mask & first_rows(block.count);
     if (mask == 0)
         return 0;
-    score_rows(query, block.rows, block.inverse_norms, block.count, mask, scores.of_row);
-    offer(query, scores.of_row, mask, block.first, id_of, allowed, top);
-    return static_cast<std::size_t>(std::popcount(mask));
+    const kernel::Scored scored =
+        score_rows_packed(query, block.rows, block.inverse_norms, block.count, mask, scores.of_row, scores.numbers);
+    if (scored.packed) {
+        const auto slot_of = [&](std::size_t i) { return static_cast<Slot>(block.first + scores.numbers[i]); };
+        offer(query, scores.of_row, first_rows(scored.rows), slot_of, id_of, allowed, top);
+    } else {
+        offer(query, scores.of_row, mask, in_place(block.first), id_of, allowed, top);
+    }
+    return scored.rows;
 }
 
 } // namespace scan_detail
@@ -160,7 +172,8 @@ class BatchScan {
             const std::size_t some = std::min(queries_at_once, batch_.size() - j);
             score_batch(batch_, j, some, block.rows, block.inverse_norms, block.count, mask, scores);
             for (std::size_t t = 0; t < some; ++t)
-                scan_detail::offer(batch_, scores + t * block_rows, mask, block.first, id_of, allowed, tops_[j + t]);
+                scan_detail::offer(batch_, scores + t * block_rows, mask, scan_detail::in_place(block.first), id_of,
+                                   allowed, tops_[j + t]);
         }
         return static_cast<std::size_t>(std::popcount(mask)) * batch_.size();
     }

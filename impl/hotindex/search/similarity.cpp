@@ -199,6 +199,54 @@ void score_one(const kernel::Rows& b, const float* query, float query_inverse_no
     }
 }
 
+// The selected rows one behind the other, a vector of them at a time; or in place, where nearly all are selected, or
+// the first ones. No prefetch: in the order of the addresses it would be of rows, too, that nobody wants.
+template <class Op, bool cosine, class Reading>
+kernel::Scored score_packed(const kernel::Rows& b, const float* query, float query_inverse_norm, float* scores,
+                            std::uint32_t* numbers) noexcept {
+    const auto selected = static_cast<std::uint32_t>(std::popcount(b.mask));
+    if (selected > block_rows * 7 / 8 || (b.mask & (b.mask + 1)) == 0) {
+        score_one<Op, cosine, Reading>(b, query, query_inverse_norm, scores);
+        return {selected, false};
+    }
+    const Floats d;
+    const hn::RebindToUnsigned<Floats> du;
+    constexpr std::uint64_t all = (std::uint64_t{1} << lanes) - 1;
+    HWY_ALIGN float norms[packed_numbers] = {};
+    for (std::size_t first = 0, n = 0; first < block_rows; first += lanes) {
+        const std::uint64_t mask = b.mask >> first & all;
+        std::uint8_t bits[8];
+        std::memcpy(bits, &mask, sizeof mask);
+        const auto number = hn::Iota(du, static_cast<std::uint32_t>(first));
+        hn::StoreU(hn::Compress(number, hn::LoadMaskBits(du, bits)), du, numbers + n);
+        if constexpr (cosine) {
+            const V norm = selected_norms(b.inverse_norms + first, mask);
+            hn::StoreU(hn::Compress(norm, hn::LoadMaskBits(d, bits)), d, norms + n);
+        }
+        n += static_cast<std::size_t>(std::popcount(mask));
+    }
+    for (std::size_t p = 0; p < selected; p += lanes) {
+        V v[lanes];
+        for (std::size_t r = 0; r < lanes; r += Reading::rows) {
+            if (p + r >= selected) {
+                for (std::size_t i = 0; i < Reading::rows; ++i)
+                    v[r + i] = hn::Zero(d);
+                continue;
+            }
+            // The last one again where there are no more: I2.
+            const float* from[Reading::rows];
+            for (std::size_t i = 0; i < Reading::rows; ++i)
+                from[i] = b.rows + numbers[std::min<std::size_t>(p + r + i, selected - 1)] * b.stride;
+            accumulate<Op, Reading::rows, 0>(from, from[0], b.stride, query, v + r);
+        }
+        V sums = fold_rows<lanes / 2>(v);
+        if constexpr (cosine)
+            sums = hn::Mul(hn::Mul(sums, hn::LoadU(d, norms + p)), hn::Set(d, query_inverse_norm));
+        hn::StoreU(sums, d, scores + p);
+    }
+    return {selected, true};
+}
+
 // The selected rows in ascending order; returns how many.
 HWY_INLINE std::size_t list_rows(std::uint64_t mask, std::uint8_t* list) {
     std::size_t n = 0;
@@ -343,6 +391,10 @@ const kernel::Table* table() {
         {{score_one<Dot, true, Streaming>, score_one<Dot, false, Streaming>,
           score_one<SquaredDistance, false, Streaming>},
          {score_one<Dot, true, Cached>, score_one<Dot, false, Cached>, score_one<SquaredDistance, false, Cached>}},
+        {{score_packed<Dot, true, Streaming>, score_packed<Dot, false, Streaming>,
+          score_packed<SquaredDistance, false, Streaming>},
+         {score_packed<Dot, true, Cached>, score_packed<Dot, false, Cached>,
+          score_packed<SquaredDistance, false, Cached>}},
         {score_many<Dot, true>, score_many<Dot, false>, score_many<SquaredDistance, false>},
         {select_scores<true>, select_scores<true>, select_scores<false>},
         squared_norm,
@@ -390,6 +442,7 @@ void PreparedQuery::assign(std::span<const float> query, Metric metric, std::siz
     inverse_norm_ = inverse_norm ? *inverse_norm : factor_of(to, stride, metric);
     const bool cached = expected_rows <= kernel::cached_bytes / (std::max<std::size_t>(stride, 1) * sizeof(float));
     score_ = kernel::best().one[cached ? 1 : 0][static_cast<std::size_t>(metric)];
+    score_packed_ = kernel::best().packed[cached ? 1 : 0][static_cast<std::size_t>(metric)];
     select_ = kernel::best().select[static_cast<std::size_t>(metric)];
 }
 

@@ -55,15 +55,23 @@ struct Rows {
     std::uint64_t mask; // selected rows, no bit at or above count
 };
 using ScoreOne = void (*)(const Rows& rows, const float* query, float query_inverse_norm, float* scores) noexcept;
+/// What a kernel that may pack scores has done.
+struct Scored {
+    std::uint32_t rows; // selected
+    bool packed;        // scores[i] is of row numbers[i], for i < rows; otherwise of row i
+};
+using ScorePacked = Scored (*)(const Rows& rows, const float* query, float query_inverse_norm, float* scores,
+                               std::uint32_t* numbers) noexcept;
 using ScoreMany = void (*)(const Rows& rows, const float* queries, const float* query_inverse_norms, std::size_t count,
                            float* scores) noexcept;
 using SelectScores = std::uint64_t (*)(const float* scores, float threshold) noexcept;
 
 struct Table {
-    std::int64_t target;                      // Highway number of the instruction set
-    ScoreOne one[2][metric_facts.size()];     // 0: rows from memory, 1: rows from the second-level cache; by Metric
-    ScoreMany many[metric_facts.size()];      // by Metric
-    SelectScores select[metric_facts.size()]; // by Metric
+    std::int64_t target;                        // Highway number of the instruction set
+    ScoreOne one[2][metric_facts.size()];       // 0: rows from memory, 1: rows from the second-level cache; by Metric
+    ScorePacked packed[2][metric_facts.size()]; // the same
+    ScoreMany many[metric_facts.size()];        // by Metric
+    SelectScores select[metric_facts.size()];   // by Metric
     float (*squared_norm)(const float* vector, std::size_t size) noexcept; // any size, any alignment
 };
 
@@ -159,11 +167,14 @@ class PreparedQuery {
   private:
     friend void score_rows(const PreparedQuery&, const float*, const float*, std::size_t, std::uint64_t,
                            float*) noexcept;
+    friend kernel::Scored score_rows_packed(const PreparedQuery&, const float*, const float*, std::size_t,
+                                            std::uint64_t, float*, std::uint32_t*) noexcept;
     kernel::AlignedFloats floats_;
     std::size_t stride_ = 0;
     float inverse_norm_ = 1;
     Metric metric_ = Metric::cosine;
     kernel::ScoreOne score_ = nullptr;
+    kernel::ScorePacked score_packed_ = nullptr;
     kernel::SelectScores select_ = nullptr;
 };
 
@@ -214,6 +225,18 @@ inline void score_rows(const PreparedQuery& query, const float* rows, const floa
                        std::uint64_t mask, float* scores) noexcept {
     query.score_({rows, inverse_norms, query.stride_, mask & first_rows(count)}, query.data(), query.inverse_norm_,
                  scores);
+}
+
+/// Room that score_rows_packed() wants for numbers of rows: it writes behind their end.
+inline constexpr std::size_t packed_numbers = block_rows + 16;
+
+/// As score_rows, but where the mask has holes the scores may come one behind the other: scores[i] is of row numbers[i]
+/// then. `scores`: block_rows floats, all of which may be written.
+inline kernel::Scored score_rows_packed(const PreparedQuery& query, const float* rows, const float* inverse_norms,
+                                        std::size_t count, std::uint64_t mask, float* scores,
+                                        std::uint32_t* numbers) noexcept {
+    return query.score_packed_({rows, inverse_norms, query.stride_, mask & first_rows(count)}, query.data(),
+                               query.inverse_norm_, scores, numbers);
 }
 
 /// As score_rows for the queries `first` to `first + queries - 1` of a batch: the score of query first + j and row i
