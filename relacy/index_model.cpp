@@ -128,7 +128,7 @@ struct AbandonedRemoval : Stage<RoomyTraits> {
     }
     void after() {
         expect(perform(handle(0), get(a)).answer == 2, "the add is there");
-        finish();
+        finish(1);
     }
 };
 const Model<AbandonedRemoval> abandoned_removal("abandoned_removal",

@@ -36,6 +36,11 @@ struct WideTraits : RoomyTraits {
     static constexpr std::size_t first_buckets = 16;
 };
 
+/// The first two slots in groups of their own: what replaces a slot there tells another group of it.
+struct ApartTraits : RoomyTraits {
+    static constexpr std::uint32_t first_segment = 1;
+};
+
 /// A first segment of eight slots, which a search looks at together, and five vectors that nobody touches in it.
 struct EightTraits : RoomyTraits {
     static constexpr std::uint32_t first_segment = 8;
@@ -172,12 +177,13 @@ class Stage {
             expect(bystanders == Traits::bystanders, "a search finds what nobody touches");
         return seen;
     }
-    /// Everything is over: nothing may be left in limbo.
-    void finish() {
+    /// Everything is over: nothing may be left in limbo, and of what was announced no more than what threads abandoned.
+    void finish(std::uint64_t abandoned = 0) {
         for (std::size_t i = 1; i != handles.size(); ++i)
             handles[i].reset();
         // what is in limbo needs a few advances; drain() makes three
         expect(index.drain(handle(0)), "everything retired is recycled in the end");
+        expect(index.changes_in_flight(handle(0)) == abandoned, "what was announced is complete, or withdrawn");
     }
     static constexpr std::array query{1.0F, 0.0F};
     Index index;

@@ -237,7 +237,7 @@ struct SettledBeforeMark : Stage<WideTraits> {
     }
     void after() {
         expect(marked, "the window is where it was");
-        finish();
+        finish(2);
     }
 };
 const Model<SettledBeforeMark>

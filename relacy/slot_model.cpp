@@ -40,7 +40,8 @@ struct BirthOutlived : Stage {
         }
         {
             const Guard guard(*handles[0]);
-            lives[0].birth = slots().finish_birth(first, true);
+            lives[0].birth = slots().finish_birth(first, true); // the search may have stamped it before
+            complete_birth(lives[0]);
             kill(guard);
         }
         grace();

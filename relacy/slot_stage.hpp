@@ -50,6 +50,7 @@ struct Stage {
 
     struct Life {
         SlotId slot = no_slot;
+        SlotId predecessor = no_slot;
         version::Word birth = 0;
         version::Word death = version::alive;
     };
@@ -78,23 +79,37 @@ struct Stage {
     }
     Slots& slots() { return all.slots; }
 
-    /// A new version, to be finished, in place of `predecessor`.
+    /// A new version, to be finished, in place of `predecessor`: both changes are announced.
     SlotId begin(const Guard& guard, SlotId predecessor = no_slot) {
         const SlotId s = slots().acquire(guard.local());
         *slots().row_of_new(s) = static_cast<float>(born);
         slots().begin_version(s, 1.0F);
         slots().set_entry(s, nullptr, predecessor);
-        lives[born++].slot = s;
+        slots().announce_change(s);
+        if (predecessor != no_slot)
+            slots().announce_change(predecessor);
+        lives[born].slot = s;
+        lives[born++].predecessor = predecessor;
         return s;
     }
     void finish_birth(SlotId s) {
         const version::Word before = slots().now();
-        lives[born - 1].birth = slots().finish_birth(s, true);
-        expect(lives[born - 1].birth > before || before == 0, "a version is born after it was opened");
+        Life& last = lives[born - 1];
+        last.birth = slots().finish_birth(s, true);
+        expect(last.birth > before || before == 0, "a version is born after it was opened");
+        complete_birth(last);
+    }
+    void complete_birth(const Life& life) {
+        if (life.predecessor == no_slot)
+            slots().complete_birth(life.slot, life.birth);
+        else
+            slots().complete_replacement(life.slot, life.predecessor, life.birth);
     }
     void kill(const Guard& guard) {
         Life& last = lives[born - 1];
+        slots().announce_change(last.slot);
         last.death = slots().finish_death(last.slot);
+        slots().complete_death(last.slot, last.death);
         slots().retire(guard, last.slot);
     }
     /// So many advances that what was retired can be used again, and is.
@@ -135,6 +150,7 @@ struct Stage {
             expect(seen.times[i] == (there ? 1 : 0), "a search sees what lived at its time, and nothing else");
         }
         expect(domain.drain(*handles[0]), "everything retired is recycled in the end");
+        expect(slots().changes_in_flight(Guard(*handles[0])) == 0, "what was announced is complete");
     }
 };
 

@@ -189,6 +189,11 @@ class BasicLockFreeHotVectorIndex {
     [[nodiscard]] EpochStats epoch_stats() const { return core_.domain->stats(); }
     /// Searches that are running, and snapshots that there are.
     [[nodiscard]] std::uint64_t open_snapshots() const { return core_.slots.announced(); }
+    /// Births and deaths of versions that are published and not complete, whose slots searches have to ask one by one:
+    /// none when no operation is running, unless a thread ended in the middle of one. O(slots / 32).
+    [[nodiscard]] std::uint64_t changes_in_flight(const Handle& me) const {
+        return core_.slots.changes_in_flight(Guard(me));
+    }
     /// The clock ticks so far: no snapshot taken from now on has an earlier time.
     [[nodiscard]] std::uint64_t time() const { return core_.slots.now(); }
     /// Bytes that rows and their versions take, in use or not. They shrink when vectors are removed.

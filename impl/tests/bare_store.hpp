@@ -35,21 +35,39 @@ struct BareStore {
         slots.set_entry(s, nullptr, predecessor);
         return s;
     }
+    /// The same, announced, as if it were published. To be completed by born().
+    SlotId publish(const Handle& me, float value = 1, SlotId predecessor = no_slot) {
+        const SlotId s = begin(me, value, predecessor);
+        slots.announce_change(s);
+        if (predecessor != no_slot)
+            slots.announce_change(predecessor);
+        return s;
+    }
+    /// Stamps and completes what publish() announced.
+    version::Word born(SlotId s, SlotId predecessor = no_slot) {
+        const version::Word time = slots.finish_birth(s, true);
+        if (predecessor == no_slot)
+            slots.complete_birth(s, time);
+        else
+            slots.complete_replacement(s, predecessor, time);
+        return time;
+    }
     SlotId add(const Handle& me, float value = 1) {
-        const SlotId s = begin(me, value);
-        slots.finish_birth(s, true);
+        const SlotId s = publish(me, value);
+        born(s);
         return s;
     }
     SlotId replace(const Handle& me, SlotId old, float value) {
         const Guard guard(me);
-        const SlotId s = begin(me, value, old);
-        slots.finish_birth(s, true);
+        const SlotId s = publish(me, value, old);
+        born(s, old);
         slots.retire(guard, old);
         return s;
     }
     void remove(const Handle& me, SlotId s) {
         const Guard guard(me);
-        slots.finish_death(s);
+        slots.announce_change(s);
+        slots.complete_death(s, slots.finish_death(s));
         slots.retire(guard, s);
     }
     /// Frees what can be freed, and gives back every segment that is empty.

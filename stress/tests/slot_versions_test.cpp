@@ -29,6 +29,11 @@ using Slots = std::vector<SlotId>;
 using Values = std::vector<float>;
 constexpr std::size_t stride = 16;
 
+/// Slots in groups of their own at first.
+struct ApartTraits : TinyTraits {
+    static constexpr std::uint32_t first_segment = 1;
+};
+
 /// An update of few steps has fewer than that.
 constexpr std::size_t too_many = 100;
 
@@ -118,7 +123,7 @@ TEST_CASE("a replacement that stops anywhere leaves one of the two to be seen at
         const TinyStore::Handle me(store.domain), searcher(store.domain);
         const SlotId old = store.add(me);
         const auto before = store.slots.announce(searcher.local());
-        const SlotId fresh = store.begin(me, 2, old);
+        const SlotId fresh = store.publish(me, 2, old);
         stopped = abandon(at, [&] { store.slots.finish_birth(fresh, true); });
         const auto during = store.slots.announce(searcher.local());
         const Slots answer = seen_at(store, during);
@@ -129,6 +134,9 @@ TEST_CASE("a replacement that stops anywhere leaves one of the two to be seen at
         CHECK(seen_at(store, during) == answer);
         CHECK(seen_at(store, before) == Slots{old});
         CHECK(seen_at(store, store.slots.announce(searcher.local())) == Slots{fresh});
+        store.slots.complete_replacement(fresh, old, birth);
+        CHECK(seen_at(store, store.slots.announce(searcher.local())) == Slots{fresh});
+        CHECK(seen_at(store, before) == Slots{old});
         CHECK(store.slots.death_time(TinyStore::Guard(me), old) == birth);
         CHECK(store.slots.finish_birth(fresh, true) == birth);
         CHECK(invariants_hold());
@@ -144,6 +152,7 @@ TEST_CASE("a removal that stops anywhere is done by who comes next, at one time 
         const TinyStore::Handle me(store.domain), searcher(store.domain);
         const SlotId s = store.add(me);
         const auto before = store.slots.announce(searcher.local());
+        store.slots.announce_change(s);
         stopped = abandon(at, [&] { store.slots.finish_death(s); });
         const auto during = store.slots.announce(searcher.local());
         const Slots answer = seen_at(store, during);
@@ -154,6 +163,9 @@ TEST_CASE("a removal that stops anywhere is done by who comes next, at one time 
         CHECK(seen_at(store, during) == answer);
         CHECK(seen_at(store, before) == Slots{s});
         CHECK(seen_at(store, store.slots.announce(searcher.local())).empty());
+        store.slots.complete_death(s, death);
+        CHECK(seen_at(store, store.slots.announce(searcher.local())).empty());
+        CHECK(seen_at(store, before) == Slots{s});
         CHECK(store.slots.finish_death(s) == death);
         CHECK(store.slots.death_time(TinyStore::Guard(me), s) == death);
     }
@@ -172,7 +184,9 @@ TEMPLATE_TEST_CASE("a search that meets a stamp on its way helps, and does not s
         for (float value = 10; value != 16; ++value) // eight slots are looked at together
             store.add(me, value);
         const SlotId old = store.add(me, 1);
-        const SlotId fresh = store.begin(me, 2, removal ? no_slot : old);
+        const SlotId fresh = removal ? store.begin(me, 2) : store.publish(me, 2, old);
+        if (removal)
+            store.slots.announce_change(old);
         const auto update = [&] {
             return removal ? store.slots.finish_death(old) : store.slots.finish_birth(fresh, true);
         };
@@ -211,16 +225,16 @@ TEST_CASE("a search that helps late does not stamp the slot's next life", "[slot
         TinyStore store(stride);
         const TinyStore::Handle me(store.domain), searcher(store.domain);
         const auto early = store.slots.announce(searcher.local());
-        const SlotId s = store.begin(me);
+        const SlotId s = store.publish(me);
         stopped = abandon(at, [&] { store.slots.finish_birth(s, true); });
         std::optional<TinyStore::Slots::Announcement> between_lives;
         {
             const Before late(Step::compare_exchange, edge::slot_birth, [&] {
-                store.slots.finish_birth(s, true);
+                store.born(s);
                 store.remove(me, s);
                 store.domain.drain(me);
                 between_lives.emplace(store.slots.announce(searcher.local()));
-                REQUIRE(store.begin(me, 2) == s);
+                REQUIRE(store.publish(me, 2) == s);
                 (void)abandon(at, [&] { store.slots.finish_birth(s, true); });
             });
             CHECK(seen_at(store, early).empty());
@@ -229,7 +243,7 @@ TEST_CASE("a search that helps late does not stamp the slot's next life", "[slot
         }
         ++met;
         CHECK(seen_at(store, *between_lives).empty());
-        CHECK(store.slots.finish_birth(s, true) > between_lives->time());
+        CHECK(store.born(s) > between_lives->time());
         CHECK(seen_at(store, *between_lives).empty());
         CHECK(values_at(store, store.slots.announce(searcher.local())) == Values{2});
     }
@@ -240,6 +254,7 @@ TEST_CASE("a search that helps a removal late does not take the slot's next deat
     TinyStore store(stride);
     const TinyStore::Handle me(store.domain), searcher(store.domain);
     const SlotId s = store.add(me);
+    store.slots.announce_change(s);
     REQUIRE(abandon_before(Step::fetch_add, edge::version_clock, [&] { (void)store.slots.finish_death(s); }));
     // Another search helps the removal as well, and has a time for it from the clock.
     std::binary_semaphore has_a_time(0), goes_on(0);
@@ -282,10 +297,11 @@ TEST_CASE("a slot that goes on to its next life is not seen by a search that is 
     SECTION("before each step of that") {
         std::size_t wrong = 0;
         const BeforeEach each([&] { wrong += seen_at(store, announcement) == Slots{stays} ? 0 : 1; });
-        CHECK(store.begin(me, 2) == s);
+        CHECK(store.add(me, 2) == s);
         CHECK(wrong == 0);
     }
     SECTION("while the search reads its words") {
+        store.slots.announce_change(stays); // so that it does
         const edge named = GENERATE(edge::slot_birth, edge::slot_death);
         const Before between(Step::load, named, [&] { CHECK(store.begin(me, 2) == s); });
         CHECK(seen_at(store, announcement) == Slots{stays});
@@ -309,6 +325,106 @@ TEST_CASE("a removed version is seen at the times of its life, before each step 
     }
     CHECK(steps > 5);
     CHECK(unseen == 0);
+}
+
+TEMPLATE_TEST_CASE("a replacement shows one of the two before each of its steps, in one group or in two", "[slots]",
+                   TinyTraits, ApartTraits) {
+    Store<TestType> store(stride);
+    const typename Store<TestType>::Handle me(store.domain), searcher(store.domain);
+    const SlotId old = store.add(me, 1);
+    const auto early = store.slots.announce(searcher.local());
+    std::size_t steps = 0;
+    std::size_t wrong = 0;
+    Values last{1};
+    {
+        const BeforeEach each([&] {
+            ++steps;
+            const Values now = values_at(store, store.slots.announce(searcher.local()));
+            wrong += now.size() == 1 && now >= last && values_at(store, early) == Values{1} ? 0 : 1;
+            last = now;
+        });
+        store.replace(me, old, 2);
+    }
+    CHECK(steps > 10);
+    CHECK(wrong == 0);
+    CHECK(last == Values{2});
+    CHECK(store.slots.changes_in_flight(typename Store<TestType>::Guard(me)) == 0);
+}
+
+TEST_CASE("a search asks the slots of a group only while a change is in flight there, or came later", "[slots]") {
+    TinyStore store(stride);
+    const TinyStore::Handle me(store.domain), searcher(store.domain);
+    const auto asks = [&](const auto& announcement) {
+        const Before asked(Step::load, edge::slot_birth, [] {});
+        (void)seen_at(store, announcement);
+        return asked.happened();
+    };
+    const SlotId first = store.add(me);
+    const SlotId second = store.add(me);
+    {
+        const auto now = store.slots.announce(searcher.local());
+        CHECK_FALSE(asks(now));
+        store.slots.announce_change(first);
+        CHECK(asks(now));
+        store.slots.withdraw_change(first);
+        CHECK_FALSE(asks(now));
+        store.remove(me, second);
+        CHECK(asks(now));
+        CHECK(seen_at(store, now) == Slots{first, second});
+    }
+    CHECK_FALSE(asks(store.slots.announce(searcher.local())));
+}
+
+TEST_CASE("whatever the order in which births and deaths are complete, a group shows them when all are", "[slots]") {
+    struct Change {
+        std::uint32_t slot;
+        bool birth;
+        Word time;
+    };
+    // Two lives of slot 0, and one each of the last slot and of slot 7, which goes on living.
+    std::vector<Change> changes{{0, true, 1},  {0, false, 3},  {0, true, 4}, {0, false, 9},
+                                {31, true, 2}, {31, false, 5}, {7, true, 6}};
+    std::sort(changes.begin(), changes.end(), [](const Change& a, const Change& b) { return a.time < b.time; });
+    std::size_t inexact = 0;
+    do {
+        SlotGroup<StressBackend> group;
+        for (std::size_t i = 0; i != changes.size(); ++i)
+            group.announce();
+        for (const Change& c : changes) {
+            inexact += group.look(100).exact ? 0 : 1;
+            if (c.birth)
+                group.complete_birth(c.slot, c.time);
+            else
+                group.complete_death(c.slot, c.time);
+        }
+        REQUIRE(group.look(9).exact);
+        REQUIRE(group.look(9).visible == std::uint32_t{1} << 7);
+        REQUIRE_FALSE(group.look(8).exact);
+        REQUIRE(group.in_flight() == 0);
+    } while (std::next_permutation(changes.begin(), changes.end(),
+                                   [](const Change& a, const Change& b) { return a.time < b.time; }));
+    CHECK(inexact == 5040 * 7);
+}
+
+TEST_CASE("a replacement within a group is one step there, and what is withdrawn was never there", "[slots]") {
+    SlotGroup<StressBackend> group;
+    group.announce();
+    group.complete_birth(31, 1);
+    group.announce();
+    group.announce();
+    CHECK(group.in_flight() == 2);
+    CHECK_FALSE(group.look(1).exact);
+    group.complete_replacement(0, 31, 2);
+    CHECK(group.look(2).visible == 1);
+    group.announce();
+    group.withdraw();
+    CHECK(group.look(2).exact);
+    CHECK(group.look(2).visible == 1);
+    CHECK_FALSE(group.seems_empty());
+    group.announce();
+    group.complete_death(0, 3);
+    CHECK(group.seems_empty());
+    CHECK_FALSE(group.look(2).exact);
 }
 
 TEST_CASE("who finishes again what was finished long ago changes nothing", "[slots]") {
@@ -347,7 +463,11 @@ TEST_CASE("a slot that is discarded was never there, and comes again at once", "
     TinyStore store(stride);
     const TinyStore::Handle me(store.domain), searcher(store.domain);
     const SlotId stays = store.add(me); // so that the block is looked at
-    const SlotId s = store.begin(me);
+    const bool announced = GENERATE(false, true);
+    const SlotId s = announced ? store.publish(me) : store.begin(me);
+    CHECK(seen_at(store, store.slots.announce(searcher.local())) == Slots{stays});
+    if (announced)
+        store.slots.withdraw_change(s);
     CHECK(seen_at(store, store.slots.announce(searcher.local())) == Slots{stays});
     store.slots.discard(me.local(), s);
     const auto announcement = store.slots.announce(searcher.local());
@@ -362,9 +482,9 @@ TEST_CASE("a slot gives back its row, its norm and its entry", "[slots]") {
     NoEntry entries[3];
     Slots slots;
     for (std::size_t i = 0; i != 3; ++i) {
-        slots.push_back(store.begin(me, static_cast<float>(i + 1)));
+        slots.push_back(store.publish(me, static_cast<float>(i + 1)));
         store.slots.set_entry(slots[i], &entries[i], no_slot);
-        store.slots.finish_birth(slots[i], true);
+        store.born(slots[i]);
     }
     const TinyStore::Guard guard(me);
     const auto announcement = store.slots.announce(me.local());

@@ -139,9 +139,10 @@ class IndexCore {
             if (e == nullptr) {
                 NewEntry fresh(*this, guard, hash, id, slot.id());
                 slots.set_entry(slot.id(), fresh.get(), no_slot);
+                slot.announce();
                 e = fresh.insert();
                 if (e == nullptr) {
-                    B::took_place(slots.finish_birth(slot.publish(), true));
+                    B::took_place(complete_insertion(slot.publish()));
                     guard.local().net_vectors.add(1);
                     move_one(guard, false);
                     maintain(guard.local());
@@ -156,12 +157,14 @@ class IndexCore {
             }
             slots.finish_birth(old, true); // X4
             slots.set_entry(slot.id(), e, old);
+            slot.announce();
+            AnnouncedDeath death(slots, old);
             // [entry_current] release-CAS; synchronizes-with the acquire-loads of current; publishes: the slot
             // relaxed on failure: read again above
             if (!e->value.current.compare_exchange_strong(old, slot.id(), B::release(edge::entry_current),
                                                           B::relaxed()))
                 continue;
-            B::took_place(slots.finish_birth(slot.publish(), true));
+            B::took_place(complete_replacement(slot.publish(), death.publish()));
             slots.retire(guard, old);
             move_one(guard, false);
             maintain(guard.local());
@@ -182,17 +185,20 @@ class IndexCore {
                 return false;
             }
             slots.finish_birth(old, true); // X4
+            AnnouncedDeath death(slots, old);
             // [entry_current] release-CAS; synchronizes-with the acquire-loads of current; publishes: that the slot is
             // stamped and its predecessor settled. Who buries it for this thread uses its slot again, and a search that
             // still found the predecessor linked to it would ask the next life there
             // [entry_current] acquire on failure: the slot found is finished next
             if (e->value.current.compare_exchange_strong(old, old | removed_mark, B::release(edge::entry_current),
-                                                         B::acquire(edge::entry_current)))
+                                                         B::acquire(edge::entry_current))) {
+                B::took_place(complete_removal(death.publish()));
                 break;
+            }
         }
         guard.local().net_vectors.add(~std::uint64_t{0});
         try {
-            finish_remove(guard, *e, old);
+            unlink(guard, *e, old);
         } catch (const std::bad_alloc&) {
             // The removal is done; the marked entry is left to the next add_vector of this id.
         }
@@ -263,15 +269,43 @@ class IndexCore {
         NewSlot(const NewSlot&) = delete;
         NewSlot& operator=(const NewSlot&) = delete;
         ~NewSlot() {
-            if (slot_ != no_slot)
-                slots_.discard(local_, slot_);
+            if (slot_ == no_slot)
+                return;
+            if (announced_)
+                slots_.withdraw_change(slot_);
+            slots_.discard(local_, slot_);
         }
         [[nodiscard]] SlotId id() const noexcept { return slot_; }
+        /// Before each attempt to publish it.
+        void announce() {
+            if (!std::exchange(announced_, true))
+                slots_.announce_change(slot_);
+        }
+        /// It is published: to be completed.
         SlotId publish() noexcept { return std::exchange(slot_, no_slot); }
 
       private:
         Slots& slots_;
         Local& local_;
+        SlotId slot_;
+        bool announced_ = false;
+    };
+
+    /// The death of somebody's slot, announced, and withdrawn at the end if it is not published.
+    class AnnouncedDeath {
+      public:
+        AnnouncedDeath(Slots& all, SlotId slot) : slots_(all), slot_(slot) { all.announce_change(slot); }
+        AnnouncedDeath(const AnnouncedDeath&) = delete;
+        AnnouncedDeath& operator=(const AnnouncedDeath&) = delete;
+        ~AnnouncedDeath() {
+            if (slot_ != no_slot)
+                slots_.withdraw_change(slot_);
+        }
+        /// It is published: to be completed.
+        SlotId publish() noexcept { return std::exchange(slot_, no_slot); }
+
+      private:
+        Slots& slots_;
         SlotId slot_;
     };
 
@@ -340,19 +374,43 @@ class IndexCore {
         if (SlotId old = e->value.current.load(B::relaxed()); old == far) {
             slots.finish_birth(old, true); // X4: settles its predecessor
             slots.set_entry(slot.id(), e, old);
+            slot.announce();
+            AnnouncedDeath death(slots, far);
             // [entry_current] release-CAS; synchronizes-with the acquire-loads of current; publishes: the slot
             // relaxed on failure: somebody else has replaced or removed it
             if (e->value.current.compare_exchange_strong(old, slot.id(), B::release(edge::entry_current),
                                                          B::relaxed())) {
-                slots.finish_birth(slot.publish(), true);
+                complete_replacement(slot.publish(), death.publish());
                 slots.retire(guard, far);
             }
         }
     }
 
-    /// Completes a removal, whoever began it. Throws std::bad_alloc only before the entry is out of the directory.
+    // What this thread has announced and published: stamps and completes it; returns the stamp.
+    version::Word complete_insertion(SlotId slot) {
+        const version::Word time = slots.finish_birth(slot, true);
+        slots.complete_birth(slot, time);
+        return time;
+    }
+    version::Word complete_replacement(SlotId slot, SlotId old) {
+        const version::Word time = slots.finish_birth(slot, true);
+        slots.complete_replacement(slot, old, time);
+        return time;
+    }
+    version::Word complete_removal(SlotId victim) {
+        const version::Word time = slots.finish_death(victim);
+        slots.complete_death(victim, time);
+        return time;
+    }
+
+    /// Stamps a removal that another thread has begun, and unlinks its entry. That thread completes it. Throws
+    /// std::bad_alloc only before the entry is out of the directory.
     void finish_remove(const Guard& guard, Entry& e, SlotId victim) {
         B::took_place(slots.finish_death(victim));
+        unlink(guard, e, victim);
+    }
+    /// Takes an entry whose removal is stamped out of the directory, whoever began it. Throws as finish_remove().
+    void unlink(const Guard& guard, Entry& e, SlotId victim) {
         if (directory.unlink(guard, &e)) { // X3
             lives.at(e.value.record.get()).died.set(slots.death_time(guard, victim));
             directory.retire(guard, &e);

@@ -1,17 +1,16 @@
 // SlotMemory: which slots there are, and who has them.
 //
 // Slots lie in segments (see SlotSegment). An IndexSet says which are free, and gives the lowest ones first; a thread
-// takes a few at once, and holds them ready. So the slots in use lie close together. For each block of 64 slots a word
-// says which are idle: free, or dead and in limbo. Another says when the last of those died. So a search passes over a
-// block of dead versions with two loads, however many of them a stalled search keeps.
+// takes a few at once, and holds them ready. So the slots in use lie close together. Which of them are visible, a
+// SlotGroup says for 32 at a time: so a search passes over a block of dead versions with a few loads, however many of
+// them a stalled search keeps.
 //
 // A segment's number is a free number, too, so only one thread makes it. A segment in which all slots are free is taken
 // out, and given back when no search of an earlier time can be looking into it.
 //
 // Invariants (numbered with those of slot_store.hpp)
-//   V6  a slot of a segment that is there is free, or one thread holds it ready, or it is in use, or in limbo. Its bit
-//       in the idle word is set while it is free or in limbo, and its block's `died` is then no earlier than its death.
-//       The idle bit is cleared before the slot's next version can be stamped.
+//   V6  a slot of a segment that is there is free, or one thread holds it ready, or it is in use, or in limbo. While it
+//       is free or ready, none of its changes is in flight (W4).
 //   V7  a segment is taken out by the thread that holds all of its slots, and freed after a grace period, when no
 //       announced time lies between the clock that its maker read and the tick that followed its removal. Whoever reads
 //       a later time sees that it is gone; whoever has an earlier one sees when it was made, and does not look into it.
@@ -41,7 +40,7 @@ class SlotMemory {
     using Segment = SlotSegment<B, Local, Entry>;
     using Words = VersionWords<B>;
     using Rest = typename Segment::Rest;
-    using Block = typename Segment::Block;
+    using Group = typename Segment::Group;
     using Free = IndexSet<B, Traits>;
 
     /// Where a slot lies; no segment: nowhere.
@@ -144,6 +143,15 @@ class SlotMemory {
         const SlotRef p = place(s);
         return p.segment->rests[p.offset];
     }
+    /// Its group, and its number there.
+    struct GroupRef {
+        Group& group;
+        std::uint32_t number;
+    };
+    [[nodiscard]] GroupRef group(SlotId s) const {
+        const SlotRef p = place(s);
+        return {p.segment->group_of(p.offset), p.offset % slots_per_group};
+    }
     /// Of a slot that a guard keeps, or that is this thread's.
     [[nodiscard]] static std::uint64_t life_at(const SlotRef& p) { return p.segment->rests[p.offset].life.get(); }
 
@@ -172,6 +180,20 @@ class SlotMemory {
             if (numbered_.compare_exchange_strong(n, n + 1, B::relaxed(), B::relaxed()))
                 absent_.put(n);
         }
+    }
+    /// Do all of its slots seem to be free? A hint.
+    [[nodiscard]] bool seems_free(std::uint32_t n) const {
+        return each_word(geometry_.begin(n), geometry_.size(n),
+                         [this](typename Free::Batch b) { return (free_.peek(b.first) & b.mask) == b.mask; });
+    }
+    /// Changes in flight in all segments that are there: a statistic.
+    [[nodiscard]] std::uint64_t in_flight(const Guard&) const {
+        std::uint64_t sum = 0;
+        for (std::uint32_t n = 0; n != segment_count(); ++n)
+            if (const Segment* const segment = find_segment(n); segment != nullptr)
+                for (SlotId first = 0; first < segment->count; first += slots_per_group)
+                    sum += segment->group_of(first).in_flight();
+        return sum;
     }
     /// Takes the segment out of the store if all of its slots are free, and frees it when nobody can be looking into
     /// it.
@@ -216,26 +238,11 @@ class SlotMemory {
             segment->bytes(stride_));
     }
 
-    /// The slot's version is dead and on its way to limbo: no search of a later time needs to look at it.
-    void mark_idle(const SlotRef& p) {
-        Block& b = p.segment->block_of(p.offset);
-        // relaxed: this thread has stamped the death or seen its stamp before
-        const version::Word death = p.segment->words[p.offset].death.load(B::relaxed());
-        version::Word latest = b.died.load(B::relaxed()); // relaxed, all: published by the idle bit
-        while (latest < death && !b.died.compare_exchange_weak(latest, death, B::relaxed(), B::relaxed())) {
-        }
-        // [slot_idle] release-RMW; synchronizes-with the acquire-load in SlotStore::scan(), also through others of the
-        // word, which continue its release sequence; publishes: died. The bit was clear, so adding sets it
-        b.idle.fetch_add(bit_of(p.offset), B::release(edge::slot_idle));
-    }
-
     /// A few free slots for this participant, which has none; false if there are none.
     [[nodiscard]] bool take(Local& local) {
         const auto batch = free_.take(slots_at_once_);
         if (!batch)
             return false;
-        // relaxed: the stamp of a new version passes it on (V6). The bits were set, so subtracting clears them
-        each_block(*batch, [](Block& b, std::uint64_t mask) { b.idle.fetch_add(~mask + 1, B::relaxed()); });
         local.free_block.set(batch->first);
         local.free_slots.set(batch->mask);
         return true;
@@ -249,11 +256,7 @@ class SlotMemory {
         }
     }
     /// Slots that were taken and never published are free again.
-    void give_back(typename Free::Batch batch) {
-        // relaxed: there is no death to tell of. The bits were clear, so adding sets them
-        each_block(batch, [](Block& b, std::uint64_t mask) { b.idle.fetch_add(mask, B::relaxed()); });
-        free_.put(batch);
-    }
+    void give_back(typename Free::Batch batch) { free_.put(batch); }
 
   private:
     /// Where a segment is found.
@@ -291,21 +294,6 @@ class SlotMemory {
             first += n;
         }
         return true;
-    }
-
-    /// Calls use(block, mask) for each block that the batch has slots of.
-    template <class Use>
-    void each_block(typename Free::Batch batch, Use use) {
-        while (batch.mask != 0) {
-            const SlotId s = batch.first + static_cast<SlotId>(std::countr_zero(batch.mask));
-            const SlotRef p = place(s);
-            // The segment may be smaller than the word, and the word smaller than the block.
-            const SlotId at = s - batch.first;
-            const SlotId n = std::min<SlotId>(p.segment->count - p.offset, Free::width - at);
-            const std::uint64_t here = batch.mask & first_slots(n) << at;
-            use(p.segment->block_of(p.offset), here >> at << p.offset % slots_per_block);
-            batch.mask &= ~here;
-        }
     }
 
     const std::size_t stride_;

@@ -1,13 +1,15 @@
 // SlotSegment: where slots lie in memory.
 //
-// Slots are numbered 0, 1, 2, ... and lie in segments. Each has its rows, norms and version words in arrays of their
-// own, so that a scan reads them as streams. The first segment is small and further ones double the total, until a
-// segment's rows fill a huge page; from there on all are of that size. So a small index costs little, a large one grows
-// by a few megabytes at a time whatever its size, and a segment in which nothing lives can be given back alone.
+// Slots are numbered 0, 1, 2, ... and lie in segments. Each has its rows, norms, groups, entries and version words in
+// arrays of their own, so that a scan reads what it needs as streams. The first segment is small and further ones
+// double the total, until a segment's rows fill a huge page; from there on all are of that size. So a small index costs
+// little, a large one grows by a few megabytes at a time whatever its size, and a segment in which nothing lives can be
+// given back alone.
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
 #include <hotindex/reclaim/epoch_domain.hpp>
+#include <hotindex/store/slot_groups.hpp>
 #include <hotindex/store/version_clock.hpp>
 
 #include <algorithm>
@@ -20,12 +22,8 @@ namespace hotindex {
 using SlotId = std::uint32_t;
 inline constexpr SlotId no_slot = ~SlotId{0};
 
-/// Slots that a scan looks at together, and that share a bit mask.
-inline constexpr SlotId slots_per_block = 64;
-/// Bit i: slot i of a block.
-[[nodiscard]] constexpr std::uint64_t bit_of(SlotId offset) noexcept {
-    return std::uint64_t{1} << offset % slots_per_block;
-}
+/// Slots that a scan looks at together, and that share a bit mask: two groups, or less where a segment is smaller.
+inline constexpr SlotId slots_per_block = 2 * slots_per_group;
 [[nodiscard]] constexpr std::uint64_t first_slots(SlotId n) noexcept {
     return n >= slots_per_block ? ~std::uint64_t{0} : (std::uint64_t{1} << n) - 1;
 }
@@ -68,53 +66,53 @@ class SlotGeometry {
 template <class B, class Local, class Entry>
 struct SlotSegment : Retirable<B, Local> {
     using Words = VersionWords<B>;
+    using Group = SlotGroup<B>;
+    using EntryPointer = typename B::template var<Entry*>;
 
     /// What a scan does not need.
     struct Rest : Retirable<B, Local> {
-        explicit Rest(SlotId s) : entry(nullptr), life(0u), predecessor(no_slot), self(s) {}
-        typename B::template var<Entry*> entry;
+        explicit Rest(SlotId s) : life(0u), predecessor(no_slot), self(s) {}
         typename B::template var<std::uint64_t> life; ///< which one this is
         typename B::template var<SlotId> predecessor;
         const typename B::template var<SlotId> self;
     };
-    /// What concerns all slots of a block: bit i for the i-th.
-    struct Block {
-        explicit Block(std::uint64_t all) : idle(all), died(0) {}
-        typename B::template atomic<std::uint64_t> idle; ///< free, or in limbo
-        typename VersionClock<B>::AtomicWord died;       ///< no earlier than the death of any slot in limbo
+
+    /// A fixed number of objects.
+    template <class T>
+    class Objects {
+      public:
+        /// Each is made from what argument() says for it, in order. Throws std::bad_alloc.
+        template <class Argument>
+        Objects(SlotId n, Argument argument)
+            : n_(n), first_(B::template make_array<T>(
+                         n, [&argument](void* at) { B::template construct_at<T>(at, argument()); })) {}
+        explicit Objects(SlotId n)
+            : n_(n), first_(B::template make_array<T>(n, [](void* at) { B::template construct_at<T>(at); })) {}
+        Objects(const Objects&) = delete;
+        Objects& operator=(const Objects&) = delete;
+        ~Objects() { B::destroy_array(first_, n_); }
+        [[nodiscard]] T& operator[](SlotId i) const noexcept { return first_[i]; }
+
+      private:
+        SlotId n_;
+        T* first_;
     };
 
     /// Throws std::bad_alloc.
     SlotSegment(SlotId first_slot, SlotId n, std::size_t stride)
         : first(first_slot), count(n), made(0u), released(0u), rows(n, stride), inverse_norms(n, 1),
-          words(B::template make_array<Words>(n, [](void* at) { B::template construct_at<Words>(at); })) {
-        try {
-            blocks = B::template make_array<Block>(
-                block_count(n), [n](void* at) { B::template construct_at<Block>(at, first_slots(n)); });
-            rests = B::template make_array<Rest>(
-                n, [next = first_slot](void* at) mutable { B::template construct_at<Rest>(at, next++); });
-        } catch (...) {
-            if (blocks != nullptr)
-                B::destroy_array(blocks, block_count(n));
-            B::destroy_array(words, n);
-            throw;
-        }
-    }
+          groups(group_count(n)), entries(n, [] { return nullptr; }), words(n),
+          rests(n, [next = first_slot]() mutable { return next++; }) {}
     SlotSegment(const SlotSegment&) = delete;
     SlotSegment& operator=(const SlotSegment&) = delete;
-    ~SlotSegment() {
-        B::destroy_array(words, count);
-        B::destroy_array(blocks, block_count(count));
-        B::destroy_array(rests, count);
-    }
 
-    /// A segment is smaller than a block, or consists of whole blocks.
-    static constexpr SlotId block_count(SlotId n) noexcept { return (n + slots_per_block - 1) / slots_per_block; }
-    [[nodiscard]] Block& block_of(SlotId offset) const noexcept { return blocks[offset / slots_per_block]; }
+    /// A segment is smaller than a group, or consists of whole groups.
+    static constexpr SlotId group_count(SlotId n) noexcept { return (n + slots_per_group - 1) / slots_per_group; }
+    [[nodiscard]] Group& group_of(SlotId offset) const noexcept { return groups[offset / slots_per_group]; }
     /// Of a segment of n slots.
     [[nodiscard]] static constexpr std::size_t bytes_of(SlotId n, std::size_t stride) noexcept {
-        return n * (stride * sizeof(float) + sizeof(float) + sizeof(Words) + sizeof(Rest)) +
-               block_count(n) * sizeof(Block);
+        return n * (stride * sizeof(float) + sizeof(float) + sizeof(EntryPointer) + sizeof(Words) + sizeof(Rest)) +
+               group_count(n) * sizeof(Group);
     }
     [[nodiscard]] std::size_t bytes(std::size_t stride) const noexcept { return bytes_of(count, stride); }
 
@@ -124,9 +122,10 @@ struct SlotSegment : Retirable<B, Local> {
     typename B::template var<version::Word> released; ///< when it was taken out of the store; later searches miss it
     typename B::template array<float> rows;
     typename B::template array<float> inverse_norms;
-    Words* words;
-    Block* blocks = nullptr;
-    Rest* rests = nullptr;
+    Objects<Group> groups;
+    Objects<EntryPointer> entries;
+    Objects<Words> words;
+    Objects<Rest> rests;
 };
 
 } // namespace hotindex

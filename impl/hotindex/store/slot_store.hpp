@@ -2,8 +2,10 @@
 //
 // A slot holds one version of one vector: its row, its inverse norm, the directory entry it belongs to, the slot that
 // it replaced, and two version words (version_clock.hpp). SlotMemory says which slots there are and who has them,
-// Visibility which versions a search of one time sees. This file says how a version is born, dies, and leaves its slot.
-// What lies high, and nobody replaces there, is found by slot_to_move() and moved by the index: a replacement by the same row.
+// SlotGroup which of 32 are visible, and where it cannot, Visibility, slot by slot. This file says how a version is
+// born, dies, and leaves its slot.
+// What lies high, and nobody replaces there, is found by slot_to_move() and moved by the index: a replacement by the
+// same row.
 //
 // When a slot is used again: after its version's death, when no operation that was pinned then is any more (the epoch
 // domain sees to that), and when no search looks at a time at which that version lived (see SnapshotTimes). A search is
@@ -20,10 +22,12 @@
 // Sun, "Constant-time snapshots with applications to concurrent data structures", PPoPP 2021; adapted to slots that are
 // reused and checked exhaustively under sequential consistency):
 //   begin     VACANT; row, norm; ALIVE; PENDING               in this order; the slot is private
+//   announce  to the groups of both slots                      see SlotGroup
 //   publish   the owner puts the slot into its directory entry
 //   birth     link the predecessor, UNSTAMPED, stamp           anyone may help; the link only while PENDING
 //   settle    the predecessor's LINK becomes the stamp         before the slot is superseded or removed
-//   death     DEAD_UNSTAMPED, stamp                            removal; anyone may help
+//   death     DEAD_UNSTAMPED, stamp                            removal; anyone may help, once it is announced
+//   complete  in the groups of both slots                      only who announced
 //   visible   at time t: birth <= t < death, helping what is unfinished; death is read before birth
 //   retire    the epoch's grace period; then free unless some search's time is in [birth, death)
 //
@@ -34,11 +38,12 @@
 //       announced time is in its life.
 //   V4  ALIVE publishes VACANT: whoever reads the new life's death does not read the old life's birth.
 //   V5  a slot is linked only to a successor that is still PENDING, and retired only when no LINK names it any more.
-//   V6, V7: see SlotMemory.
+//   V6, V7: see SlotMemory. W1 to W4: see SlotGroup.
 // Linearization: an update at the clock tick that stamped it, a snapshot at its load of the clock.
 // Progress: every function here is bounded by a constant number of steps, but for acquire(), which takes free slots or
-// makes a segment (lock-free, and the segment's size is bounded), for slot_to_move(), which may give one back, and for the
-// scan, which is bounded by the slots at its start: wait-free.
+// makes a segment (lock-free, and the segment's size is bounded), for slot_to_move(), which may give one back, for the
+// completion of a change (lock-free, see SlotGroup), and for the scan, which is bounded by the slots at its start:
+// wait-free.
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
@@ -64,7 +69,7 @@ class SlotStore;
 template <class B, class Traits, class Local, class Entry>
 struct SlotLocal {
     explicit SlotLocal(SlotStore<B, Traits, Local, Entry>& s)
-        : slots(&s), announcer(s.times_), free_block(0u), free_slots(0u), compact(0u), look_at(0u), looks_idle(false),
+        : slots(&s), announcer(s.times_), free_block(0u), free_slots(0u), compact(0u), look_at(0u), looks_empty(false),
           until_look(1u) {}
     /// Before retired slots and entries are asked whether they can be used again.
     void before_reclaim_pass() { announced.set(slots->times_.announced_range()); }
@@ -84,9 +89,9 @@ struct SlotLocal {
     typename B::template var<SlotId> free_block;        ///< first slot of the word that these are of:
     typename B::template var<std::uint64_t> free_slots; ///< bit i: slot free_block + i is this participant's, unused
     // What slot_to_move() remembers.
-    typename B::template var<SlotId> compact;  ///< where all slots in use would have their place, below this one
-    typename B::template var<SlotId> look_at;  ///< the next look is at the block below
-    typename B::template var<bool> looks_idle; ///< all blocks above, up to the segment's end, were idle
+    typename B::template var<SlotId> compact;   ///< where all slots in use would have their place, below this one
+    typename B::template var<SlotId> look_at;   ///< the next look is at the block below
+    typename B::template var<bool> looks_empty; ///< all blocks above, up to the segment's end, seemed empty
     typename B::template var<std::uint32_t> until_look; ///< updates until the next look
     OwnedCounter<B> used_slots;                         ///< acquired minus retired by this participant, modulo 2^64
 };
@@ -136,10 +141,35 @@ class SlotStore {
 
     /// Before each attempt to publish: which entry it goes into, and which slot it replaces there (or no_slot).
     void set_entry(SlotId s, Entry* entry, SlotId predecessor) {
-        Rest& r = memory_.rest(s);
-        r.entry.set(entry);
-        r.predecessor.set(predecessor);
+        const SlotRef p = memory_.place(s);
+        p.segment->entries[p.offset].set(entry);
+        p.segment->rests[p.offset].predecessor.set(predecessor);
     }
+
+    /// Before the step that publishes it: a birth or a death of that slot. Complete it, or withdraw it (W4).
+    void announce_change(SlotId s) { memory_.group(s).group.announce(); }
+    /// It was not published.
+    void withdraw_change(SlotId s) { memory_.group(s).group.withdraw(); }
+    /// It has that stamp. By who announced it, still pinned.
+    void complete_birth(SlotId s, version::Word time) {
+        const auto [group, number] = memory_.group(s);
+        group.complete_birth(number, time);
+    }
+    void complete_death(SlotId s, version::Word time) {
+        const auto [group, number] = memory_.group(s);
+        group.complete_death(number, time);
+    }
+    /// The birth of s and the death of the slot that it replaced.
+    void complete_replacement(SlotId s, SlotId old, version::Word time) {
+        const auto birth = memory_.group(s);
+        const auto death = memory_.group(old);
+        if (&birth.group == &death.group)
+            return birth.group.complete_replacement(birth.number, death.number, time);
+        birth.group.complete_birth(birth.number, time);
+        death.group.complete_death(death.number, time);
+    }
+    /// Births and deaths that are announced and not complete: a statistic.
+    [[nodiscard]] std::uint64_t changes_in_flight(const Guard& guard) const { return memory_.in_flight(guard); }
 
     /// Returns a slot that was never published.
     void discard(Local& local, SlotId s) {
@@ -210,7 +240,6 @@ class SlotStore {
         guard.local().used_slots.add(~std::uint64_t{0});
         const SlotRef p = memory_.place(s);
         Rest& r = p.segment->rests[p.offset];
-        memory_.mark_idle(p);
         if constexpr (B::verifies) {
             B::verify(version::is_timestamp(B::newest(p.segment->words[p.offset].death)),
                       "V3: a retired slot's death is a timestamp");
@@ -260,7 +289,7 @@ class SlotStore {
             }
             if (at <= local.compact.get()) {
                 at = slot_count();
-                local.looks_idle.set(true);
+                local.looks_empty.set(true);
             }
         }
         for (std::uint32_t i = 0; i != Traits::blocks_per_look && at > local.compact.get(); ++i) {
@@ -272,13 +301,16 @@ class SlotStore {
                 continue;
             }
             const SlotId first = std::max(begin, (at - 1) / slots_per_block * slots_per_block);
-            const Block& block = segment->block_of(first - begin);
-            // relaxed: only a hint where to look
-            std::uint64_t used = ~block.idle.load(B::relaxed()) & first_slots(segment->count);
-            if (used != 0)
-                local.looks_idle.set(false);
-            for (; used != 0; used &= used - 1) {
-                const SlotId s = first + static_cast<SlotId>(std::countr_zero(used));
+            std::uint64_t visible = 0;
+            for (SlotId s = first; s < at; s += slots_per_group) {
+                const Group& group = segment->group_of(s - begin);
+                visible |= std::uint64_t{group.visible_now()} << (s - first);
+                if (!group.seems_empty())
+                    local.looks_empty.set(false);
+            }
+            visible &= first_slots(at - first); // the hint may have bits that stand for no slot
+            for (; visible != 0; visible &= visible - 1) {
+                const SlotId s = first + static_cast<SlotId>(std::countr_zero(visible));
                 const auto [birth, death] = Visibility<B>::life_of(segment->words[s - begin]);
                 if (death == version::alive && version::is_timestamp(birth)) {
                     local.look_at.set(at);
@@ -288,9 +320,9 @@ class SlotStore {
             }
             at = first;
             if (at == begin) {
-                if (local.looks_idle.get() && begin >= local.compact.get())
+                if (local.looks_empty.get() && begin >= local.compact.get() && memory_.seems_free(n))
                     memory_.release_segment(guard, n);
-                local.looks_idle.set(true);
+                local.looks_empty.set(true);
             }
         }
         local.look_at.set(at);
@@ -331,9 +363,9 @@ class SlotStore {
         return *p.segment->inverse_norms.read(p.offset);
     }
     /// The entry of a slot that the guard keeps.
-    [[nodiscard]] Entry* entry(const Guard&, SlotId s) const { return memory_.rest(s).entry.get(); }
+    [[nodiscard]] Entry* entry(const Guard&, SlotId s) const { return entry_of(s); }
     /// The entry of a slot that is visible at the announced time.
-    [[nodiscard]] Entry* entry(const Announcement&, SlotId s) const { return memory_.rest(s).entry.get(); }
+    [[nodiscard]] Entry* entry(const Announcement&, SlotId s) const { return entry_of(s); }
 
     [[nodiscard]] version::Word now() const { return clock_.now(); }
     /// Every slot that is visible at a time taken before this call is below.
@@ -356,15 +388,7 @@ class SlotStore {
             const SlotId here = segment->count;
             for (SlotId offset = 0; offset < here; offset += slots_per_block) {
                 const SlotId n = std::min<SlotId>(slots_per_block, here - offset);
-                // A slot that is visible at `time` has cleared its idle bit before that (V6), and the clock has passed
-                // it on. If it is set again, then after the slot's death, which may be later than `time`.
-                // [slot_idle] acquire-load; synchronizes-with the release-RMW in mark_idle()
-                // relaxed on died: the idle bit publishes a time that is late enough
-                if (const Block& b = segment->block_of(offset);
-                    (~b.idle.load(B::acquire(edge::slot_idle)) & first_slots(n)) == 0 &&
-                    Visibility<B>::is_dead(b.died.load(B::relaxed()), time))
-                    continue;
-                const std::uint64_t mask = visibility_.mask(segment->words + offset, n, time, Successor{memory_});
+                const std::uint64_t mask = visible_slots(*segment, offset, n, time);
                 if (mask != 0)
                     use(first + offset, segment->rows.read_some(offset, mask),
                         segment->inverse_norms.read_some(offset, mask), n, mask);
@@ -380,8 +404,35 @@ class SlotStore {
     using SlotRef = typename Memory::SlotRef;
     using Words = typename Memory::Words;
     using Rest = typename Memory::Rest;
-    using Block = typename Memory::Block;
+    using Group = typename Memory::Group;
     using Free = typename Memory::Free;
+
+    [[nodiscard]] Entry* entry_of(SlotId s) const {
+        const SlotRef p = memory_.place(s);
+        return p.segment->entries[p.offset].get();
+    }
+
+    /// Bit i: slot `offset` + i of the segment, of n, is visible at `time`.
+    [[nodiscard, gnu::always_inline]] std::uint64_t visible_slots(const Segment& segment, SlotId offset, SlotId n,
+                                                                  version::Word time) {
+        const Group* const groups = &segment.group_of(offset);
+        const auto low = groups[0].look(time);
+        const auto high = n > slots_per_group ? groups[1].look(time) : typename Group::Look{};
+        if (low.exact && high.exact) [[likely]]
+            return low.visible | std::uint64_t{high.visible} << slots_per_group;
+        return ask_slots(&segment.words[offset], n, time, low, high);
+    }
+    /// The same, where one of the groups at least cannot tell.
+    // Not inlined: it is seldom needed.
+    [[nodiscard, gnu::noinline]] std::uint64_t ask_slots(Words* run, SlotId n, version::Word time,
+                                                         typename Group::Look low, typename Group::Look high) {
+        const Successor successor{memory_};
+        const std::uint64_t first =
+            low.exact ? low.visible : visibility_.mask(run, std::min(n, slots_per_group), time, successor);
+        const std::uint64_t second =
+            high.exact ? high.visible : visibility_.mask(run + slots_per_group, n - slots_per_group, time, successor);
+        return first | second << slots_per_group;
+    }
 
     /// The predecessor's death becomes the link to s, unless that is done.
     void link(SlotId predecessor, SlotId s) {
@@ -427,7 +478,7 @@ class SlotStore {
         [[nodiscard]] Words* operator()(SlotId s, version::Word time) const {
             const std::uint32_t number = memory.geometry().segment_of(s);
             const Segment* const segment = memory.find_segment(number, time);
-            return segment == nullptr ? nullptr : segment->words + (s - memory.geometry().begin(number));
+            return segment == nullptr ? nullptr : &segment->words[s - memory.geometry().begin(number)];
         }
         const Memory& memory;
     };

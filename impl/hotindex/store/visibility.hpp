@@ -3,8 +3,9 @@
 // A version is visible at time t where birth <= t < death. What is unfinished is finished first, so that the answer
 // stays true. The protocol and its invariants stand in slot_store.hpp.
 //
-// Most versions were born long ago and live: eight slots at a time are looked at without branches on what a single one
-// says. Only where one of them says something else, each is decided by itself.
+// It is asked where a SlotGroup cannot tell. Even there most versions were born long ago and live, so eight slots at a
+// time are looked at without branches on what a single one says. Only where one of them says something else, each is
+// decided by itself.
 // Progress: wait-free; a search looks at each slot once.
 #pragma once
 
