@@ -2,6 +2,7 @@
 #pragma once
 
 #include "every_index.hpp"
+#include "metric_oracle.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -44,24 +45,8 @@ struct Oracle {
         double tolerance;
     };
     static Score score(const Vector& a, std::span<const float> b, Metric metric) {
-        double dot = 0, terms = 0, distance = 0, aa = 0, bb = 0;
-        for (std::size_t i = 0; i != a.size(); ++i) {
-            const double x = a[i], y = b[i];
-            dot += x * y;
-            terms += std::abs(x * y);
-            distance += (x - y) * (x - y);
-            aa += x * x;
-            bb += y * y;
-        }
-        switch (metric) {
-        case Metric::squared_euclidean:
-            return {distance, 1e-6 * (distance + 1e-30)};
-        case Metric::inner_product:
-            return {dot, 1e-6 * (terms + 1e-30)};
-        case Metric::cosine:
-            break;
-        }
-        return {dot / std::sqrt(aa * bb), 2e-6};
+        const ExactScore exact = exact_score(a, b, metric);
+        return {exact.value, (needs_norm(metric) ? 2e-6 : 1e-6) * (exact.terms + 1e-30)}; // norms are rounded, too
     }
 
     /// Why `matches` is not the answer to this query; empty if it is one.
@@ -72,7 +57,7 @@ struct Oracle {
             candidates += !allowed || allowed(id);
         if (matches.size() != std::min(k, candidates))
             return "wrong number of matches";
-        const double sign = metric == Metric::squared_euclidean ? -1 : 1; // higher is better from here on
+        const double sign = higher_is_better(metric) ? 1 : -1; // higher is better from here on
         std::set<std::string> answered;
         for (std::size_t i = 0; i != matches.size(); ++i) {
             const auto there = vectors.find(matches[i].id);

@@ -1,5 +1,6 @@
 // Scores: kernels against a float64 oracle, and one result for all paths.
 #include "catch.hpp"
+#include "metric_oracle.hpp"
 #include "metrics.hpp"
 #include "rows.hpp"
 
@@ -38,20 +39,8 @@ struct Expected {
 };
 
 Expected oracle(std::span<const float> a, std::span<const float> b, Metric metric) {
-    double dot = 0, size = 0, distance = 0, aa = 0, bb = 0;
-    for (std::size_t i = 0; i < a.size(); ++i) {
-        const double x = a[i], y = b[i];
-        dot += x * y;
-        size += std::abs(x * y);
-        distance += (x - y) * (x - y);
-        aa += x * x;
-        bb += y * y;
-    }
-    if (metric == Metric::squared_euclidean)
-        return {distance, 1e-6 * distance};
-    if (metric == Metric::inner_product)
-        return {dot, 1e-6 * size};
-    return {dot / std::sqrt(aa * bb), 1e-6};
+    const ExactScore exact = exact_score(a, b, metric);
+    return {exact.value, 1e-6 * exact.terms};
 }
 
 /// The scores of the selected rows from score_rows_packed(), each at its row's place; 0 for the others.

@@ -14,6 +14,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 HWY_BEFORE_NAMESPACE();
 namespace hotindex::HWY_NAMESPACE {
@@ -381,24 +382,40 @@ float squared_norm(const float* vector, std::size_t size) noexcept {
     return hn::GetLane(fold_one<lanes / 2>(fold_parts(sum)));
 }
 
+/// The kernels of one metric: `Operation` says how a row and the query are added up; `cosine`: the sum is divided by both
+/// norms.
+template <class Operation, bool divided>
+struct KernelsOf {
+    using Op = Operation;
+    static constexpr bool cosine = divided;
+};
+
+template <class... Kernels, std::size_t... metric>
+constexpr kernel::Table table_of(std::index_sequence<metric...>) {
+    return {
+        HWY_TARGET,
+        {{score_one<typename Kernels::Op, Kernels::cosine, Streaming>...},
+         {score_one<typename Kernels::Op, Kernels::cosine, Cached>...}},
+        {{score_packed<typename Kernels::Op, Kernels::cosine, Streaming>...},
+         {score_packed<typename Kernels::Op, Kernels::cosine, Cached>...}},
+        {score_many<typename Kernels::Op, Kernels::cosine>...},
+        {select_scores<metric_facts[metric].higher_is_better>...},
+        squared_norm,
+    };
+}
+template <class... Kernels>
+constexpr kernel::Table table_of() {
+    static_assert(sizeof...(Kernels) == metric_facts.size(), "give the new metric its kernels");
+    return table_of<Kernels...>(std::make_index_sequence<metric_facts.size()>());
+}
+
 } // namespace
 
 const kernel::Table* table() {
-    // By Metric: cosine, inner_product, squared_euclidean.
-    static_assert(metric_facts.size() == 3, "give the new metric its kernels");
-    static constexpr kernel::Table t{
-        HWY_TARGET,
-        {{score_one<Dot, true, Streaming>, score_one<Dot, false, Streaming>,
-          score_one<SquaredDistance, false, Streaming>},
-         {score_one<Dot, true, Cached>, score_one<Dot, false, Cached>, score_one<SquaredDistance, false, Cached>}},
-        {{score_packed<Dot, true, Streaming>, score_packed<Dot, false, Streaming>,
-          score_packed<SquaredDistance, false, Streaming>},
-         {score_packed<Dot, true, Cached>, score_packed<Dot, false, Cached>,
-          score_packed<SquaredDistance, false, Cached>}},
-        {score_many<Dot, true>, score_many<Dot, false>, score_many<SquaredDistance, false>},
-        {select_scores<true>, select_scores<true>, select_scores<false>},
-        squared_norm,
-    };
+    static constexpr kernel::Table t = table_of<KernelsOf<Dot, true>,             // cosine
+                                                KernelsOf<Dot, false>,            // inner_product
+                                                KernelsOf<SquaredDistance, false> // squared_euclidean
+                                                >();
     return &t;
 }
 
