@@ -65,6 +65,7 @@ struct CheckerBackend : CheckerObjects, CheckerFences {
     /// Time stands still but for what a model does to it.
     [[nodiscard]] static std::int64_t read_clock_ms() noexcept { return clock_ms; }
     static inline std::int64_t clock_ms = 1'000'000;
+    [[nodiscard]] static std::int64_t read_timer_us() noexcept { return 0; }
 };
 static_assert(Backend<CheckerBackend>);
 

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -152,6 +153,31 @@ TEMPLATE_TEST_CASE("searches in steady state allocate their results and nothing 
     batch();
     // For each query its results, and a name that a refusal would give it.
     CHECK(allocations.made - before <= 1 + 1 + 2 * 100);
+}
+
+/// Every retired slot asks whether it is time to advance, and it always is; or it never asks.
+template <std::uint32_t per_timer>
+struct TimedTraits : DefaultTraits {
+    static constexpr std::uint32_t slots_per_timer = per_timer;
+    static constexpr std::int64_t slot_wait_us = 0;
+};
+
+template <class Traits>
+std::uint64_t most_limbo_while_replacing() {
+    IndexOptions options;
+    options.dimension = 8;
+    BasicLockFreeHotVectorIndex<ProductionBackend, Traits> index(options);
+    std::uint64_t most = 0;
+    for (int i = 0; i != 400; ++i) {
+        index.add_vector(fmt::format("vector {}", i % 10), vector_of(i, 8));
+        most = std::max(most, index.epoch_stats().limbo_objects);
+    }
+    return most;
+}
+
+TEST_CASE("slots of a thread that replaces seldom come back at once", "[memory]") {
+    CHECK(most_limbo_while_replacing<TimedTraits<1>>() <= 5);  // three epochs', the open bag's, and the last one
+    CHECK(most_limbo_while_replacing<TimedTraits<0>>() >= 32); // as many as make an advance due
 }
 
 TEMPLATE_TEST_CASE("an index behind a lock from which most is removed gives its memory back", "[memory]",

@@ -38,6 +38,7 @@
 //   B::took_place(time)          an operation says at which tick of the version clock it took place (the last one that
 //                                it says counts); does nothing but in instrumented runs
 //   B::read_clock_ms()           wall clock in milliseconds since 1970 (system_clock)
+//   B::read_timer_us()           microseconds on a clock that never goes back; it stands still where runs are repeated
 #pragma once
 
 #include <hotindex/backend/edges.hpp>

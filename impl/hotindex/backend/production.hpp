@@ -284,6 +284,11 @@ struct ProductionBackend {
                    std::chrono::system_clock::now().time_since_epoch())
             .count();
     }
+    [[nodiscard]] static std::int64_t read_timer_us() noexcept {
+        return std::chrono::duration_cast<std::chrono::microseconds>(
+                   std::chrono::steady_clock::now().time_since_epoch())
+            .count();
+    }
 
   private:
     /// Objects of whole pages that say that they leave their content open.
