@@ -31,7 +31,7 @@ struct OneByOne : TinyTraits {
 /// Bags stay open until somebody asks for them, or retires something heavy.
 struct StaysOpen : OneByOne {
     static constexpr std::uint64_t bag_objects = 100;
-    static constexpr std::uint64_t idle_epochs = 0;
+    static constexpr std::uint64_t rest_epochs = 0;
 };
 
 /// A domain, a handle for each thread, and a shared pointer to a node.

@@ -51,8 +51,7 @@ inline std::atomic<int> failed_checks{0};
 ///   Tally run(lane, operations)   the loop that is measured. On all threads at once
 ///   period                        operations are done in multiples of it
 ///   fault(growth, thorough)       in words, what is wrong after the lap; `growth` is what the threads say that they
-///   have
-///                                 added, `thorough` is true in one repetition. Thread 0 alone
+///                                 have added, `thorough` is true in one repetition. Thread 0 alone
 /// and one in rounds has besides
 ///   start_round()                 a fresh structure. Thread 0 alone
 ///   round_operations()            of each thread

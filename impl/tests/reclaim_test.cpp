@@ -161,7 +161,7 @@ TEST_CASE("what a resting participant holds goes with the next drain, and in tim
     CHECK(owner.reclaimed == 1);
 
     retire_one<LazyDomain>(rests);
-    const auto epochs = DefaultTraits::idle_epochs + 8;
+    const auto epochs = DefaultTraits::rest_epochs + 8;
     for (std::uint64_t i = 0; i != epochs * DefaultTraits::retires_per_advance; ++i)
         retire_one<LazyDomain>(works);
     CHECK(domain.drain(works)); // so that all that is left is counted
@@ -188,7 +188,7 @@ TEST_CASE("what a resting participant holds is taken over by whoever retires", "
         const LazyDomain::Guard guard(rests);
         guard.retire(new Last, Last::reclaim, sizeof(Last));
     }
-    const auto epochs = DefaultTraits::idle_epochs + 8;
+    const auto epochs = DefaultTraits::rest_epochs + 8;
     for (std::uint64_t i = 0; i != epochs * DefaultTraits::retires_per_advance; ++i)
         retire_one<LazyDomain>(works);
     CHECK(gone);

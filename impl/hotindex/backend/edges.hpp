@@ -26,7 +26,7 @@ namespace hotindex {
     X(index_set_summary,    "the numbers in a word, to whoever looks for some, or clears the word's bit")                \
     X(pool_chunk,           "a chunk of slabs that was just allocated, to whoever opens one of them")                    \
     X(segment,              "a new segment of an array or of slots, initialised")                                           \
-    X(bucket,               "a hash bucket's content: entries and blocks, initialised")                                  \
+    X(bucket,               "a hash bucket's content: entries and nodes, initialised")                                   \
     X(bucket_freeze,        "the last content of a bucket to whoever moves it to the next table")                        \
     X(bucket_moved,         "the two new buckets to whoever sees the old one as moved")                                  \
     X(table_next,           "a next table, initialised with untouched buckets")                                          \

@@ -22,7 +22,7 @@ struct DefaultTraits {
     static constexpr std::uint64_t bytes_per_advance = 256 << 10;
     /// After so many tries in one epoch a thread begins to yield. A try after N times bytes_per_advance counts as N.
     static constexpr std::uint64_t tries_per_epoch = 4;
-    /// Yields of one thread in one epoch; when they are used up, one for each try. 0: it never yields.
+    /// A thread yields at most so often in one epoch, and after that once for each try. 0: it never yields.
     static constexpr std::uint32_t yields_per_epoch = 64;
 
     // ---- reclamation: who empties limbo ----
@@ -36,11 +36,12 @@ struct DefaultTraits {
     static constexpr std::uint64_t bags_per_pass = 16;
     /// A thread looks for old bags once in so many pins. So readers empty what writers left behind.
     static constexpr std::uint32_t pins_per_look = 256;
-    /// After so many looks at one epoch a thread tries to advance it: nobody else seems to. So a heavy fence is a small
-    /// part of what reading costs. A search counts as so many looks: it takes longer than a fence.
+    /// After so many looks at one epoch a thread tries to advance it, because nobody else seems to. So heavy fences are
+    /// a small part of what reading costs. A search counts as looks_per_advance looks at once: it takes longer than a
+    /// fence.
     static constexpr std::uint32_t looks_per_advance = 32;
     /// A thread rests when its open bag is so many epochs old and it is not pinned. Others take the bag then.
-    static constexpr std::uint64_t idle_epochs = 64;
+    static constexpr std::uint64_t rest_epochs = 64;
     /// Sets of waiting bags; a bag lies in the set of its epoch, modulo this. At least 4.
     static constexpr std::uint64_t limbo_epochs = 8;
     /// Bags that a limbo begins with (a power of two).
@@ -50,6 +51,12 @@ struct DefaultTraits {
 
     /// A retired slot counts as so many retires: slots in limbo lengthen every scan, so they are to come back soon.
     static constexpr std::uint32_t slot_retire_weight = 8;
+    /// A thread that has not tried to advance the epoch for so many microseconds does so when it retires a slot. So
+    /// slots of a thread that updates seldom come back at once, and what it costs others does not depend on how often
+    /// it updates.
+    static constexpr std::int64_t slot_wait_us = 500;
+    /// It reads the time once in so many retired slots. 0: never.
+    static constexpr std::uint32_t slots_per_timer = 4;
     /// The compact part of the store has room for the slots in use, a sixteenth more, and so many. A vector that lies
     /// above it is moved down.
     static constexpr std::uint32_t spare_slots = 128;
@@ -63,7 +70,7 @@ struct DefaultTraits {
     static constexpr std::size_t max_segment = 32768;
     /// A thread holds free slots ready, at most so many bytes of rows, or one row.
     static constexpr std::size_t ready_bytes = std::size_t{64} << 10;
-    /// Segments that a directory of segments begins with (a power of two).
+    /// Segments for which a store has room in its table at first (a power of two).
     static constexpr std::uint32_t first_directory = 16;
 
     // ---- numbers: index sets, index pools, segmented arrays ----
@@ -96,8 +103,8 @@ struct DefaultTraits {
     static constexpr std::size_t chunk_bytes = std::size_t{1} << 20;
     /// Slabs that it takes at once, at most (a power of two, at most 64).
     static constexpr std::size_t chunk_slabs = 64;
-    /// A thread that gives its surplus of blocks back looks at a few slabs, so that all have been looked at after so
-    /// many times; in a large pool it takes more. A slab that was all free at two looks is closed.
+    /// A thread that gives its surplus of blocks back looks at a few slabs. After so many gives all slabs have been
+    /// looked at; in a large pool after more (most_slabs_per_look). A slab that was all free at two looks is closed.
     static constexpr std::uint32_t gives_per_look_around = 64;
     /// Slabs of one such look, at most.
     static constexpr std::uint32_t most_slabs_per_look = 8;
@@ -144,11 +151,13 @@ struct TinyTraits {
     static constexpr std::uint64_t bags_per_pass = 2;
     static constexpr std::uint32_t pins_per_look = 64;
     static constexpr std::uint32_t looks_per_advance = 1;
-    static constexpr std::uint64_t idle_epochs = 3;
+    static constexpr std::uint64_t rest_epochs = 3;
     static constexpr std::uint64_t limbo_epochs = 4;
     static constexpr std::uint32_t first_bags = 2;
     static constexpr std::uint32_t participants_per_group = 2;
     static constexpr std::uint32_t slot_retire_weight = 1;
+    static constexpr std::int64_t slot_wait_us = 0;
+    static constexpr std::uint32_t slots_per_timer = 0;
     static constexpr std::uint32_t spare_slots = 1;
     static constexpr std::uint32_t updates_per_look = 1;
     static constexpr std::uint32_t blocks_per_look = 1;

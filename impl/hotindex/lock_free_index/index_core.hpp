@@ -6,10 +6,12 @@
 //
 // Invariants, over those of the parts
 //   X1  an entry that was marked REMOVED never has another current; it leaves the directory and does not come back.
-//   X2  the current slot of an entry in the directory, and the victim of a marked one, is not retired.
-//   X3  who swings `current` from a slot retires that slot; who unlinks an entry retires it with its victim.
+//   X2  while an entry is in the directory, the slot that its `current` names, marked or not, is not retired.
+//   X3  who swings `current` to another slot retires the one that it named before; who takes a marked entry out of the
+//       directory retires the entry and the slot that it names.
 //   X4  a slot is acted upon (superseded, removed, returned by get) only after finish_birth(): see V1.
-//   X5  an entry lives from before the birth of its first version to the death of its last; its EntryLife says so.
+//   X5  an entry lives from before the birth of its first version to the death of its last; its EntryLife holds the
+//       two times.
 //
 // Linearization: add and remove at the clock tick that stamped their slot.
 //

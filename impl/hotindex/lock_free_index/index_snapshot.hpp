@@ -1,13 +1,14 @@
 // IndexSnapshot: one consistent state of the lock-free index, and the searches in it.
 //
 // A snapshot reads the clock once, announces that time (see SnapshotTimes), and asks each slot whether its version was
-// alive then (see Visibility). So it writes nothing that another thread writes or reads but its announcement, its own
-// counters, and, when it meets an update between publication and stamp, the few words that help that update along.
+// alive then (see SlotGroup and Visibility). So of what other threads read or write it writes three things only: its
+// announcement, its own counters, and, where it meets an update between publication and stamp, the few words that help
+// that update along.
 //
 // Linearization: at the load of the clock whose value became the snapshot's time.
 //
 // Progress: wait-free, bounded by the slots at its start. One snapshot in Traits::pins_per_look also empties some of
-// what others left in limbo, and hands over what its thread did: bounded, and lock-free (see Collector).
+// what others left in limbo, and hands over its thread's open bag: bounded, and lock-free (see Collector).
 //
 // Memory: a snapshot is not pinned. It keeps what lived at its time, and nothing else.
 #pragma once

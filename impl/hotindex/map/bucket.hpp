@@ -7,7 +7,8 @@
 //
 // Invariants
 //   I1  nodes, and the words in them, never change after the CAS that published them.
-//   I5  an entry pointer, once out of the table, never comes back; so equal words mean equal content (no ABA).
+//   I5  an entry pointer that has left the table comes back only after a grace period, as another entry. So for a
+//       pinned thread equal words mean equal content (no ABA).
 #pragma once
 
 #include <hotindex/backend/backend.hpp>

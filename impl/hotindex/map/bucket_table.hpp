@@ -15,9 +15,9 @@
 //
 // Invariants (I1, I5: see bucket.hpp)
 //   I2  untouched -> filled -> frozen -> moved; no word ever goes back. Only filled words change content.
-//   I3  a key is in at most one entry of the authoritative word of its bucket: the old word until it is frozen, then
-//       the new one as soon as it is filled, with the frozen content in between.
-//   I4  all words of the root are filled (or frozen, or moved).
+//   I3  a key is in at most one entry of the word that counts for it: the old word, frozen or not, until the new one is
+//       filled; then the new one.
+//   I4  no word of the root is untouched.
 //
 // Linearization: insert, replace, unlink at their successful CAS; find at the load of the word that it reads, or, where
 // it used frozen content, at the load that found the new word untouched.

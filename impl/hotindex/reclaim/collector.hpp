@@ -10,11 +10,11 @@
 // the owner, when it pins again, sees `taken` and fills another bag meanwhile. Who wants to leave while somebody is
 // taking its bag asks that one to finish the leave, and does not wait.
 //
-// Objects that refuse. An object may be in use in ways that the domain knows nothing of: then `reclaim` refuses, and is
-// asked again, as many objects as a bag holds for each bag handed over. A pass looks once at who uses what, and asks
-// only what had been retired before that look: behind the heavy fence of the advance to e + 3, whose thread had read
-// e + 2 before it. So a pass asks for nothing younger than the epoch that it began with, what others have refused
-// meanwhile included.
+// Objects that refuse. An object may be in use in ways that the domain knows nothing of: then `reclaim` refuses, and
+// the object is asked again later. For each bag handed over, as many of these are asked as a bag holds. A pass that
+// begins at epoch e + 3 looks once at who uses what, then asks only what was retired at e or earlier, what others have
+// refused meanwhile included. Between those retires and the look lies a heavy fence: that of the advance to e + 3,
+// which came after every pin at e had ended.
 //
 // Invariant I2: the tag of a bag is not older than the epoch at which any of its objects was retired. (I3, I4: see
 // EpochParticipant. L1 to L3: see Limbo.)
@@ -24,11 +24,12 @@
 //   open bag   bag_objects or bag_bytes, and what one operation retires; in hand are two bags
 //   between    what a thread retires from one try to advance to the next: retires_per_advance or bytes_per_advance
 //   held       what all threads retire while an operation stands still that is pinned
-// Each try advances the epoch unless somebody is pinned at an earlier one. What was retired while one stood still goes
-// when it has gone on, faster than it came: each bag handed over empties two others or more (bags_per_pass, but not
-// those whose set is that of a young epoch at the moment: L2). What refuses is counted apart (kept_objects). Those that
-// have left count for nothing. Where nobody updates any more, those who read empty limbo: one reader within about
-// 3 * looks_per_advance * pins_per_look reads and what it then takes, searches sooner.
+// Each try advances the epoch unless somebody is pinned at an earlier one. What was retired while an operation stood
+// still goes when that operation has gone on, faster than it came: for each bag that a thread hands over it empties two
+// others or more, bags_per_pass at most. (It leaves out the sets of young epochs: L2.) What refuses is counted apart
+// (kept_objects). Participants that have left add nothing to the bound. Where nobody updates any more, those who read
+// empty limbo: one reader begins within about 3 * looks_per_advance * pins_per_look reads. Searches do so sooner: each
+// counts as looks_per_advance looks.
 //
 // Progress: retire is wait-free. A pass and a look are lock-free, and bounded by 2 * bags_per_pass bags and a look at
 // those that are there.

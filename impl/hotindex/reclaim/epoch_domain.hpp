@@ -3,7 +3,7 @@
 // The problem: a thread unlinks an object while others may still be reading it.
 //
 // The idea: an operation runs pinned (Guard). What it unlinks it retires: the object goes to limbo, and is reclaimed
-// when everybody who was pinned then has unpinned. When that is, Epochs says; who does it, Collector.
+// when everybody who was pinned then has unpinned. Epochs says when that is; the Collector says who does it.
 //
 //   Participants   records of threads, found without locks
 //   Epochs         who is pinned, and since when: an object retired at epoch e is out of sight at e + 3
@@ -11,9 +11,10 @@
 //   Collector      who fills bags, hands them over, and empties those of others
 //   EpochDomain    this file: handles and guards, who joins and who leaves, totals over all participants
 //
-// Progress: joining is lock-free, and so is leaving. Pin, unpin and retire are wait-free but for what they do when a
-// bag is full, or once in pins_per_look pins: a pass of the Collector, which is bounded, lock-free, and never pinned.
-// A thread that stays pinned keeps what is retired after it in limbo, for all threads; it never stops anyone.
+// Progress: joining and leaving are lock-free. Retire is wait-free. Pin and unpin are wait-free but for a pass of the
+// Collector, which is bounded, lock-free, and never pinned: an unpin makes one when a bag is full or an advance is due,
+// a pin makes one in pins_per_look times. A thread that stays pinned keeps what is retired after it in limbo, for all
+// threads; it never stops anyone.
 //
 // Memory: see Collector. Source: Fraser, "Practical lock-freedom", 2004, section 5.2.3; see Epochs.
 #pragma once

@@ -2,24 +2,25 @@
 //
 // The problem: a thread unlinks an object while others may still be reading it. When can nobody hold it any more?
 //
-// The idea (Fraser, "Practical lock-freedom", 2004, section 5.2.3): a thread that works is pinned, that is, it has
-// announced the global epoch in its own record. The epoch advances from e to e + 1 only when no record is pinned at
-// another epoch than e. What was retired by a thread pinned at e may be freed by a thread that has seen e + 3. The
-// fence is asymmetric: light for who pins, heavy for who advances.
+// The idea (Fraser, "Practical lock-freedom", 2004, section 5.2.3): a thread that works is pinned: it has written
+// the global epoch into its own record. The epoch advances from e to e + 1 only when no record is pinned at another
+// epoch than e. What was retired by a thread pinned at e may be reclaimed by a thread that has seen e + 3. The fence is
+// asymmetric: light for who pins, heavy for who advances.
 //
 // Why e + 3. While the retirer is pinned at e, the epoch is e or e + 1, so a reader that still holds the object is
-// pinned at e + 1 at most. It does not keep the epoch from becoming e + 2, but from becoming e + 3. And a thread that
+// pinned at e + 1 at most. It keeps the epoch from becoming e + 3, though not from becoming e + 2. And a thread that
 // pins later, at e + 2 or more, cannot find the object: the advance to e + 2 has seen the retirer unpinned (edge
 // epoch_unpin), hence carries the unlink (edge epoch_advance) to everyone who reads e + 2.
 //
-// Why a pin is not announced again when the epoch has moved meanwhile. Say the read after the fence finds e. An advance
-// from e + 1 has read e + 1 before its heavy fence; that read, behind the light fence, has not. So the advance's scan
-// sees the announcement, which is of e or older, and fails: the epoch is e or e + 1 for as long as the pin lasts. An
-// announcement that is too old only keeps the epoch where it is meanwhile.
+// Why a pin is not written again when the epoch has moved meanwhile. Say the pin's second read, behind its light fence,
+// finds e. An advance from e + 1 has read e + 1 before its heavy fence. Had that fence come first, the pin's second
+// read would have found e + 1. So the light fence came first, and the advance sees the pin. The pin shows e or older,
+// so the advance fails: the epoch is e or e + 1 for as long as the pin lasts. A pin that shows too old an epoch only
+// keeps the epoch where it is.
 //
-// What the model checker found, each a mutant that fails: a pin takes for its epoch what it reads after its fence. Its
-// store is a release, because a scan that sees the re-pin and not the unpin must still see the reads before it. The
-// scan reads with acquire loads, of claims too, because it does not look at those who have left.
+// What the model checker found, each a mutant that fails. The pin's epoch is what it reads after its fence. The pin's
+// store is a release: an advance that sees the re-pin and not the unpin must still see the reads before it. The
+// advance's loads are acquires, those of the claim bits too: it does not look at the records of threads that have left.
 //
 // Invariant I1: the `epoch` of a record that is pinned and past its second read is the global one or the one before.
 //
@@ -83,7 +84,7 @@ class Epochs {
                 // relaxed: only a hint; without the fence it proves nothing
                 const std::uint64_t pinned = r.local.pinned.load(B::relaxed());
                 if (const std::uint64_t since = r.local.opened();
-                    pinned == 0 && since != 0 && since + Traits::idle_epochs <= e)
+                    pinned == 0 && since != 0 && since + Traits::rest_epochs <= e)
                     result.rests = &r;
                 return is_not_behind(pinned, e);
             }))

@@ -9,15 +9,16 @@
 //
 //   empty            numbers without a bag
 //   waiting[e % N]   bags whose youngest object was retired at epoch e
-//   refused[2]       bags with what could not be reclaimed although the grace period is over. One set is being asked;
-//                    what refuses again goes to the other one; when the first is empty they change roles
+//   refused[2]       bags with what could not be reclaimed although the grace period is over. The objects of one set
+//                    are being asked; those that refuse again go to the other; when the first is empty the sets change
+//                    roles
 //
 // Invariants
 //   L1  a number is in one of the sets, or in the hands of one thread; only that thread touches the bag of that number.
-//   L2  a bag in waiting[e % N] is of an epoch congruent to e. Which one, the bag says: what lies there may be older
-//       than its neighbours, by N epochs, or younger than the taker's epoch allows.
-//   L3  a bag that is refused keeps the epoch of its youngest object. Whoever takes it asks it only in a pass that
-//       began when that was old enough.
+//   L2  a bag in waiting[e % N] is of an epoch that equals e modulo N; the bag says which. So it may be N epochs older
+//       than its neighbours. A taker puts back what is too young for it.
+//   L3  a bag of refused objects keeps the epoch of the youngest. They are asked only in a pass that began when that
+//       epoch was old enough.
 // Progress: as IndexSet's; new_number() may allocate and is lock-free.
 #pragma once
 

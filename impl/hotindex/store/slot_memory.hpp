@@ -2,18 +2,20 @@
 //
 // Slots lie in segments (see SlotSegment). An IndexSet says which are free, and gives the lowest ones first; a thread
 // takes a few at once, and holds them ready. So the slots in use lie close together. Which of them are visible, a
-// SlotGroup says for 32 at a time: so a search passes over a block of dead versions with a few loads, however many of
-// them a stalled search keeps.
+// SlotGroup says for 32 at a time: so a search skips a block of dead versions after four loads, however many of them a
+// stalled search keeps.
 //
-// A segment's number is a free number, too, so only one thread makes it. A segment in which all slots are free is taken
-// out, and given back when no search of an earlier time can be looking into it.
+// The numbers of segments that are not there lie in an IndexSet, too: only the thread that took a number makes that
+// segment. A segment in which all slots are free is taken out, and given back when no search of an earlier time can be
+// looking into it.
 //
 // Invariants (numbered with those of slot_store.hpp)
 //   V6  a slot of a segment that is there is free, or one thread holds it ready, or it is in use, or in limbo. While it
 //       is free or ready, none of its changes is in flight (W4).
 //   V7  a segment is taken out by the thread that holds all of its slots, and freed after a grace period, when no
-//       announced time lies between the clock that its maker read and the tick that followed its removal. Whoever reads
-//       a later time sees that it is gone; whoever has an earlier one sees when it was made, and does not look into it.
+//       announced time lies between two times: the clock as its maker read it, and the tick after it was taken out.
+//       Whoever reads a later time sees that it is gone; whoever has an earlier one sees when it was made, and does not
+//       look into it.
 // Progress: lock-free. Taking and putting are those of IndexSet; making and giving back a segment is bounded by its
 // size; bytes() looks at each segment; everything else takes a constant number of steps.
 #pragma once

@@ -1,49 +1,42 @@
 // SlotStore: the rows of the lock-free index, each with the version words that make search an atomic snapshot.
 //
 // A slot holds one version of one vector: its row, its inverse norm, the directory entry it belongs to, the slot that
-// it replaced, and two version words (version_clock.hpp). SlotMemory says which slots there are and who has them,
-// SlotGroup which of 32 are visible, and where it cannot, Visibility, slot by slot. This file says how a version is
-// born, dies, and leaves its slot.
-// What lies high, and nobody replaces there, is found by slot_to_move() and moved by the index: a replacement by the
-// same row.
+// it replaced, and two version words (version_clock.hpp). SlotMemory says which slots there are and who has them;
+// SlotGroup which of 32 are visible, and, where it cannot tell, Visibility, slot by slot. This file says how a version
+// is born, dies, and leaves its slot.
 //
-// When a slot is used again: after its version's death, when no operation that was pinned then is any more (the epoch
-// domain sees to that), and when no search looks at a time at which that version lived (see SnapshotTimes). A search is
-// not pinned. It meets slots that go from life to life under its eyes, and must tell the one version that was there at
-// its time from all others:
-//   - a version that lived at its time keeps its slot, so what a search reads of it does not change but by being
-//     finished;
-//   - a birth no later than that time happened before the search read the time, so V4 shows it the death word of that
-//     life or a later one; and later lives are born after that time;
-//   - a stamp names the life that it is for, and a death that comes back from stamping is that life's only if the birth
-//     is still the same.
-//
-// The protocol (multi-version snapshots by helped timestamps, after Wei, Ben-David, Blelloch, Fatourou, Ruppert and
-// Sun, "Constant-time snapshots with applications to concurrent data structures", PPoPP 2021; adapted to slots that are
-// reused and checked exhaustively under sequential consistency):
+// The protocol: multi-version snapshots by helped timestamps, after Wei, Ben-David, Blelloch, Fatourou, Ruppert, Sun,
+// "Constant-time snapshots with applications to concurrent data structures", PPoPP 2021, adapted to slots that are used
+// again:
 //   begin     VACANT; row, norm; ALIVE; PENDING               in this order; the slot is private
-//   announce  to the groups of both slots                      see SlotGroup
+//   announce  to the groups of both slots                     see SlotGroup
 //   publish   the owner puts the slot into its directory entry
-//   birth     link the predecessor, UNSTAMPED, stamp           anyone may help; the link only while PENDING
-//   settle    the predecessor's LINK becomes the stamp         before the slot is superseded or removed
-//   death     DEAD_UNSTAMPED, stamp                            removal; anyone may help, once it is announced
-//   complete  in the groups of both slots                      only who announced
+//   birth     link the predecessor, UNSTAMPED, stamp          anyone may help; the link only while PENDING
+//   settle    the predecessor's LINK becomes the stamp        before the slot is superseded or removed
+//   death     DEAD_UNSTAMPED, stamp                           removal; anyone may help, once it is announced
+//   complete  in the groups of both slots                     only who announced
 //   visible   at time t: birth <= t < death, helping what is unfinished; death is read before birth
 //   retire    the epoch's grace period; then free unless some search's time is in [birth, death)
 //
-// Invariants
+// A search is not pinned: it meets slots that go from life to life under its eyes. What it sees is right, because
+//   - a version that lived at its time keeps its slot: what a search reads of it changes only by being finished;
+//   - a birth no later than that time happened before the search read the clock. So the search reads that life's death
+//     word or a later one (V4). Later lives are born after that time;
+//   - a stamp names the life that it is for. When a search has helped to stamp a death, the time it gets counts only if
+//     the birth word is still the same.
+//
+// Invariants (V6, V7: see SlotMemory. W1 to W4: see SlotGroup)
 //   V1  a version is stamped before anyone acts on it having been seen: get, supersede, remove help first.
 //   V2  a predecessor is linked before its successor can be stamped; so at every time one of the two is visible.
 //   V3  a slot is reused only after a grace period that began when its death was a timestamp, and only when no
 //       announced time is in its life.
 //   V4  ALIVE publishes VACANT: whoever reads the new life's death does not read the old life's birth.
 //   V5  a slot is linked only to a successor that is still PENDING, and retired only when no LINK names it any more.
-//   V6, V7: see SlotMemory. W1 to W4: see SlotGroup.
+//
 // Linearization: an update at the clock tick that stamped it, a snapshot at its load of the clock.
-// Progress: every function here is bounded by a constant number of steps, but for acquire(), which takes free slots or
-// makes a segment (lock-free, and the segment's size is bounded), for slot_to_move(), which may give one back, for the
-// completion of a change (lock-free, see SlotGroup), and for the scan, which is bounded by the slots at its start:
-// wait-free.
+// Progress: a constant number of steps, but for these. acquire() takes free slots or makes a segment, slot_to_move()
+// may give one back, completing a change may have to raise `latest` again: lock-free. The scan is bounded by the slots
+// at its start: wait-free.
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
@@ -70,7 +63,7 @@ template <class B, class Traits, class Local, class Entry>
 struct SlotLocal {
     explicit SlotLocal(SlotStore<B, Traits, Local, Entry>& s)
         : slots(&s), announcer(s.times_), free_block(0u), free_slots(0u), compact(0u), look_at(0u), looks_empty(false),
-          until_look(1u) {}
+          until_look(1u), until_timer(1u), hurried_at(0) {}
     /// Before retired slots and entries are asked whether they can be used again.
     void before_reclaim_pass() { announced.set(slots->times_.announced_range()); }
     void before_unguarded_pass() { announced.set({}); }
@@ -93,7 +86,10 @@ struct SlotLocal {
     typename B::template var<SlotId> look_at;   ///< the next look is at the block below
     typename B::template var<bool> looks_empty; ///< all blocks above, up to the segment's end, seemed empty
     typename B::template var<std::uint32_t> until_look; ///< updates until the next look
-    OwnedCounter<B> used_slots;                         ///< acquired minus retired by this participant, modulo 2^64
+    // What retire() remembers.
+    typename B::template var<std::uint32_t> until_timer; ///< retired slots until the time is read
+    typename B::template var<std::int64_t> hurried_at;   ///< when it last made the epoch advance before its turn
+    OwnedCounter<B> used_slots;                          ///< acquired minus retired by this participant, modulo 2^64
 };
 
 template <class B, class Traits, class Local, class Entry>
@@ -252,7 +248,7 @@ class SlotStore {
             [](Retirable<B, Local>* object, Local& local) {
                 return local.slots->reclaim(local, static_cast<Rest*>(object)->self.get());
             },
-            stride() * sizeof(float), Traits::slot_retire_weight);
+            stride() * sizeof(float), retire_weight(guard.local()));
     }
 
     /// A time for a search, announced until the result is destroyed. Throws std::bad_alloc, and only if the participant
@@ -406,6 +402,23 @@ class SlotStore {
     using Rest = typename Memory::Rest;
     using Group = typename Memory::Group;
     using Free = typename Memory::Free;
+
+    /// As many retires as a slot counts; so many that the epoch is advanced, if that is due by time.
+    [[nodiscard]] static std::uint32_t retire_weight(Local& local) {
+        if constexpr (Traits::slots_per_timer != 0) {
+            const std::uint32_t left = local.until_timer.get() - 1;
+            local.until_timer.set(left);
+            if (left == 0) {
+                local.until_timer.set(Traits::slots_per_timer);
+                const std::int64_t now = B::read_timer_us();
+                if (now - local.hurried_at.get() >= Traits::slot_wait_us) {
+                    local.hurried_at.set(now);
+                    return Traits::retires_per_advance;
+                }
+            }
+        }
+        return Traits::slot_retire_weight;
+    }
 
     [[nodiscard]] Entry* entry_of(SlotId s) const {
         const SlotRef p = memory_.place(s);

@@ -11,17 +11,17 @@
 //   begin   the searcher stores UNDECIDED#n, with another n each time; then a fence
 //   decide  it reads the clock, and CASes UNDECIDED#n to that time
 //   end     it stores NONE, when it has read the last row
-// Who wants to use slots again and meets an undecided word decides for the searcher: it reads the clock and CASes
-// UNDECIDED#n to that time, which the searcher then takes. So neither waits for the other nor repeats anything.
+// A thread that wants to use slots again and meets an undecided word decides for the searcher: it reads the clock and
+// CASes UNDECIDED#n to that time, which the searcher then takes. So neither waits for the other nor repeats anything.
 //
 // Invariants
 //   S1  a decided time was read from the clock after its announcement had begun, by whoever decided it: it lies
 //       between call and return of the search. The number n keeps a late CAS from deciding a later announcement.
-//   S2  if watched(birth, death) says no, and a heavy fence lies between the stamp of that death and the call, then no
-//       search looks at that version, now or later. For a word that showed a time, because that is not in the life. For
-//       one that was undecided, because its time is read from the clock after the death. For one that begins later,
-//       because the fences are in this order: the call would have seen it undecided, or else its searcher sees the
-//       clock tick of the death, hence decides for a time that is no earlier.
+//   S2  say announced_range() is called after a heavy fence that comes after the stamp of a death. If then
+//       watched(birth, death) says no with that range, no search looks at that version, now or later. A word that
+//       showed a time: the time is not in the life. One that was undecided: its time is read from the clock after the
+//       death. One that begins later: its light fence comes after that heavy fence, or announced_range() had seen it
+//       undecided. So its searcher sees the tick of the death, and its time is no earlier.
 // Linearization: of a snapshot at the load of the clock whose value was decided.
 // Progress: an announcement is wait-free; one that is made while the same thread has another is lock-free, because it
 // claims a further word. watched() is wait-free: bounded by the words of those that are there now.

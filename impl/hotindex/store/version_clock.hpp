@@ -7,11 +7,11 @@
 //   death: ALIVE -> LINK(successor) -> the successor's birth      replaced
 //          ALIVE -> DEAD_UNSTAMPED#l -> timestamp                 removed
 //
-// l counts the slot's lives. A search may help to stamp a slot while that is used again (see SnapshotTimes); the number
-// makes its CAS fail then.
+// l counts the slot's lives. While a search helps to stamp a slot, that slot may be used again (see SnapshotTimes).
+// Then l makes the search's CAS fail.
 //
-// The special states are the largest numbers, so that `birth <= t` and `t < death` are false and true for them: the
-// usual visibility check is two comparisons.
+// The special states are the largest numbers, so that for them `birth <= t` is false and `t < death` is true: the usual
+// visibility check is two comparisons.
 #pragma once
 
 #include <hotindex/backend/backend.hpp>

@@ -6,10 +6,11 @@
 //
 // Invariants, with every operation complete
 //   C1  a record's bit is set from the CAS of its claim to its release; between them the record belongs to one thread.
-//   C2  a record is made by the first thread that claims it, and stays at its address until the end.
+//   C2  a record is made by the first thread that claims it, and stays at its address until the structure ends.
 //   C3  groups are never taken out. A group's `next` and a record's index never change once they are set.
-//   C4  who finds a bit clear has everything that its last owner did before the release. (Say the scan of an advance:
-//       it does not look whether such a record is pinned, and must know that the reads under its last pin are over.)
+//   C4  who finds a bit clear sees everything that the record's last owner did before its release. (Say an advance of
+//       the epoch: it does not look whether such a record is pinned, and must know that the reads under its last pin
+//       are over.)
 // Linearization: claim at its CAS, release at its addition.
 // Progress: claim is lock-free (a CAS fails only because another one succeeded), release is wait-free, a walk is
 // wait-free (bounded by the groups, and the records claimed, when it comes there).

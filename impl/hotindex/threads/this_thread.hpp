@@ -4,10 +4,10 @@
 // A "domain" here is what hands out handles: an EpochDomain, or a ThreadRegister. A thread joins a domain at its first
 // call, and leaves it when the thread ends, unless the structure ended first (see Anchor).
 //
-// What a thread has joined stands in a hash table by anchor: any number of structures costs a call the same. An anchor
-// in the table is not freed, so its address means one structure for as long as anybody remembers it. Anchors of
-// structures that have ended leave the table when it is full, before it grows: a thread that goes on for ever holds at
-// most twice as many as it ever had in use at once.
+// A thread's memberships stand in a hash table, by the structures' anchors: a call takes as long with many structures
+// as with one. An anchor in the table is not freed, so its address means one structure for as long as anybody remembers
+// it. Anchors of structures that have ended leave the table when it is full, before it grows: a thread that goes on for
+// ever holds at most twice as many as it ever had in use at once.
 //
 // The end of a thread. Destructors of other thread_local objects, and of statics on the thread that calls exit(), may
 // use any structure that still lives. Therefore the table does not end with the thread's thread_local objects but

@@ -34,7 +34,7 @@ examples:
                                                     die there
   scripts/model_check --mutate --mutant pin  only mutants whose name contains the text; writes nothing
   scripts/model_check --only upsert_search   scenarios whose name contains the text
-  scripts/model_check --only last_advance --mutant 'epoch_advance:epochs.hpp:pin:load=relaxed'
+  scripts/model_check --only late_reader --mutant 'epoch_advance:epochs.hpp:pin:load=relaxed'
 """
 
 
