@@ -144,11 +144,14 @@ struct Stage {
                                  ++seen.times[static_cast<std::size_t>(rows[i])];
                      });
     }
-    void after() {
+    void check(const Seen& by_search) const {
         for (std::size_t i = 0; i != born; ++i) {
-            const bool there = lives[i].birth <= seen.time && seen.time < lives[i].death;
-            expect(seen.times[i] == (there ? 1 : 0), "a search sees what lived at its time, and nothing else");
+            const bool there = lives[i].birth <= by_search.time && by_search.time < lives[i].death;
+            expect(by_search.times[i] == (there ? 1 : 0), "a search sees what lived at its time, and nothing else");
         }
+    }
+    void after() {
+        check(seen);
         expect(domain.drain(*handles[0]), "everything retired is recycled in the end");
         expect(slots().changes_in_flight(Guard(*handles[0])) == 0, "what was announced is complete");
     }

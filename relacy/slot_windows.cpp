@@ -3,6 +3,7 @@
 #include "slot_stage.hpp"
 
 #include <optional>
+#include <utility>
 
 namespace {
 using namespace hotindex;
@@ -201,6 +202,61 @@ struct LifeOver : Stage {
 };
 const Model<LifeOver> life_over("life_over", "a search is not misled by the death of the slot's next life",
                                 model::staged);
+
+/// A search has seen that a version is linked to its successor, and stops. When it looks at the successor's slot, another
+/// life is about to be born there, which only its birth state tells of. The search stamps that, and a later search of
+/// the same thread sees it.
+struct NextLifeStamped : Stage {
+    int births = 0; ///< steps of the first thread on them
+    bool looking = false;
+    bool reused = false;
+    bool searched = false;
+    Seen earlier;
+    NextLifeStamped() {
+        {
+            const Guard guard(*handles[0]);
+            finish_birth(begin(guard));
+        }
+        model::stage([this](const model::Site& site) {
+            if (current_thread() == 0 && site.named == edge::slot_birth && within(site, "finish_birth")) {
+                if (++births == 2)
+                    hold_until([this] { return looking; });
+            } else if (current_thread() == 0 && site.named == edge::version_clock && born == 3 &&
+                       within(site, "stamp")) {
+                reused = true;
+                hold_until([this] { return searched; });
+            } else if (current_thread() == 1 && site.named == edge::slot_birth && within(site, "life_of") && !looking) {
+                looking = true;
+                hold_until([this] { return reused; });
+            }
+        });
+    }
+    void thread(int i) {
+        if (i == 1) {
+            hold_until([this] { return births == 2; });
+            search();
+            earlier = std::exchange(seen, {});
+            looking = true; // when it took a group's mask, because it has not heard of the replacement
+            hold_until([this] { return reused; });
+            search();
+            searched = true;
+            return;
+        }
+        replace_and_remove();
+        grace();
+        const Guard guard(*handles[0]);
+        finish_birth(begin(guard));
+        reused = true;
+    }
+    void after() {
+        expect(births >= 4, "the window is where it was");
+        check(earlier);
+        Stage::after();
+    }
+};
+const Model<NextLifeStamped> next_life_stamped("next_life_stamped",
+                                               "who stamps a life that it did not look for knows that it was announced",
+                                               model::staged);
 
 /// A search sees that a version is linked to its successor, with nothing but the link to tell of the successor's second
 /// life. In its first one the slot was born before.

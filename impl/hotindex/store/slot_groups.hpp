@@ -18,8 +18,9 @@
 //       slow: then the upper half is short of a bit, and borrows upwards, out of the word. The lower half lends nothing
 //       to anybody, so it is exact at every moment; where it is 0, the upper half is exact, too.
 //   W2  a change is announced before the clock ticks for it. Who makes it tick has the slot from a release behind the
-//       announcement: that of its publication (entry_current, bucket), or of a birth or death state that follows from
-//       it. So who has the time t from the clock reads a state in which all that was stamped up to t is announced.
+//       announcement: that of its publication (entry_current, bucket), or of the birth or death state that it found,
+//       of whichever life. So who has the time t from the clock reads a state in which all that was stamped up to t is
+//       announced.
 //   W3  what is complete in a state that was read has raised the latest that is read next, and its row, norm and entry
 //       can be read.
 //   W4  who announces completes or withdraws, once. A slot that is to be born is its announcer's until it is published;
