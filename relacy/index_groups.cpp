@@ -67,6 +67,17 @@ constexpr Script found_before_announced{{add(b, 1)}, {{{add(a, 1)}, {get(a), sea
 const Model<AnnouncesFirst<found_before_announced, RoomyTraits>>
     birth_announced("birth_announced", "whoever finds a new version finds its birth announced", model::staged);
 
+/// It has marked its entry as removed, and has not begun to stamp that.
+template <const Script& S, class Traits>
+struct MarksFirst : StopsBefore<S, Traits> {
+    MarksFirst()
+        : StopsBefore<S, Traits>(
+              [](const Site& site) { return site.named == edge::slot_death && within(site, "finish_death"); }) {}
+};
+constexpr Script stamped_for_remover{{add(a, 1), add(b, 1)}, {{{remove(a)}, {contains(a), search()}, {}}}};
+const Model<MarksFirst<stamped_for_remover, RoomyTraits>>
+    death_announced("death_announced", "whoever finds a removal's mark finds its death announced", model::staged);
+
 /// It has stamped its change, and has not completed it.
 template <const Script& S, class Traits>
 struct CompletesLate : StopsBefore<S, Traits> {

@@ -32,7 +32,7 @@ namespace hotindex {
     X(table_next,           "a next table, initialised with untouched buckets")                                          \
     X(table_root,           "a table whose buckets hold everything that the one before held")                            \
     X(table_progress,       "buckets moved by others to whoever sees that all are moved")                                \
-    X(entry_current,        "a slot: row, norm, entry, predecessor; and the removal of an entry")                        \
+    X(entry_current,        "a slot: row, norm, entry, predecessor; the removal of an entry; announced changes") \
     X(group_state,          "the births and deaths of a group of slots that are complete, to a search")                  \
     X(slot_birth,           "the birth state of a version: linked, stamped")                                             \
     X(slot_death,           "the death state of a version; ALIVE publishes VACANT and the row of a new life")            \

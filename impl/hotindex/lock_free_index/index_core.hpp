@@ -161,7 +161,8 @@ class IndexCore {
             slots.set_entry(slot.id(), e, old);
             slot.announce();
             AnnouncedDeath death(slots, old);
-            // [entry_current] release-CAS; synchronizes-with the acquire-loads of current; publishes: the slot
+            // [entry_current] release-CAS; synchronizes-with the acquire-loads of current; publishes: the slot,
+            // and that both changes are announced
             // relaxed on failure: read again above
             if (!e->value.current.compare_exchange_strong(old, slot.id(), B::release(edge::entry_current),
                                                           B::relaxed()))
@@ -188,9 +189,9 @@ class IndexCore {
             }
             slots.finish_birth(old, true); // X4
             AnnouncedDeath death(slots, old);
-            // [entry_current] release-CAS; synchronizes-with the acquire-loads of current; publishes: that the slot is
-            // stamped and its predecessor settled. Who buries it for this thread uses its slot again, and a search that
-            // still found the predecessor linked to it would ask the next life there
+            // [entry_current] release-CAS; synchronizes-with the acquire-loads of current; publishes: that the death is
+            // announced (W2), the slot stamped and its predecessor settled. Who buries it for this thread uses its slot
+            // again, and a search that still found the predecessor linked to it would ask the next life there
             // [entry_current] acquire on failure: the slot found is finished next
             if (e->value.current.compare_exchange_strong(old, old | removed_mark, B::release(edge::entry_current),
                                                          B::acquire(edge::entry_current))) {
@@ -378,7 +379,8 @@ class IndexCore {
             slots.set_entry(slot.id(), e, old);
             slot.announce();
             AnnouncedDeath death(slots, far);
-            // [entry_current] release-CAS; synchronizes-with the acquire-loads of current; publishes: the slot
+            // [entry_current] release-CAS; synchronizes-with the acquire-loads of current; publishes: the slot,
+            // and that both changes are announced
             // relaxed on failure: somebody else has replaced or removed it
             if (e->value.current.compare_exchange_strong(old, slot.id(), B::release(edge::entry_current),
                                                          B::relaxed())) {
