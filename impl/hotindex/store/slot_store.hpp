@@ -41,6 +41,7 @@
 
 #include <hotindex/backend/backend.hpp>
 #include <hotindex/reclaim/epoch_domain.hpp>
+#include <hotindex/store/compaction.hpp>
 #include <hotindex/store/slot_memory.hpp>
 #include <hotindex/store/slot_segment.hpp>
 #include <hotindex/store/snapshot_times.hpp>
@@ -49,7 +50,6 @@
 #include <hotindex/threads/counters.hpp>
 
 #include <algorithm>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -60,10 +60,9 @@ class SlotStore;
 
 /// What each participant owns of a slot store; the domain's Local derives from it.
 template <class B, class Traits, class Local, class Entry>
-struct SlotLocal {
+struct SlotLocal : CompactionLocal<B> {
     explicit SlotLocal(SlotStore<B, Traits, Local, Entry>& s)
-        : slots(&s), announcer(s.times_), free_block(0u), free_slots(0u), compact(0u), look_at(0u), looks_empty(false),
-          until_look(1u), until_timer(1u), hurried_at(0) {}
+        : slots(&s), announcer(s.times_), free_block(0u), free_slots(0u), until_timer(1u), hurried_at(0) {}
     /// Before retired slots and entries are asked whether they can be used again.
     void before_reclaim_pass() { announced.set(slots->times_.announced_range()); }
     void before_unguarded_pass() { announced.set({}); }
@@ -81,11 +80,6 @@ struct SlotLocal {
     typename B::template var<typename SnapshotTimes<B, Traits>::Range> announced; ///< at the beginning of this pass
     typename B::template var<SlotId> free_block;        ///< first slot of the word that these are of:
     typename B::template var<std::uint64_t> free_slots; ///< bit i: slot free_block + i is this participant's, unused
-    // What slot_to_move() remembers.
-    typename B::template var<SlotId> compact;   ///< where all slots in use would have their place, below this one
-    typename B::template var<SlotId> look_at;   ///< the next look is at the block below
-    typename B::template var<bool> looks_empty; ///< all blocks above, up to the segment's end, seemed empty
-    typename B::template var<std::uint32_t> until_look; ///< updates until the next look
     // What retire() remembers.
     typename B::template var<std::uint32_t> until_timer; ///< retired slots until the time is read
     typename B::template var<std::int64_t> hurried_at;   ///< when it last made the epoch advance before its turn
@@ -100,7 +94,8 @@ class SlotStore {
     static constexpr SlotId max_slots = SlotGeometry<Traits>::max_slots;
 
     /// `stride`: floats from row to row.
-    explicit SlotStore(std::size_t stride) : memory_(stride, clock_), times_(clock_), visibility_(clock_) {}
+    explicit SlotStore(std::size_t stride)
+        : memory_(stride, clock_), times_(clock_), visibility_(clock_), compaction_(memory_) {}
     SlotStore(const SlotStore&) = delete;
     SlotStore& operator=(const SlotStore&) = delete;
     ~SlotStore() = default;
@@ -262,90 +257,18 @@ class SlotStore {
     /// Searches and snapshots that there are at this moment.
     [[nodiscard]] std::uint64_t announced() const { return times_.announced(); }
 
-    /// After an update, now and then: a slot that lies far above what the slots in use would fill, to be replaced by
-    /// the same row in a lower one. Its version was finished and alive when this call looked, so the guard keeps it.
-    /// no_slot: none was found, or it is not the time to look. Gives back a segment that has fallen empty.
+    /// See Compaction.
     [[nodiscard]] SlotId slot_to_move(const Guard& guard, bool after_removal) {
-        Local& local = guard.local();
-        const std::uint32_t left = local.until_look.get() - 1;
-        local.until_look.set(left);
-        if (left != 0)
-            return no_slot;
-        local.until_look.set(Traits::updates_per_look);
-        SlotId at = local.look_at.get();
-        if (at <= local.compact.get() || after_removal) {
-            local.compact.set(compact_part(guard));
-            const bool bloated = memory_.present() / 2 > local.compact.get() + Traits::first_segment;
-            if (after_removal && !bloated)
-                return no_slot; // each removal would move a vector
-            if (bloated) {
-                local.until_look.set(1);
-                if (local.free_block.get() >= local.compact.get())
-                    memory_.give_back_ready(local);
-            }
-            if (at <= local.compact.get()) {
-                at = slot_count();
-                local.looks_empty.set(true);
-            }
-        }
-        for (std::uint32_t i = 0; i != Traits::blocks_per_look && at > local.compact.get(); ++i) {
-            const std::uint32_t n = memory_.geometry().segment_of(at - 1);
-            const SlotId begin = memory_.geometry().begin(n);
-            const Segment* const segment = memory_.find_segment(n);
-            if (segment == nullptr) {
-                at = begin;
-                continue;
-            }
-            const SlotId first = std::max(begin, (at - 1) / slots_per_block * slots_per_block);
-            std::uint64_t visible = 0;
-            for (SlotId s = first; s < at; s += slots_per_group) {
-                const Group& group = segment->group_of(s - begin);
-                visible |= std::uint64_t{group.visible_now()} << (s - first);
-                if (!group.seems_empty())
-                    local.looks_empty.set(false);
-            }
-            visible &= first_slots(at - first); // the hint may have bits that stand for no slot
-            for (; visible != 0; visible &= visible - 1) {
-                const SlotId s = first + static_cast<SlotId>(std::countr_zero(visible));
-                const auto [birth, death] = Visibility<B>::life_of(segment->words[s - begin]);
-                if (death == version::alive && version::is_timestamp(birth)) {
-                    local.look_at.set(at);
-                    local.until_look.set(1); // there may be more of them
-                    return s;
-                }
-            }
-            at = first;
-            if (at == begin) {
-                if (local.looks_empty.get() && begin >= local.compact.get() && memory_.seems_free(n))
-                    memory_.release_segment(guard, n);
-                local.looks_empty.set(true);
-            }
-        }
-        local.look_at.set(at);
-        return no_slot;
+        return compaction_.slot_to_move(guard, after_removal);
     }
-    /// Does the slot lie where all slots in use would have their place? If not, slot_to_move() rests for a while.
-    [[nodiscard]] bool is_compact(const Guard& guard, SlotId s) const {
-        Local& local = guard.local();
-        if (s < local.compact.get())
-            return true;
-        local.until_look.set(16 * Traits::updates_per_look);
-        local.look_at.set(0); // and begins at the top again, where a segment may have fallen empty
-        return false;
-    }
-    /// Gives back the segment of that number if it has fallen empty and lies above what the slots in use would fill;
-    /// and what this participant holds ready.
-    void trim(const Guard& guard, std::uint32_t n) {
-        memory_.give_back_ready(guard.local());
-        if (memory_.geometry().begin(n) >= compact_part(guard))
-            memory_.release_segment(guard, n);
-    }
+    [[nodiscard]] bool is_compact(const Guard& guard, SlotId s) const { return compaction_.is_compact(guard, s); }
+    void trim(const Guard& guard, std::uint32_t n) { compaction_.trim(guard, n); }
     /// Segments have numbers below this one.
     [[nodiscard]] std::uint32_t segment_count() const { return memory_.segment_count(); }
     /// A participant leaves.
     void leave(SlotLocal<B, Traits, Local, Entry>& local) noexcept {
         memory_.give_back_ready(local);
-        departed_.take_over(local.used_slots);
+        compaction_.take_over(local.used_slots);
     }
 
     /// The row of a slot that the guard keeps: `stride` floats.
@@ -475,16 +398,6 @@ class SlotStore {
         return stride() * sizeof(float);
     }
 
-    /// So many slots, from 0 on, would hold all that are in use, a little limbo and what threads hold ready.
-    [[nodiscard]] SlotId compact_part(const Guard& guard) const {
-        std::uint64_t used = guard.total(departed_, [](const Local& l) { return l.used_slots.read(); });
-        // Modulo 2^64, and other threads are at work: it may be off by a few, even below zero.
-        if (static_cast<std::int64_t>(used) < 0)
-            used = 0;
-        used += used / 16 + Traits::spare_slots;
-        return static_cast<SlotId>(std::min<std::uint64_t>(used, max_slots));
-    }
-
     /// Gives Visibility the version words of a slot that a LINK names; nullptr where its segment is gone, or all that
     /// was ever born there was born after `time`.
     struct Successor {
@@ -500,7 +413,7 @@ class SlotStore {
     Memory memory_;
     SnapshotTimes<B, Traits> times_;
     Visibility<B> visibility_;
-    DepartedCounter<B> departed_; ///< used_slots of participants that have left
+    Compaction<B, Traits, Local, Entry> compaction_;
 };
 
 } // namespace hotindex

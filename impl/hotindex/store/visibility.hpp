@@ -122,8 +122,8 @@ class Visibility {
         Words* const next_words = successor(version::successor_of(death), time);
         if (next_words == nullptr)
             return true;
-        // [slot_birth] acquire-load; synchronizes-with the CASes on birth: it may be another life's, which the link does
-        // not publish, and who makes the clock tick for it must know that it was announced (W2)
+        // [slot_birth] acquire-load; synchronizes-with the CASes on birth: it may be another life's, which the link
+        // does not publish, and who makes the clock tick for it must know that it was announced (W2)
         version::Word next = next_words->birth.load(B::acquire(edge::slot_birth));
         if (version::is_unstamped(next))
             next = clock_.stamp(next_words->birth, next, edge::slot_birth);
