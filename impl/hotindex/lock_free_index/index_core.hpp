@@ -361,7 +361,7 @@ class IndexCore {
         slots.begin_version(slot, inverse_norm);
     }
 
-    /// Now and then, replaces a vector that lies far out by itself, further in: see SlotStore. To everybody else it is
+    /// Now and then, replaces a vector that lies far out by itself, further in: see Compaction. To everybody else it is
     /// an add of the vector that is there anyway.
     void move_one(const Guard& guard, bool after_removal) {
         const SlotId far = slots.slot_to_move(guard, after_removal);
