@@ -49,9 +49,11 @@ def every_test(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
 
 def main() -> int:
     """Returns the exit status."""
+    # Under nohup, or in the background of a shell: what the tests start and send a signal to must not ignore it, too.
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
-        # Under nohup: what the tests start and send a hangup to must not ignore it, too.
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     found = every_test(unittest.TestLoader().discover(str(HERE), "test_*.py"))
     chosen = [test for test in found if not sys.argv[1:] or any(word in test.id() for word in sys.argv[1:])]
     runner = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Result)

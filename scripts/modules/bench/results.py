@@ -236,8 +236,8 @@ def describe(workload: str, structure: str, parameters: dict[str, str]) -> str:
 
 
 def frontiers(groups: list[Group]) -> list[list[Group]]:
-    """Returns what belongs on one chart of searches against writes: searches alone, if they were measured, then
-    beside writers of all paces, without pause last; for each size of the work that has at least two paces."""
+    """Returns what belongs on one chart of searches against writes: searches alone, if they were measured,
+    then beside writers of all paces, without pause last; for each size of the work that has two paces."""
     found = []
     for last in groups:
         if last.workload != "search_beside_writer" or last.paced:

@@ -281,8 +281,8 @@ def draw_frontier_panel(axis: Axes, family: list[Group], threads: int) -> None:
 
 
 def draw_frontier(family: list[Group], cores: int | None, machine: str, folder: Path) -> str:
-    """Draws the chart of searches against writes into the folder, a panel for each number of searchers up to a
-    core for each. Returns its name."""
+    """Draws the chart of searches against writes into the folder, a panel for each number of searchers up to
+    a core for each. Returns its name."""
     last = family[-1]
     fitting = [count for count in last.threads if count <= (cores or last.threads[-1])][:3]
     figure, axes = style.new_figure(PANEL_WIDTH[len(fitting)] * len(fitting), 4.5, len(fitting))
@@ -296,8 +296,8 @@ def draw_frontier(family: list[Group], cores: int | None, machine: str, folder: 
         axes[0],
         f"What searches cost beside a writer, and the other way round; {size}",
         f"{spread_words(family)}. Each point is one pace of the writer: 1,000, 10,000, 100,000, 1,000,000 "
-        f"replacements a second, or without pause; where an index cannot keep the pace, its point lies further "
-        f"left.\n{machine}",
+        f"replacements a second, or without pause. Where an index cannot keep the pace, its point lies "
+        f"further left.\n{machine}",
         path,
     )
     return path.name
