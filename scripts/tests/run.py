@@ -49,7 +49,7 @@ def every_test(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
 
 def main() -> int:
     """Returns the exit status."""
-    # Under nohup, or in the background of a shell: what the tests start and send a signal to must not ignore it.
+    # Under nohup, or in the background of a shell: what the tests start must not ignore signals.
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
