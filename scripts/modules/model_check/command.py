@@ -1,5 +1,6 @@
 """Model-checks the shipped source: runs the Relacy models of relacy/, weakens every memory order in turn,
-switches every planted bug on in turn, and keeps the ledger of what killed what."""
+switches every planted bug on in turn, and keeps the ledger of what killed what. Model-checks the snapshot
+protocol with Spin."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from model_check.checks import Checks, check_coverage, check_ledger, check_windo
 from model_check.ledger import write_ledger
 from model_check.models import MODELS, Results, build, executable, run_models
 from model_check.mutants import mutate, one_mutant_each
+from model_check.protocol import check_protocol
 from model_check.windows import read_windows
 
 EXPLANATION = """\
@@ -32,6 +34,10 @@ examples:
                                              results/model_check
   scripts/model_check --mutate --find-windows       first find windows for mutants that have none, or do not
                                                     die there
+  scripts/model_check --protocol             the snapshot protocol in Spin, every state, and every planted
+                                             error: minutes and 4 GiB; writes results/model_check/protocol.md
+  scripts/model_check --protocol --quick     what takes a moment of it (in scripts/test); writes nothing
+  scripts/model_check --protocol --only reuse       configurations and planted errors with that in the name
   scripts/model_check --mutate --mutant pin  only mutants whose name contains the text; writes nothing
   scripts/model_check --only upsert_search   scenarios whose name contains the text
   scripts/model_check --only late_reader --mutant 'epoch_advance:epochs.hpp:pin:load=relaxed'
@@ -58,6 +64,12 @@ def parse() -> argparse.Namespace:
         "--mutate", action="store_true", help="weaken every order and plant every bug; write the ledger"
     )
     parser.add_argument(
+        "--protocol",
+        action="store_true",
+        help="search every state of relacy/protocol.pml with Spin instead; write "
+        "results/model_check/protocol.md",
+    )
+    parser.add_argument(
         "--find-windows",
         action="store_true",
         help="with --mutate: find windows first for mutants that have none or live in theirs; write "
@@ -82,6 +94,9 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--list", action="store_true", help="scenarios and what they claim")
     options = parser.parse(sys.argv[1:])
+    for flag in ("deep", "mutate", "mutant", "replay", "list"):
+        if options.protocol and getattr(options, flag):
+            parser.error(f"--{flag} does not go with --protocol")
     if options.find_windows and not options.mutate:
         parser.error("--find-windows goes with --mutate")
     for flag in ("only", "replay", "list"):
@@ -163,6 +178,8 @@ def count_scenarios(results: Results, checks: Checks) -> None:
 def main() -> int:
     """Returns the exit status."""
     options = parse()
+    if options.protocol:
+        return check_protocol(options.quick, options.only)
     begin = time.monotonic()
     if not build(planted=options.mutate or bool(options.mutant)):
         return 1

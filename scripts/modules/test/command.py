@@ -17,7 +17,7 @@ from common.repository import ROOT
 from test.binaries import run_tests, test_targets
 from test.builds import build, clang_configure, configure, fuzz_configure
 from test.fuzzers import FUZZERS, run_fuzzers
-from test.own_commands import check_counts, check_edges, run_models, test_gate, test_scripts
+from test.own_commands import check_counts, check_edges, check_protocol, run_models, test_gate, test_scripts
 from test.python_checks import check_docstrings, check_python_format, check_types
 from test.run import BUILD, LOGS, NotReached, Run, StepFailed, StepSkipped, Suite
 from test.source_checks import check_format, check_scripts, clang_tidy, setup
@@ -49,6 +49,7 @@ GUESSES = {
     "configure": 5,
     "build": 75,
     "scripts: tests": 45,
+    "protocol: models": 60,
     "tests": 40,
     "types": 20,
     "self-test": 20,
@@ -89,6 +90,7 @@ def plan(options: argparse.Namespace) -> list[Step]:
     add("release")
     steps.append(("scripts: tests", test_scripts))
     steps.append(("gate: counts", check_counts))
+    steps.append(("protocol: models", check_protocol))
     add("relacy", tests=run_models)
     if not options.quick:
         steps.append(("gate: self-test", test_gate))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from common import command_line
 from common.child_processes import Command
 from common.repository import ROOT
-from test.run import BUILD, LOGS, NotReached, Run, StepFailed, Suite, time_limit
+from test.run import BUILD, LOGS, NotReached, Run, StepFailed, StepSkipped, Suite, time_limit
 
 
 def check_edges(run: Run) -> None:
@@ -69,6 +70,16 @@ def run_models(run: Run, folder: Path) -> list[Suite]:
         raise NotReached
     command: Command = [ROOT / "scripts" / "model_check", "--deep" if run.options.deep else "--quick"]
     suites = [run_counting(run, "relacy model_check", command, LOGS / "relacy-model_check.log", folder)]
+    run.suites += suites
+    return suites
+
+
+def check_protocol(run: Run) -> list[Suite]:
+    """Searches what takes a moment of the snapshot protocol's model. Returns the counts."""
+    if not shutil.which("spin"):
+        raise StepSkipped("spin is not installed (scripts/setup)")
+    command: Command = [ROOT / "scripts" / "model_check", "--protocol", "--quick"]
+    suites = [run_counting(run, "protocol model_check", command, LOGS / "protocol-model_check.log", ROOT)]
     run.suites += suites
     return suites
 

@@ -1,0 +1,193 @@
+"""The snapshot protocol in Spin: which configurations of relacy/protocol.pml are searched, and the table of
+what came out. The protocol must hold in each; each planted error must violate an assertion in its own."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from typing import Mapping
+
+from bench.results import Json
+from common import command_line, machine, output
+from common.command_line import in_words
+from common.repository import ROOT
+from model_check import spin
+from model_check.ledger import LEDGER
+from model_check.protocol_list import BUGS, CONFIGURATIONS, MOMENT, Bug, Configuration
+from model_check.spin import HOLDS, VIOLATED, Outcome
+
+MODEL = ROOT / "relacy" / "protocol.pml"
+BUILD = ROOT / "build" / "protocol"
+TIMEOUT = 600.0  # seconds of one search
+
+
+@dataclass
+class Row:
+    """A search: of the protocol, or of it with a planted error."""
+
+    configuration: Configuration
+    bug: Bug | None
+    outcome: Outcome
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages and folders."""
+        return self.bug.name if self.bug else self.configuration.name
+
+    @property
+    def parameters(self) -> Mapping[str, int]:
+        """What the model is given."""
+        return {**self.configuration.parameters, **({"BUG": self.bug.number} if self.bug else {})}
+
+    @property
+    def passed(self) -> bool:
+        """Is it as it must be?"""
+        return self.outcome.verdict == (VIOLATED if self.bug else HOLDS)
+
+    def fault(self) -> str:
+        """Returns what is wrong with it; "" for nothing."""
+        if self.passed:
+            return ""
+        flags = " ".join(spin.definitions(self.parameters))
+        if self.outcome.verdict == VIOLATED:
+            folder = (BUILD / self.name).relative_to(ROOT)
+            again = f"cd {folder} && spin -t -p -g -l {flags} {MODEL}"
+            return f"the protocol fails: {self.outcome.why}\n  its trace: {again}"
+        if self.bug and self.outcome.verdict == HOLDS:
+            return f"the planted error survives in {self.configuration.name}: {flags}"
+        return f"not decided: {self.outcome.why}; {flags}"
+
+
+def chosen(quick: bool, only: str) -> list[tuple[Configuration, Bug | None]]:
+    """Returns what is to be searched: all, what takes a moment, or what has `only` in its name."""
+    by_name = {each.name: each for each in CONFIGURATIONS}
+    jobs: list[tuple[Configuration, Bug | None]] = [
+        (each, None) for each in CONFIGURATIONS if only in each.name and not (quick and each.seconds > MOMENT)
+    ]
+    return jobs + [
+        (by_name[bug.found_by], bug) for bug in BUGS if only in bug.name and not (quick and not bug.quick)
+    ]
+
+
+def search_all(jobs: list[tuple[Configuration, Bug | None]]) -> list[Row]:
+    """Searches one after the other, and prints each one's row. Returns them."""
+    rows: list[Row] = []
+    progress = command_line.ProgressLine(every=30)
+    begin = time.monotonic()
+    for number, (configuration, bug) in enumerate(jobs, 1):
+        row = Row(configuration, bug, Outcome(spin.INCOMPLETE))
+
+        def show(what: str, head: str = f"{number}/{len(jobs)} {row.name}") -> None:
+            progress.show(f"{head}: {what}; {in_words(time.monotonic() - begin)}")
+
+        show("compiles")
+        row.outcome = spin.search(
+            MODEL,
+            row.parameters,
+            BUILD / row.name,
+            show,
+            long=(bug or configuration).seconds > MOMENT,
+            timeout=TIMEOUT,
+        )
+        progress.clear()
+        rows.append(row)
+        found = row.outcome
+        print(
+            f"{row.name:<24} {found.verdict:<10} {found.states:>11,} states  depth {found.depth:>4}"
+            f"  {found.seconds:6.1f} s  {found.memory:7,.0f} MiB",
+            flush=True,
+        )
+        if row.fault():
+            print(f"FAILED: {row.name}: {row.fault()}", flush=True)
+    return rows
+
+
+def shown_parameters(parameters: Mapping[str, int]) -> str:
+    """Returns the parameters as the table shows them."""
+    return " ".join(f"{name}={value}" for name, value in parameters.items())
+
+
+def as_json(row: Row) -> Json:
+    """Returns what the .json holds of a search."""
+    about = row.bug.what if row.bug else row.configuration.what
+    return {
+        "name": row.name,
+        "what": about,
+        "configuration": row.configuration.name,
+        "parameters": dict(row.parameters),
+        **asdict(row.outcome),
+    }
+
+
+def table(rows: list[Row], version: str) -> str:
+    """Returns the document on all searches."""
+    sound = [row for row in rows if not row.bug]
+    planted = [row for row in rows if row.bug]
+    held = sum(row.passed for row in sound)
+    killed = sum(row.passed for row in planted)
+    seconds = sum(row.outcome.seconds for row in rows)
+    lines = [
+        "# The snapshot protocol in Spin",
+        "",
+        "Generated by `scripts/model_check --protocol`; do not edit. Spin " + version + " met every state of",
+        "[protocol.pml](../../relacy/protocol.pml), which says what the parameters are, under sequential",
+        "consistency: each search sees what was there at its time, by the stamps.",
+        "",
+        f"**The protocol holds in {held} of {len(sound)} configurations; "
+        f"{killed} of {len(planted)} planted errors are found.**",
+        f"All searches: {seconds:.0f} s on one processor ({machine.cpu()}).",
+        "",
+        "| configuration | what | parameters | states | depth | seconds | MiB | errors |",
+        "|---|---|---|--:|--:|--:|--:|--:|",
+    ]
+    for row in sound:
+        found = row.outcome
+        flags = shown_parameters(row.parameters)
+        errors = str(found.errors) if found.verdict != spin.INCOMPLETE else f"**not decided**: {found.why}"
+        lines.append(
+            f"| {row.name} | {row.configuration.what} | `{flags}` | {found.states:,} "
+            f"| {found.depth} | {found.seconds:.1f} | {found.memory:,.0f} | {errors} |"
+        )
+    lines += [
+        "",
+        "## Planted errors",
+        "",
+        "Up to the first execution that violates an assertion.",
+        "",
+        "| BUG | error | found by | assertion | states | seconds | errors |",
+        "|--:|---|---|---|--:|--:|--:|",
+    ]
+    for row in planted:
+        found = row.outcome
+        why = f"`{found.why}`" if row.passed else f"**{found.verdict}** {found.why}"
+        lines.append(
+            f"| {row.parameters['BUG']} | {row.bug.what if row.bug else ''} | {row.configuration.name} "
+            f"| {why} | {found.states:,} | {found.seconds:.1f} | {found.errors} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def check_protocol(quick: bool, only: str) -> int:
+    """Searches, and writes the table where everything was searched. Returns the exit status."""
+    version = spin.version()
+    begin = time.monotonic()
+    jobs = chosen(quick, only)
+    if not jobs:
+        print(f"--only {only}: no configuration and no planted error has that in its name")
+        return 2
+    rows = search_all(jobs)
+    if not quick and not only:
+        document = {"command": "scripts/model_check --protocol", "spin": version}
+        held = {
+            "configurations": [as_json(row) for row in rows if not row.bug],
+            "planted": [as_json(row) for row in rows if row.bug],
+        }
+        output.write_whole(LEDGER / "protocol.json", json.dumps({**document, **held}, indent=1) + "\n")
+        written = table(rows, version)
+        output.write_whole(LEDGER / "protocol.md", written)
+        print(f"\n{written}")
+    failed = sum(not row.passed for row in rows)
+    print(in_words(time.monotonic() - begin))
+    print(f"{len(rows) - failed} passed, {failed} failed", flush=True)
+    return 1 if failed else 0
