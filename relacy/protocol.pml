@@ -13,7 +13,8 @@
  *   - who finds no free slot leaves its operation out; in the source it makes a segment.
  *
  * Parameters
- *   OPS0, OPS1, OPS2     operations of each updater          KINDS0..2  which: 1 add, 2 remove, 4 get, 8 move, any of them
+ *   OPS0, OPS1, OPS2     operations of each updater
+ *   KINDS0, 1, 2         which of them: the sum of 1 add, 2 remove, 4 get, 8 move
  *   SEARCHERS, SEARCHES  searchers, and searches of each
  *   IDS, PRESENT         ids, and how many of them are there in the beginning, in slots 0, 1, ...
  *   SLOTS, GROUP, BLOCK  slots; slots that share a word; words that a search reads before it asks single slots
