@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Optional
+from typing import TYPE_CHECKING, Callable, Optional, Sequence, Tuple
 
 from bench import results as result_file
 from bench.results import Group, Ratio, Results
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Value = Callable[[str, int], Optional[Ratio]]  # of a line and its number of threads
 Progress = Callable[[int, int], None]  # charts drawn, of all
+Point = Tuple[float, float, float, float]  # where on the x axis; median, lowest, highest
 PANEL_WIDTH = {1: 7.0, 2: 5.6, 3: 4.4}  # inches, by the number of panels
 
 
@@ -54,37 +55,40 @@ def thread_axis(axis: Axes, group: Group, cores: int | None) -> None:
         )
 
 
+def draw_line(
+    axis: Axes, line: str, looks: style.Style, places: list[float], points: Sequence[Point]
+) -> None:
+    """Draws one line through the medians of its points, at these places of the x axis, with bars from the
+    lowest to the highest."""
+    colour, marker, dashes = looks
+    _, middle, low, high = zip(*points)
+    bars = [[m - l for m, l in zip(middle, low)], [h - m for m, h in zip(middle, high)]]
+    axis.errorbar(places, middle, yerr=bars, fmt="none", ecolor=colour, elinewidth=1.1, capsize=3)
+    label = style.label_of(line)
+    axis.plot(places, middle, color=colour, marker=marker, linestyle=dashes, markersize=6, label=label)
+
+
 def draw_lines(axis: Axes, group: Group, value: Value) -> float:
     """Draws a line for each index; `value(line, threads)` is (median, low, high) or None. Returns the largest
     value drawn."""
     top = 0.0
     alone = len(group.threads) == 1
     crowded = alone or len(group.lines) > 3  # then points and bars stand side by side, without bands
-    for place, (line, (colour, marker, dashes)) in enumerate(style.style_of(group.lines).items()):
+    for place, (line, looks) in enumerate(style.style_of(group.lines).items()):
         points = [(count, *seen) for count in sorted(group.lines[line]) if (seen := value(line, count))]
         if not points:
             continue
         counts: list[float] = [count for count, *_ in points]
-        _, middle, low, high = zip(*points)
         if crowded:
             counts = [
                 count * 2 ** ((0.1 if alone else 0.06) * (place - (len(group.lines) - 1) / 2))
                 for count in counts
             ]
         else:
-            axis.fill_between(counts, low, high, color=colour, alpha=0.16, linewidth=0)
-        bars = [[m - l for m, l in zip(middle, low)], [h - m for m, h in zip(middle, high)]]
-        axis.errorbar(counts, middle, yerr=bars, fmt="none", ecolor=colour, elinewidth=1.1, capsize=3)
-        axis.plot(
-            counts,
-            middle,
-            color=colour,
-            marker=marker,
-            linestyle=dashes,
-            markersize=6,
-            label=style.label_of(line),
-        )
-        top = max(top, *high)
+            _, _, low, high = zip(*points)
+            axis.fill_between(counts, low, high, color=looks[0], alpha=0.16, linewidth=0)
+        draw_line(axis, line, looks, counts, points)
+        top = max(top, *(high for *_, high in points))
     return top
 
 
@@ -240,10 +244,8 @@ def draw_frontier_panel(axis: Axes, family: list[Group], threads: int) -> None:
     divisor, words = result_file.unit(top)
     most = 0.0
     left = 1e2  # where "nobody writes" stands
-    for line, (colour, marker, dashes) in style.style_of(beside[0].lines).items():
-        points: list[
-            tuple[float, float, float, float]
-        ] = []  # writes a second; searches: median, lowest, highest
+    for line, looks in style.style_of(beside[0].lines).items():
+        points: list[Point] = []  # of writes a second
         for each in family:
             cell = each.lines.get(line, {}).get(threads)
             if cell:
@@ -253,19 +255,8 @@ def draw_frontier_panel(axis: Axes, family: list[Group], threads: int) -> None:
                 )
         if not points:
             continue
-        writes, middle, low, high = zip(*points)
-        most = max(most, *writes)
-        bars = [[m - l for m, l in zip(middle, low)], [h - m for m, h in zip(middle, high)]]
-        axis.errorbar(writes, middle, yerr=bars, fmt="none", ecolor=colour, elinewidth=1.1, capsize=3)
-        axis.plot(
-            writes,
-            middle,
-            color=colour,
-            marker=marker,
-            linestyle=dashes,
-            markersize=6,
-            label=style.label_of(line),
-        )
+        most = max(most, *(reached for reached, *_ in points))
+        draw_line(axis, line, looks, [reached for reached, *_ in points], points)
     axis.set_xscale("log")
     axis.set_xlim(left * (0.7 if alone else 5), most * 1.6)
     marks = [left] if alone else []
