@@ -44,7 +44,6 @@ inline constexpr Word frozen = 1;
 inline constexpr Word moved = 2;
 inline constexpr Word chained = 4; ///< the address is a Node's, otherwise an entry's or nothing
 inline constexpr Word filled = 8;
-inline constexpr Word state_bits = 15;
 inline constexpr Word address_bits = 0x0000'FFFF'FFFF'FFF0;
 inline constexpr Word tag_bits = 0xFFFF'0000'0000'0000;
 
