@@ -56,7 +56,7 @@ const Model<DecidedAfterDeath> decided_after_death("decided_after_death",
                                                    "a search takes the time that another thread decided for it",
                                                    model::staged);
 
-/// Whoever meets the open announcement has not heard of the update that its thread made just before.
+/// Whoever meets the undecided announcement has not heard of the update that its thread made just before.
 struct OwnBirthDecided : DecidedMeanwhile {
     void thread(int i) {
         if (i == 0) {
@@ -71,9 +71,9 @@ struct OwnBirthDecided : DecidedMeanwhile {
     }
 };
 const Model<OwnBirthDecided> own_birth_decided("own_birth_decided",
-                                               "an open announcement tells what its thread did before", model::staged);
+                                               "an undecided announcement tells what its thread did before", model::staged);
 
-/// A decision for the first announcement comes when the second one is open.
+/// A decision for the first announcement comes when the second one is undecided.
 struct LateDecision : Stage {
     int openings = 0;
     bool deciding = false;
@@ -93,7 +93,7 @@ struct LateDecision : Stage {
         if (i == 0) {
             hold_until([this] { return openings == 1; });
             handles[0]->local().before_reclaim_pass();
-            deciding = decided = true; // also when it saw no open announcement
+            deciding = decided = true; // also when it saw no undecided announcement
             return;
         }
         search();

@@ -1,4 +1,4 @@
-// Announced times: which lives they keep, who decides an announcement that is open, and when it ends.
+// Announced times: which lives they keep, who decides one that is undecided, and when it ends.
 #include "catch.hpp"
 #include "tests/interruption.hpp"
 
@@ -52,7 +52,7 @@ template <class Others>
     return a;
 }
 
-/// Another thread that looks, and stands still where it has met an open announcement and has not decided it yet.
+/// Another thread that looks, and stands still where it has met an undecided one and has not decided it yet.
 class LateDecision {
   public:
     explicit LateDecision(Instants& instants) : instants_(instants) {}
@@ -150,7 +150,7 @@ TEST_CASE("an announcement that has ended since the look keeps nothing", "[snaps
     CHECK_FALSE(instants.times.watched(range, 4, 9));
 }
 
-TEST_CASE("who meets an open announcement decides it, and its searcher takes that time", "[snapshots]") {
+TEST_CASE("who meets an undecided announcement decides it, and its searcher takes that time", "[snapshots]") {
     Instants instants;
     Searcher searcher(instants);
     instants.pass_to(5);
@@ -166,7 +166,7 @@ TEST_CASE("who meets an open announcement decides it, and its searcher takes tha
     CHECK(instants.watched(5, 6));
 }
 
-TEST_CASE("of two that decide an open announcement one wins, and the other takes that time", "[snapshots]") {
+TEST_CASE("of two that decide an announcement one wins, and the other takes that time", "[snapshots]") {
     Instants instants;
     Searcher searcher(instants);
     instants.pass_to(5);
@@ -213,7 +213,7 @@ TEST_CASE("a decision that comes after the announcement's end is no time", "[sna
     CHECK(instants.times.announced() == 0);
 }
 
-TEST_CASE("an announcement that opens after the look keeps nothing that had died", "[snapshots]") {
+TEST_CASE("an announcement that begins after the look keeps nothing that had died", "[snapshots]") {
     Instants instants;
     Searcher early(instants), late(instants), latest(instants);
     instants.pass_to(2);
@@ -307,7 +307,7 @@ TEST_CASE("a time lies between call and return, and no look misses it while it i
             }
             --at_work;
         });
-    team.emplace_back([&] { // as updates do, and decides what is open
+    team.emplace_back([&] { // as updates do, and decides what is undecided
         while (at_work != 0) {
             instants.clock.tick();
             (void)instants.times.announced_range();
