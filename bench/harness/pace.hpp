@@ -17,8 +17,9 @@ class Pace {
     /// per_second: 0 means without pause.
     explicit Pace(double per_second) : per_second_(per_second), begin_(Clock::now()) {}
 
-    /// Operations to be done now, at least one; sleeps until one is due, a millisecond at most: then it may be none. Who
-    /// cannot keep up does not catch up later: what is overdue by more than a hundredth of a second is forgiven.
+    /// Operations to be done now. Where none is due it sleeps until one is, but a millisecond at most; then it may still
+    /// be none. Who cannot keep up does not catch up later: at most a hundredth of a second's are due at once, and what
+    /// was due before is forgiven.
     [[nodiscard]] std::uint64_t due() {
         if (per_second_ == 0)
             return 1;
