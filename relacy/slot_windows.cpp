@@ -70,8 +70,8 @@ struct OwnBirthDecided : DecidedMeanwhile {
         expect(lives[0].birth <= seen.time, "a search sees its thread's own update");
     }
 };
-const Model<OwnBirthDecided> own_birth_decided("own_birth_decided",
-                                               "an undecided announcement tells what its thread did before", model::staged);
+const Model<OwnBirthDecided>
+    own_birth_decided("own_birth_decided", "an undecided announcement tells what its thread did before", model::staged);
 
 /// A decision for the first announcement comes when the second one is undecided.
 struct LateDecision : Stage {
