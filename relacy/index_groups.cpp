@@ -5,11 +5,6 @@
 namespace {
 using namespace hotindex;
 using namespace hotindex::index_models;
-using model::current_thread;
-using model::hold_until;
-using model::Operation;
-using model::Site;
-using model::within;
 
 HOTINDEX_SCRIPT(upsert_search_apart, ApartTraits, "a search of two groups sees the old version or the new one",
                 {{add(a, 1)}, {{{add(a, 2)}, {search(), search()}, {}}}});

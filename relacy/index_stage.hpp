@@ -17,10 +17,15 @@
 
 namespace hotindex::index_models {
 
+using model::current_thread;
 using model::Effort;
 using model::expect;
 using model::History;
+using model::hold_until;
 using model::Model;
+using model::Operation;
+using model::Site;
+using model::within;
 using B = model::CheckerBackend;
 
 inline constexpr std::array<std::string_view, 3> ids{"a", "b", "c"};

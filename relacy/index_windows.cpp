@@ -5,11 +5,6 @@
 namespace {
 using namespace hotindex;
 using namespace hotindex::index_models;
-using model::current_thread;
-using model::hold_until;
-using model::Operation;
-using model::Site;
-using model::within;
 
 /// The first thread stops when it has written its first stamp of that kind, until the others are done: before a fence
 /// of its tells them about it.

@@ -203,9 +203,9 @@ struct LifeOver : Stage {
 const Model<LifeOver> life_over("life_over", "a search is not misled by the death of the slot's next life",
                                 model::staged);
 
-/// A search has seen that a version is linked to its successor, and stops. When it looks at the successor's slot, another
-/// life is about to be born there, which only its birth state tells of. The search stamps that, and a later search of
-/// the same thread sees it.
+/// A search has seen that a version is linked to its successor, and stops. When it looks at the successor's slot,
+/// another life is about to be born there, which only its birth state tells of. The search stamps that, and a later
+/// search of the same thread sees it.
 struct NextLifeStamped : Stage {
     int births = 0; ///< steps of the first thread on them
     bool looking = false;

@@ -192,7 +192,10 @@ class BasicLockFreeHotVectorIndex {
     /// Births and deaths of versions that are published and not complete, whose slots searches have to ask one by one:
     /// none when no operation is running, unless a thread ended in the middle of one. O(slots / 32).
     [[nodiscard]] std::uint64_t changes_in_flight(const Handle& me) const {
-        return core_.slots.changes_in_flight(Guard(me));
+        std::uint64_t sum = 0;
+        for (std::uint32_t n = core_.slots.segment_count(); n != 0; --n)
+            sum += core_.slots.changes_in_flight(Guard(me), n - 1); // pinned anew for each
+        return sum;
     }
     /// The clock ticks so far: no snapshot taken from now on has an earlier time.
     [[nodiscard]] std::uint64_t time() const { return core_.slots.now(); }

@@ -188,13 +188,12 @@ class SlotMemory {
         return each_word(geometry_.begin(n), geometry_.size(n),
                          [this](typename Free::Batch b) { return (free_.peek(b.first) & b.mask) == b.mask; });
     }
-    /// Changes in flight in all segments that are there: a statistic.
-    [[nodiscard]] std::uint64_t in_flight(const Guard&) const {
+    /// Changes in flight in the segment of that number, if it is there: a statistic.
+    [[nodiscard]] std::uint64_t in_flight(const Guard&, std::uint32_t n) const {
         std::uint64_t sum = 0;
-        for (std::uint32_t n = 0; n != segment_count(); ++n)
-            if (const Segment* const segment = find_segment(n); segment != nullptr)
-                for (SlotId first = 0; first < segment->count; first += slots_per_group)
-                    sum += segment->group_of(first).in_flight();
+        if (const Segment* const segment = find_segment(n); segment != nullptr)
+            for (SlotId first = 0; first < segment->count; first += slots_per_group)
+                sum += segment->group_of(first).in_flight();
         return sum;
     }
     /// Takes the segment out of the store if all of its slots are free, and frees it when nobody can be looking into

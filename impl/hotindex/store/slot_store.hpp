@@ -159,8 +159,10 @@ class SlotStore {
         birth.group.complete_birth(birth.number, time);
         death.group.complete_death(death.number, time);
     }
-    /// Births and deaths that are announced and not complete: a statistic.
-    [[nodiscard]] std::uint64_t changes_in_flight(const Guard& guard) const { return memory_.in_flight(guard); }
+    /// Births and deaths in the segment of that number that are announced and not complete: a statistic.
+    [[nodiscard]] std::uint64_t changes_in_flight(const Guard& guard, std::uint32_t segment) const {
+        return memory_.in_flight(guard, segment);
+    }
 
     /// Returns a slot that was never published.
     void discard(Local& local, SlotId s) {
