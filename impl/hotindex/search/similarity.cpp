@@ -200,6 +200,16 @@ void score_one(const kernel::Rows& b, const float* query, float query_inverse_no
     }
 }
 
+// 0 to 63, to be loaded: Highway's Iota stores them one by one before it loads them, and so waits for the stores.
+struct alignas(row_alignment) Numbers {
+    constexpr Numbers() {
+        for (std::uint32_t i = 0; i != block_rows; ++i)
+            of[i] = i;
+    }
+    std::uint32_t of[block_rows] = {};
+};
+constexpr Numbers all_numbers;
+
 // The selected rows one behind the other, a vector of them at a time; or in place, where nearly all are selected, or
 // the first ones. No prefetch: in the order of the addresses it would be of rows, too, that nobody wants.
 template <class Op, bool cosine, class Reading>
@@ -218,8 +228,7 @@ kernel::Scored score_packed(const kernel::Rows& b, const float* query, float que
         const std::uint64_t mask = b.mask >> first & all;
         std::uint8_t bits[8];
         std::memcpy(bits, &mask, sizeof mask);
-        const auto number = hn::Iota(du, static_cast<std::uint32_t>(first));
-        hn::StoreU(hn::Compress(number, hn::LoadMaskBits(du, bits)), du, numbers + n);
+        hn::StoreU(hn::Compress(hn::Load(du, all_numbers.of + first), hn::LoadMaskBits(du, bits)), du, numbers + n);
         if constexpr (cosine) {
             const V norm = selected_norms(b.inverse_norms + first, mask);
             hn::StoreU(hn::Compress(norm, hn::LoadMaskBits(d, bits)), d, norms + n);
