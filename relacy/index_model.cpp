@@ -64,7 +64,8 @@ HOTINDEX_SCRIPT(insert_then_get, WideTraits, "after an insert whose time is late
 
 // Slots that are used again. After `recycling` the slot of a's first version is the next to be handed out.
 #define HOTINDEX_RECYCLING add(a, 1), add(a, 2), add(c, 1), remove(c), add(c, 2), remove(c)
-HOTINDEX_SCRIPT(predecessor_recycled, RoomyTraits, "finishing a version again leaves its predecessor's next life alone",
+HOTINDEX_SCRIPT(replaced_recycled, RoomyTraits,
+                "finishing a version again leaves the next life of what it replaced alone",
                 {{HOTINDEX_RECYCLING, add(b, 1)}, {{{get(a), search()}, {search()}, {}}}});
 HOTINDEX_SCRIPT(recycled_in_sight, RoomyTraits, "a search never sees the old version of a slot in its new life",
                 {{HOTINDEX_RECYCLING}, {{{add(b, 1)}, {search()}, {}}}});

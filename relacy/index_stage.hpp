@@ -188,7 +188,7 @@ class Stage {
             handles[i].reset();
         // what is in limbo needs a few advances; drain() makes three
         expect(index.drain(handle(0)), "everything retired is recycled in the end");
-        expect(index.changes_in_flight(handle(0)) == abandoned, "what was announced is complete, or withdrawn");
+        expect(index.changes_in_flight() == abandoned, "what was announced is complete, or withdrawn");
     }
     static constexpr std::array query{1.0F, 0.0F};
     Index index;

@@ -78,13 +78,13 @@ const Model<OvertakenAtStamp<remove_then_contains, edge::slot_death>>
     death_overtaken("death_overtaken", "who comes late with a death's stamp has a clock that shows the one it finds",
                     model::staged);
 
-/// Both threads are about to call the same version linked, and the second one finds it stamped.
-struct OvertakenAtLink : StopsAfterStamp<add_then_get, edge::slot_birth> {
+/// Both threads are about to mark the same version, and the second one does when it is stamped.
+struct MarkedLate : StopsAfterStamp<add_then_get, edge::slot_birth> {
     bool first = false;
     bool second = false;
-    OvertakenAtLink() {
+    MarkedLate() {
         model::stage([this](const Site& site) {
-            if (site.named != edge::slot_birth || site.operation != Operation::cas || !within(site, "finish_birth"))
+            if (site.named != edge::slot_mark || !within(site, "finish"))
                 return look(site);
             (current_thread() == 0 ? first : second) = true;
             hold_until([this] { return current_thread() == 0 ? second : stamped; });
@@ -98,8 +98,8 @@ struct OvertakenAtLink : StopsAfterStamp<add_then_get, edge::slot_birth> {
             second = finished = true;
     }
 };
-const Model<OvertakenAtLink> link_overtaken("link_overtaken", "who finds a version stamped has a clock that shows it",
-                                            model::staged);
+const Model<MarkedLate> marked_late("marked_late", "who marks a version that is stamped has a clock that shows it",
+                                    model::staged);
 
 /// The first thread stops for good before its tick, as far as the second one can tell.
 template <const Script& S>
@@ -127,7 +127,7 @@ struct UnstampedMeanwhile : Scripted<S, RoomyTraits> {
 };
 constexpr Script add_then_searches{{add(a, 1)}, {{{add(a, 2)}, {search(), search()}, {}}}};
 const Model<UnstampedMeanwhile<add_then_searches>>
-    birth_helped("birth_helped", "a search that stamps a version knows what it was linked to", model::staged);
+    birth_helped("birth_helped", "a search that stamps a version knows what it replaces", model::staged);
 constexpr Script remove_then_searches{{add(a, 1)}, {{{remove(a)}, {search(), search(), get(a)}, {}}}};
 const Model<UnstampedMeanwhile<remove_then_searches>>
     death_helped("death_helped", "what a search that stamped the removal misses, get misses too", model::staged);
@@ -181,62 +181,5 @@ struct SnapshotDuringStamp : Stage<RoomyTraits> {
 };
 const Model<SnapshotDuringStamp> snapshot_during_stamp("snapshot_during_stamp",
                                                        "a removal has its time when the clock has", model::staged);
-
-/// What the mark of a removal publishes besides the slot: that the slot's predecessor is settled. The version that is
-/// removed was published and linked by a thread that stopped before its stamp; the remover finishes it and marks it.
-/// Another thread buries it, retires its predecessor, and uses that slot again. A search that met the predecessor's
-/// link before, and then looks at the successor, must still be kept from it.
-struct SettledBeforeMark : Stage<WideTraits> {
-    static constexpr int threads = 3;
-    bool marked = false;
-    bool buried = false;
-    bool link_seen = false;
-    bool removed = false;
-    bool reused = false;
-    std::uint64_t buried_by = 0;
-    SettledBeforeMark() : Stage(3) {
-        (void)perform(handle(0), add(a, 1));
-        model::play_until(edge::version_clock, [this] { (void)perform(handle(2), add(a, 2)); });
-        model::stage([this](const Site& site) {
-            if (current_thread() == 0 && site.named == edge::slot_death && within(site, "finish_death")) {
-                marked = true;
-                hold_until([this] { return buried && link_seen; });
-            } else if (current_thread() == 2 && site.named == edge::unnamed && within(site, "visible")) {
-                link_seen = true;
-                hold_until([this] { return reused; });
-            }
-        });
-    }
-    void thread(int i) {
-        if (i == 0) {
-            (void)perform(handle(0), remove(a));
-            removed = true;
-        } else if (i == 1) {
-            hold_until([this] { return marked; });
-            (void)perform(handle(1), add(a, 3));
-            buried_by = index.snapshot(handle(1)).time();
-            buried = true;
-            hold_until([this] { return removed; });
-            for (int v = 1; v != 12; ++v)
-                (void)perform(handle(1), add(b, v));
-            for (int v = 1; v != 5; ++v)
-                (void)perform(handle(1), add(c, v));
-            reused = true;
-        } else {
-            hold_until([this] { return buried; });
-            const auto snapshot = index.snapshot(handle(2));
-            if (snapshot.time() >= buried_by) // the clock that it read may be an old one
-                expect(seen_by(snapshot.search(query, 8))[0] == 3, "after the removal the old versions are gone");
-            link_seen = true; // when it met no link
-        }
-    }
-    void after() {
-        expect(marked, "the window is where it was");
-        finish(2);
-    }
-};
-const Model<SettledBeforeMark>
-    settled_before_mark("settled_before_mark",
-                        "who buries for a remover knows that the victim's predecessor is settled", model::staged);
 
 } // namespace

@@ -1,9 +1,11 @@
-/* The snapshot protocol as shipped, for Spin: lives of slots, words of groups, announced times; under sequential
- * consistency.
+/* The snapshot protocol as shipped, for Spin: lives of slots, announced changes, words of groups, announced times;
+ * under sequential consistency.
  *
- * After slot_store.hpp, slot_groups.hpp, visibility.hpp, snapshot_times.hpp, index_core.hpp, with their names. Each
- * d_step or atomic makes at most one access to a word that threads share; what a slot's owner alone writes rides along.
- * A read-modify-write loop that only raises a word (latest) is one step: that is the same under SC.
+ * After slot_store.hpp, announced_changes.hpp, slot_groups.hpp, visibility.hpp, slot_memory.hpp, snapshot_times.hpp,
+ * index_core.hpp, with their names. Each d_step or atomic makes at most one access to a word that threads share; what
+ * a slot's owner alone writes rides along, and so does what a process does by itself before the next access: so fewer
+ * states are met. (An atomic that ends with a goto to another one lets others in before it.) A read-modify-write loop
+ * that changes a group's word is one step: that is the same under SC. That word is two variables here.
  *
  * What is simpler than the source, and why nothing is lost:
  *   - an id has one entry. Who holds one that is out of the directory finds it marked for good, its death stamped
@@ -11,10 +13,12 @@
  *   - retirement comes with the step before it, so that it waits for fewer operations than in the source.
  *   - a grace period is over when no operation is running that was pinned when it began.
  *   - who finds no free slot leaves its operation out; in the source it makes a segment.
+ *   - a free slot has no row. Who read one would have seen what was not there.
+ *   - of two searchers, the first one is the one that looks at the clock first: they do all the same.
  *
  * Parameters
  *   OPS0, OPS1, OPS2     operations of each updater
- *   KINDS0, 1, 2         which of them: the sum of 1 add, 2 remove, 4 get, 8 move
+ *   KINDS0, 1, 2         which of them: the sum of 1 add, 2 remove, 4 get, 8 move; and 16: of the last id alone
  *   SEARCHERS, SEARCHES  searchers, and searches of each
  *   IDS, PRESENT         ids, and how many of them are there in the beginning, in slots 0, 1, ...
  *   SLOTS, GROUP, BLOCK  slots; slots that share a word; words that a search reads before it asks single slots
@@ -67,35 +71,36 @@
 #define BUG 0
 #endif
 
+#if GROUPS % BLOCK != 0
+#error "a block has groups that are not there"
+#endif
+#if OPS2 > 0
+#define UPDATERS 3
+#elif OPS1 > 0
+#define UPDATERS 2
+#else
+#define UPDATERS 1
+#endif
+
 #define NO_SLOT 15
 #define REMOVED 16 /* mark of an entry's current */
 /* Words: a time is below SPECIAL; everything else is later than any time. */
 #define SPECIAL 64
-#if BUG == 13 /* a stamp does not name its life */
-#define LIFE(l) 0
-#else
-#define LIFE(l) (l)
-#endif
-#define PENDING(l) (SPECIAL + LIFE(l))
-#define UNSTAMPED(l) (96 + LIFE(l))
-#define IS_UNSTAMPED(w) ((w) >= 96 && (w) < 128)
-#define VACANT 128
-#define LINK(s) (SPECIAL + (s))
-#define IS_LINK(w) ((w) >= SPECIAL && (w) < 80)
-#define DEAD_UNSTAMPED(l) (96 + LIFE(l))
-#define IS_DEAD_UNSTAMPED(w) ((w) >= 96 && (w) < 128)
-#define ALIVE 255
+#define PENDING(l) (SPECIAL + (l))
+#define ALIVE(l) (SPECIAL + 32 + (l))
+#define LIFE(w) ((w) % 32) /* of PENDING */
 #define NONE 255
-#if BUG == 14 /* announcements are not numbered */
+#if BUG == 40 /* announcements are not numbered */
 #define UNDECIDED(n) SPECIAL
 #else
 #define UNDECIDED(n) (SPECIAL + (n))
 #endif
 #define IS_UNDECIDED(w) ((w) >= SPECIAL && (w) != NONE)
-/* Group words: changes in flight in the low four bits, visible slots above; a sum, which may borrow. */
-#define IN_FLIGHT(w) ((w) & 15)
-#define VISIBLE(w) (((w) >> 4) & ((1 << GROUP) - 1))
-#define BIT(s) (16 << ((s) % GROUP))
+/* Announced changes: NONE is of no slot at all. */
+#define CHANGE(born, died) ((born) * 16 + (died))
+#define BORN(w) ((w) / 16)
+#define DIED(w) ((w) % 16)
+#define BIT(s) (1 << ((s) % GROUP))
 #define G(s) ((s) / GROUP)
 /* What a slot is in */
 #define FREE 0
@@ -105,28 +110,30 @@
 #define ASKED 4 /* by a pass */
 
 byte clock_now = 1;
-byte birth[SLOTS], death[SLOTS], predecessor[SLOTS], life[SLOTS];
-byte row[SLOTS];  /* id * 16 + version */
+byte birth[SLOTS], death[SLOTS], birth_mark[SLOTS], death_mark[SLOTS];
+byte row[SLOTS]; /* id * 16 + version */
 byte place[SLOTS], waits_for[SLOTS]; /* retired: the operations that were pinned then and still run */
 byte pinned;
 byte current[IDS];
-short state[GROUPS];
-byte latest[GROUPS];
-byte announced[SEARCHERS];
+byte bits[GROUPS], latest[GROUPS]; /* a group's word */
+byte change[UPDATERS];             /* announced changes */
+byte announced[SEARCHERS];         /* announced times */
 
 /* The history, which only assertions read: what happened at each time, from when a search is on its way; before that
  * only the outcome. A version, or 15: a death. */
 byte happened[TIMES], present[IDS], last_change[IDS];
+byte have_looked; /* searchers, at the clock */
 byte looking, newest_answer, ticking;
 hidden byte h, h2;
 
-#define record(t, id, version) \
+#define record(t, s, version) \
+    assert(place[s] == PUBLISHED); /* V2: nobody stamps what is not published */ \
     assert(t > newest_answer); /* a search has answered without it */ \
-    assert(t > last_change[id]); /* the versions of an id follow each other */ \
-    last_change[id] = t; \
+    assert(t > last_change[row[s] / 16]); /* the versions of an id follow each other */ \
+    last_change[row[s] / 16] = t; \
     if \
-    :: looking != 0 -> happened[t] = (id) * 16 + version \
-    :: else -> present[id] = version % 15 \
+    :: looking != 0 -> happened[t] = (row[s] / 16) * 16 + version \
+    :: else -> present[row[s] / 16] = version % 15 \
     fi
 
 inline forget_history() {
@@ -137,23 +144,22 @@ inline forget_history() {
     :: else -> break
     od; h = 0 }
 
+/* VersionClock::stamp(), in two steps: tick(), and settle() in a d_step. `version`: what the history says of it */
 inline tick() { d_step { clock_now++; ticking++; assert(clock_now < TIMES); time = clock_now } }
+#if BUG == 4 /* stamps are stored, not CASed */
+#define IS_STILL(word, from) true
+#else
+#define IS_STILL(word, from) word == from
+#endif
 /* Who has taken a time before a search answered is still to say whether it counts. */
-#define ticked() ticking--; if :: ticking == 0 -> newest_answer = 0 :: else fi
-inline stamp_birth(s, from, now_there) {
-    tick();
-    d_step {
-        if
-        :: birth[s] == from -> birth[s] = time; now_there = time; record(time, row[s] / 16, row[s] % 16)
-        :: else -> now_there = birth[s]
-        fi; time = 0; ticked() } }
-inline stamp_death(s, from, now_there) {
-    tick();
-    d_step {
-        if
-        :: death[s] == from -> death[s] = time; now_there = time; record(time, row[s] / 16, 15)
-        :: else -> now_there = death[s]
-        fi; time = 0; ticked() } }
+#define settle(word, s, from, now_there, version) \
+    if \
+    :: IS_STILL(word, from) -> word = time; now_there = time; record(time, s, version) \
+    :: else -> now_there = word \
+    fi; \
+    time = 0; ticking--; if :: ticking == 0 -> newest_answer = 0 :: else fi
+#define BIRTH(s) (row[s] % 16)
+#define DEATH 15
 
 #include "protocol_updates.pml"
 #include "protocol_searches.pml"
@@ -163,16 +169,20 @@ init {
         h = 0;
         do
         :: h < SLOTS ->
-            birth[h] = VACANT; death[h] = ALIVE; predecessor[h] = NO_SLOT;
+            birth[h] = PENDING(0); death[h] = ALIVE(0);
             if
-            :: h < PRESENT -> birth[h] = 1; row[h] = h * 16 + h + 1; place[h] = PUBLISHED; life[h] = 1;
-                state[G(h)] = state[G(h)] + BIT(h); latest[G(h)] = 1; current[h] = h; present[h] = h + 1
+            :: h < PRESENT ->
+                birth[h] = 1; birth_mark[h] = PENDING(1); death[h] = ALIVE(1); row[h] = h * 16 + h + 1;
+                place[h] = PUBLISHED; bits[G(h)] = bits[G(h)] | BIT(h); latest[G(h)] = 1; current[h] = h;
+                present[h] = h + 1
             :: else
             fi; h++
         :: else -> break
         od;
         h = PRESENT;
         do :: h < IDS -> current[h] = NO_SLOT; h++ :: else -> break od;
+        h = 0;
+        do :: h < UPDATERS -> change[h] = NONE; h++ :: else -> break od;
         h = 0;
         do :: h < SEARCHERS -> announced[h] = NONE; run Searcher(h); h++ :: else -> break od;
         h = 0;
@@ -187,18 +197,16 @@ init {
 #endif
     };
     _nr_pr == 1;
-    d_step { /* when all is quiet, the words say exactly who is there */
+    d_step { /* when all is quiet, nothing is announced, and the words say exactly who is there */
         h = 0;
-        do
-        :: h < GROUPS -> assert(IN_FLIGHT(state[h]) == 0); h++
-        :: else -> break
-        od;
+        do :: h < UPDATERS -> assert(change[h] == NONE); h++ :: else -> break od;
         h = 0;
         do
         :: h < SLOTS ->
             h2 = 0;
             do :: h2 < IDS && current[h2] != h -> h2++ :: else -> break od;
-            assert(((state[G(h)] & BIT(h)) != 0) == (h2 < IDS)); h++
+            assert(((bits[G(h)] & BIT(h)) != 0) == (h2 < IDS));
+            assert(h2 == IDS || (birth[h] < SPECIAL && death[h] >= SPECIAL)); h++
         :: else -> break
         od; h = 0; h2 = 0 }
 }

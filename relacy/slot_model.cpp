@@ -2,8 +2,6 @@
 // under its eyes. Small enough for windows that are too deep for the model of the whole index.
 #include "slot_stage.hpp"
 
-#include <optional>
-
 namespace {
 using namespace hotindex;
 using namespace hotindex::slot_models;
@@ -23,25 +21,20 @@ struct RemovalOutlived : Stage {
 const Model<RemovalOutlived> removal_outlived("removal_outlived",
                                               "a death that a search helps to stamp is that of the life it saw");
 
-/// A birth is to be stamped by both threads, and its slot gets another life before the search's stamp comes. The search
-/// has announced its time before, so the version is not for it, and is not kept.
+/// A birth is to be stamped by both threads, and its slot gets another life before the search's stamp comes: the version
+/// is born after the search's time, and is not kept.
 struct BirthOutlived : Stage {
     SlotId first = no_slot;
-    std::optional<Slots::Announcement> announcement;
     BirthOutlived() {
         first = begin(Guard(*handles[0]));
-        model::play_until(edge::version_clock, [this] { slots().finish_birth(first, true); });
-        announcement.emplace(slots().announce(handles[1]->local()));
+        model::play_until(edge::version_clock, [this] { stamp_birth(first); });
     }
     void thread(int i) {
-        if (i == 0) {
-            search(*announcement);
-            return announcement.reset();
-        }
+        if (i == 0)
+            return search();
         {
             const Guard guard(*handles[0]);
-            lives[0].birth = slots().finish_birth(first, true); // the search may have stamped it before
-            complete_birth(lives[0]);
+            complete_birth(lives[0]); // the search may have stamped it before
             kill(guard);
         }
         grace();
@@ -71,9 +64,9 @@ struct SecondRemoval : Stage {
 };
 const Model<SecondRemoval> second_removal("second_removal", "a search stamps the death that it saw, and no later one");
 
-/// A version whose successor is dead, and its slot in another life, when the search looks there.
-struct SuccessorOutlived : Stage {
-    SuccessorOutlived() {
+/// A version is replaced, and the new one dead, and its slot in another life, when the search looks there.
+struct ReplacementOutlived : Stage {
+    ReplacementOutlived() {
         const Guard guard(*handles[0]);
         finish_birth(begin(guard));
     }
@@ -87,8 +80,8 @@ struct SuccessorOutlived : Stage {
         finish_birth(begin(guard));
     }
 };
-const Model<SuccessorOutlived> successor_outlived("successor_outlived",
-                                                  "a search is not misled by the next life of a successor's slot");
+const Model<ReplacementOutlived>
+    replacement_outlived("replacement_outlived", "a search is not misled by the next life of a new version's slot");
 
 /// A search whose time another thread may decide, right after an update of its own.
 struct OwnBirthSeen : Stage {

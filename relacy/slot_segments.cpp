@@ -97,53 +97,10 @@ struct ReleasedTwice : EmptySegment {
 const Model<ReleasedTwice> released_twice("released_twice", "the segment that is there is given back, and no other",
                                           model::staged);
 
-/// A search has seen that a version is linked to its successor, and stops. When it looks for the successor, that one
-/// has died, and its segment has been given back.
-struct SuccessorReleased : Stage {
-    int births = 0; ///< steps of the first thread on them
-    bool looking = false;
-    bool released = false;
-    SuccessorReleased() {
-        {
-            const Guard guard(*handles[0]);
-            finish_birth(begin(guard));
-        }
-        model::stage([this](const model::Site& site) {
-            if (site.named != edge::slot_birth)
-                return;
-            if (current_thread() == 0 && within(site, "finish_birth") && ++births == 2) {
-                hold_until([this] { return looking; });
-            } else if (current_thread() == 1 && within(site, "life_of") && !looking) {
-                looking = true;
-                hold_until([this] { return released; });
-            }
-        });
-    }
-    void thread(int i) {
-        if (i == 1) {
-            hold_until([this] { return births == 2; });
-            search();
-            looking = true; // when it took a group's mask, because it has not heard of the replacement
-            return;
-        }
-        replace_and_remove();
-        grace();
-        slots().trim(Guard(*handles[0]), 1);
-        released = true;
-    }
-    void after() {
-        expect(births >= 2, "the window is where it was");
-        Stage::after();
-    }
-};
-const Model<SuccessorReleased> successor_released("successor_released",
-                                                  "a version whose successor is gone with its segment is still seen",
-                                                  model::staged);
-
 /// Two threads want a slot, and there is none.
 struct MadeByBoth : Stage {
     void thread(int i) {
-        const SlotId s = slots().acquire(handles[static_cast<std::size_t>(i)]->local());
+        const Slots::Slot s = slots().acquire(handles[static_cast<std::size_t>(i)]->local());
         *slots().row_of_new(s) = 1.0F;
         slots().discard(handles[static_cast<std::size_t>(i)]->local(), s);
     }

@@ -50,9 +50,10 @@ struct Stage {
 
     struct Life {
         SlotId slot = no_slot;
-        SlotId predecessor = no_slot;
+        SlotId replaced = no_slot; ///< by this version, or none
+        Local* announcer = nullptr;
         version::Word birth = 0;
-        version::Word death = version::alive;
+        version::Word death = ~version::Word{0};
     };
     struct Seen {
         version::Word time = 0;
@@ -69,6 +70,8 @@ struct Stage {
     Stage() {
         for (auto& handle : handles)
             handle.emplace(domain);
+        for (auto& handle : handles)
+            slots().join_changes(handle->local());
     }
     Stage(const Stage&) = delete;
     Stage& operator=(const Stage&) = delete;
@@ -79,38 +82,38 @@ struct Stage {
     }
     Slots& slots() { return all.slots; }
 
-    /// A new version, to be finished, in place of `predecessor`: both changes are announced.
-    SlotId begin(const Guard& guard, SlotId predecessor = no_slot) {
-        const SlotId s = slots().acquire(guard.local());
-        *slots().row_of_new(s) = static_cast<float>(born);
-        slots().begin_version(s, 1.0F);
-        slots().set_entry(s, nullptr, predecessor);
-        slots().announce_change(s);
-        if (predecessor != no_slot)
-            slots().announce_change(predecessor);
-        lives[born].slot = s;
-        lives[born++].predecessor = predecessor;
+    /// A new version, to be finished, in place of another one or of none: announced, as if it were published.
+    SlotId begin(const Guard& guard, SlotId replaced = no_slot) {
+        const Slots::Slot slot = slots().acquire(guard.local());
+        *slots().row_of_new(slot) = static_cast<float>(born);
+        slots().begin_version(slot, 1.0F);
+        slots().set_entry(slot, nullptr);
+        const SlotId s = slot.id();
+        slots().announce_change(guard.local(), {s, replaced});
+        lives[born++] = {.slot = s, .replaced = replaced, .announcer = &guard.local()};
         return s;
     }
+    /// Stamps and completes the last one.
     void finish_birth(SlotId s) {
         const version::Word before = slots().now();
         Life& last = lives[born - 1];
-        last.birth = slots().finish_birth(s, true);
-        expect(last.birth > before || before == 0, "a version is born after it was opened");
+        expect(last.slot == s, "the model means its last version");
         complete_birth(last);
+        expect(last.birth > before || before == 0, "a version is born after it was opened");
     }
-    void complete_birth(const Life& life) {
-        if (life.predecessor == no_slot)
-            slots().complete_birth(life.slot, life.birth);
-        else
-            slots().complete_replacement(life.slot, life.predecessor, life.birth);
+    void complete_birth(Life& life) {
+        life.birth = life.replaced == no_slot ? slots().complete_birth(*life.announcer, slots().at(life.slot))
+                                              : slots().complete_replacement(*life.announcer, slots().at(life.slot),
+                                                                             slots().at(life.replaced));
     }
+    /// By whoever: not completed.
+    version::Word stamp_birth(SlotId s) { return slots().finish_birth(slots().at(s)); }
     void kill(const Guard& guard) {
         Life& last = lives[born - 1];
-        slots().announce_change(last.slot);
-        last.death = slots().finish_death(last.slot);
-        slots().complete_death(last.slot, last.death);
-        slots().retire(guard, last.slot);
+        slots().announce_change(guard.local(), {no_slot, last.slot});
+        const Slots::Slot slot = slots().at(last.slot);
+        last.death = slots().complete_death(guard.local(), slot);
+        slots().retire(guard, slot);
     }
     /// So many advances that what was retired can be used again, and is.
     void grace() {
@@ -131,13 +134,13 @@ struct Stage {
         Life& old = lives[0];
         finish_birth(begin(guard, old.slot));
         old.death = lives[1].birth;
-        slots().retire(guard, old.slot);
+        slots().retire(guard, slots().at(old.slot));
         kill(guard);
     }
-    void search() { search(slots().announce(handles[1]->local())); }
-    void search(const Slots::Announcement& announcement) {
-        seen.time = announcement.time();
-        slots().scan(announcement, slots().slot_count(),
+    void search() {
+        const Slots::View view = slots().view(handles[1]->local());
+        seen.time = view.time();
+        slots().scan(view, slots().slot_count(),
                      [this](SlotId, const float* rows, const float*, SlotId n, std::uint64_t mask) {
                          for (SlotId i = 0; i != n; ++i)
                              if ((mask >> i & 1) != 0)
@@ -153,8 +156,7 @@ struct Stage {
     void after() {
         check(seen);
         expect(domain.drain(*handles[0]), "everything retired is recycled in the end");
-        for (std::uint32_t n = 0; n != slots().segment_count(); ++n)
-            expect(slots().changes_in_flight(Guard(*handles[0]), n) == 0, "what was announced is complete");
+        expect(slots().changes_announced() == 0, "what was announced is complete");
     }
 };
 

@@ -6,8 +6,8 @@
 //   query:  vector -> announced time -> scan of the slots visible at that time -> top-k -> ids
 //
 // This file is the door: what users call, with an explicit handle and without one. The write journey, and the parts,
-// are IndexCore; the query journey is IndexSnapshot. Slots carry birth and death times on a global clock. A search asks
-// each slot whether it was alive at the one time that the search has read and announced. So search, add, remove, get
+// are IndexCore; the query journey is IndexSnapshot. Slots carry birth and death times on a global clock. A search sees
+// what was alive at the one time that it has read and announced. So search, add, remove, get
 // and contains are linearizable together.
 //
 // Memory. A search is not pinned: it keeps what lived at its time, and nothing else. So with R searches or snapshots
@@ -21,7 +21,7 @@
 // Linearization: add and remove at the clock tick that stamped their slot; search at its load of the clock; get and
 // contains at their read of `current`, or at the stamp of what they found there, whichever is later.
 //
-// Progress: search is wait-free (bounded by the slots at its start), all others are lock-free.
+// Progress: search is wait-free (bounded by the slots at its start, and the threads), all others are lock-free.
 #pragma once
 
 #include <hotindex/backend/production.hpp>
@@ -189,14 +189,9 @@ class BasicLockFreeHotVectorIndex {
     [[nodiscard]] EpochStats epoch_stats() const { return core_.domain->stats(); }
     /// Searches that are running, and snapshots that there are.
     [[nodiscard]] std::uint64_t open_snapshots() const { return core_.slots.announced(); }
-    /// Births and deaths of versions that are published and not complete, whose slots searches have to ask one by one:
-    /// none when no operation is running, unless a thread ended in the middle of one. O(slots / 32).
-    [[nodiscard]] std::uint64_t changes_in_flight(const Handle& me) const {
-        std::uint64_t sum = 0;
-        for (std::uint32_t n = core_.slots.segment_count(); n != 0; --n)
-            sum += core_.slots.changes_in_flight(Guard(me), n - 1); // pinned anew for each
-        return sum;
-    }
+    /// Updates at this moment that searches have to know of, because their changes are not complete: none when no
+    /// operation is running, unless a thread ended in the middle of one.
+    [[nodiscard]] std::uint64_t changes_in_flight() const { return core_.slots.changes_announced(); }
     /// The clock ticks so far: no snapshot taken from now on has an earlier time.
     [[nodiscard]] std::uint64_t time() const { return core_.slots.now(); }
     /// Bytes that rows and their versions take, in use or not. They shrink when vectors are removed.

@@ -27,48 +27,49 @@ struct BareStore {
     BareStore& operator=(const BareStore&) = delete;
     ~BareStore() { domain.unguarded_reclaim_all(); }
 
-    /// A version that no search sees yet, in place of `predecessor`: its row begins with that float.
-    SlotId begin(const Handle& me, float value = 1, SlotId predecessor = no_slot) {
-        const SlotId s = slots.acquire(me.local());
+    /// A version that no search sees yet: its row begins with that float.
+    SlotId begin(const Handle& me, float value = 1) {
+        const auto s = slots.acquire(me.local());
         *slots.row_of_new(s) = value;
         slots.begin_version(s, 1 / value);
-        slots.set_entry(s, nullptr, predecessor);
-        return s;
+        slots.set_entry(s, nullptr);
+        return s.id();
     }
-    /// The same, announced, as if it were published. To be completed by born().
-    SlotId publish(const Handle& me, float value = 1, SlotId predecessor = no_slot) {
-        const SlotId s = begin(me, value, predecessor);
-        slots.announce_change(s);
-        if (predecessor != no_slot)
-            slots.announce_change(predecessor);
+    version::Word finish_birth(SlotId s) { return slots.finish_birth(slots.at(s)); }
+    version::Word finish_death(SlotId s) { return slots.finish_death(slots.at(s)); }
+    void announce(const Handle& me, SlotChange c) {
+        slots.join_changes(me.local());
+        slots.announce_change(me.local(), c);
+    }
+    /// The same in place of `old`, announced, as if it were published. To be completed by born(), before the
+    /// participant begins something else.
+    SlotId publish(const Handle& me, float value = 1, SlotId old = no_slot) {
+        const SlotId s = begin(me, value);
+        announce(me, {s, old});
         return s;
     }
     /// Stamps and completes what publish() announced.
-    version::Word born(SlotId s, SlotId predecessor = no_slot) {
-        const version::Word time = slots.finish_birth(s, true);
-        if (predecessor == no_slot)
-            slots.complete_birth(s, time);
-        else
-            slots.complete_replacement(s, predecessor, time);
-        return time;
+    version::Word born(const Handle& me, SlotId s, SlotId old = no_slot) {
+        return old == no_slot ? slots.complete_birth(me.local(), slots.at(s))
+                              : slots.complete_replacement(me.local(), slots.at(s), slots.at(old));
     }
     SlotId add(const Handle& me, float value = 1) {
         const SlotId s = publish(me, value);
-        born(s);
+        born(me, s);
         return s;
     }
     SlotId replace(const Handle& me, SlotId old, float value) {
         const Guard guard(me);
         const SlotId s = publish(me, value, old);
-        born(s, old);
-        slots.retire(guard, old);
+        born(me, s, old);
+        slots.retire(guard, slots.at(old));
         return s;
     }
     void remove(const Handle& me, SlotId s) {
         const Guard guard(me);
-        slots.announce_change(s);
-        slots.complete_death(s, slots.finish_death(s));
-        slots.retire(guard, s);
+        announce(me, {no_slot, s});
+        slots.complete_death(me.local(), slots.at(s));
+        slots.retire(guard, slots.at(s));
     }
     /// Frees what can be freed, and gives back every segment that is empty.
     void trim(const Handle& me) {

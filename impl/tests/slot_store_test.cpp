@@ -149,7 +149,7 @@ TEST_CASE("a segment stays while a search of an earlier time may be looking into
     std::vector<SlotId> slots;
     while (slots.size() != 10'000)
         slots.push_back(store.add(me));
-    auto announcement = std::optional(store.slots.announce(searcher.local()));
+    auto announcement = std::optional(store.slots.view(searcher.local()));
     for (const SlotId s : slots)
         store.remove(me, s);
     store.trim(me);
@@ -169,7 +169,7 @@ TEST_CASE("a segment that was made after a search's time does not stay for it", 
     Store store(16);
     const Domain::Handle me(store.domain), searcher(store.domain);
     const SlotId first = store.add(me);
-    const auto announcement = store.slots.announce(searcher.local());
+    const auto announcement = store.slots.view(searcher.local());
     for (int round = 0; round != 3; ++round) {
         std::vector<SlotId> slots;
         while (slots.size() != 10'000)

@@ -25,11 +25,11 @@ TEST_CASE("with all bugs off, the planted sources pass", "[planted]") {
     const auto violation = find_violation(make_tiny_subject, 300, controlled);
     INFO(violation.value_or(""));
     CHECK_FALSE(violation.has_value());
-    CHECK(planted_bugs.was_reached(bug::time_per_slot));
+    CHECK(planted_bugs.was_reached(bug::time_per_block));
 }
 
 TEST_CASE("the black-box check finds planted bugs on controlled schedules", "[planted]") {
-    for (const bug b : {bug::time_per_slot, bug::supersede_unfinished, bug::birth_exclusive, bug::free_slot_at_once}) {
+    for (const bug b : {bug::time_per_block, bug::supersede_unfinished, bug::birth_exclusive, bug::free_slot_at_once}) {
         const Bugged bugged(b);
         const auto violation = find_violation(make_tiny_subject, 3000, controlled);
         INFO(name_of(b));
@@ -39,7 +39,7 @@ TEST_CASE("the black-box check finds planted bugs on controlled schedules", "[pl
 }
 
 TEST_CASE("the white-box check finds planted bugs", "[planted]") {
-    for (const bug b : {bug::dead_unstamped_visible, bug::time_per_slot, bug::birth_exclusive, bug::death_inclusive}) {
+    for (const bug b : {bug::help_nothing, bug::time_per_block, bug::birth_exclusive, bug::death_inclusive}) {
         const Bugged bugged(b);
         bool found = false;
         for (std::uint64_t seed = 1; seed <= 400 && !found; ++seed) {

@@ -22,22 +22,10 @@ using Clock = VersionClock<B>;
 using version::Word;
 
 constexpr std::uint64_t some_lives[] = {0, 1, 2, 0xFFFF'FFFF, version::lives - 1};
-constexpr std::uint32_t some_slots[] = {0, 1, 63, (std::uint32_t{1} << 31) - 1, ~std::uint32_t{0} - 1};
 constexpr Word some_times[] = {0, 1, 2, Word{1} << 32, (Word{1} << 61) - 1, Word{1} << 61, (Word{1} << 62) - 1};
 
 Word content(const Clock::AtomicWord& word) {
     return word.load(B::relaxed());
-}
-
-/// Bit 63 of these is what a scan of eight slots goes by.
-bool top(Word w) {
-    return w >> 63 == 1;
-}
-bool is_unfinished_birth(Word birth) {
-    return top(birth & birth << 2);
-}
-bool is_unfinished_death(Word death) {
-    return top(death & (death + 1));
 }
 } // namespace
 
@@ -54,8 +42,8 @@ TEST_CASE("every stamp is later than all that were seen before it", "[clock]") {
     Clock clock;
     Word latest = clock.now();
     for (std::uint64_t life = 0; life != 100; ++life) {
-        Clock::AtomicWord word(version::unstamped(life));
-        const Word stamp = clock.stamp(word, version::unstamped(life), edge::slot_birth);
+        Clock::AtomicWord word(version::pending(life));
+        const Word stamp = clock.stamp(word, version::pending(life), edge::slot_birth);
         CHECK(stamp > latest);
         CHECK(content(word) == stamp);
         CHECK(clock.now() >= stamp); // a search from now on sees it
@@ -65,39 +53,35 @@ TEST_CASE("every stamp is later than all that were seen before it", "[clock]") {
 
 TEST_CASE("of two that stamp a word one wins, and both have its time", "[clock]") {
     Clock clock;
-    Clock::AtomicWord word(version::unstamped(7));
+    Clock::AtomicWord word(version::pending(7));
     Word other = 0;
     Word mine = 0;
     {
         const Before between(Step::compare_exchange, edge::slot_birth,
-                             [&] { other = clock.stamp(word, version::unstamped(7), edge::slot_birth); });
-        mine = clock.stamp(word, version::unstamped(7), edge::slot_birth);
+                             [&] { other = clock.stamp(word, version::pending(7), edge::slot_birth); });
+        mine = clock.stamp(word, version::pending(7), edge::slot_birth);
         REQUIRE(between.happened());
     }
     CHECK(version::is_timestamp(mine));
     CHECK(mine == other);
     CHECK(content(word) == mine);
-    Clock::AtomicWord next(version::unstamped(8)); // the loser's time is nobody's
-    CHECK(clock.stamp(next, version::unstamped(8), edge::slot_birth) == 3);
+    Clock::AtomicWord next(version::pending(8)); // the loser's time is nobody's
+    CHECK(clock.stamp(next, version::pending(8), edge::slot_birth) == 3);
 }
 
 TEST_CASE("a stamp that is repeated changes nothing", "[clock]") {
     Clock clock;
-    Clock::AtomicWord word(version::dead_unstamped(3));
-    const Word first = clock.stamp(word, version::dead_unstamped(3), edge::slot_death);
-    CHECK(clock.stamp(word, version::dead_unstamped(3), edge::slot_death) == first);
+    Clock::AtomicWord word(version::alive(3));
+    const Word first = clock.stamp(word, version::alive(3), edge::slot_death);
+    CHECK(clock.stamp(word, version::alive(3), edge::slot_death) == first);
     CHECK(content(word) == first);
 }
 
 TEST_CASE("a helper that comes late does not stamp another life", "[clock]") {
-    const auto [from, becomes] = GENERATE(std::array{version::unstamped(1), version::vacant},
-                                          std::array{version::unstamped(1), version::pending(2)},
-                                          std::array{version::unstamped(1), version::unstamped(2)},
-                                          std::array{version::unstamped(1), version::unstamped(version::lives - 1)},
-                                          std::array{version::dead_unstamped(1), version::alive},
-                                          std::array{version::dead_unstamped(1), version::link(1)},
-                                          std::array{version::dead_unstamped(1), version::dead_unstamped(2)});
-    const edge named = version::is_dead_unstamped(from) ? edge::slot_death : edge::slot_birth;
+    const auto [from, becomes] = GENERATE(std::array{version::pending(1), version::pending(2)},
+                                          std::array{version::pending(1), version::pending(version::lives - 1)},
+                                          std::array{version::alive(1), version::alive(2)});
+    const edge named = from == version::alive(1) ? edge::slot_death : edge::slot_birth;
     Clock clock;
     Clock::AtomicWord word(from);
     Word returned = 0;
@@ -111,56 +95,25 @@ TEST_CASE("a helper that comes late does not stamp another life", "[clock]") {
     CHECK_FALSE(version::is_timestamp(returned));
 }
 
-TEST_CASE("every special word is later than any time, and each is told from the others", "[clock]") {
-    std::set<Word> births{version::vacant};
-    std::set<Word> deaths{version::alive};
+TEST_CASE("what waits for its time is later than any time, and of one life", "[clock]") {
+    std::set<Word> words;
     for (const std::uint64_t life : some_lives) {
-        CHECK(births.insert(version::pending(life)).second);
-        CHECK(births.insert(version::unstamped(life)).second);
-        CHECK(deaths.insert(version::dead_unstamped(life)).second);
-        CHECK(version::is_pending(version::pending(life)));
-        CHECK(version::is_unstamped(version::unstamped(life)));
-        CHECK(version::is_dead_unstamped(version::dead_unstamped(life)));
-        CHECK_FALSE(version::is_pending(version::unstamped(life)));
-        CHECK_FALSE(version::is_unstamped(version::pending(life)));
+        CHECK(words.insert(version::pending(life)).second);
+        CHECK(words.insert(version::alive(life)).second);
     }
-    for (const std::uint32_t slot : some_slots) {
-        CHECK(deaths.insert(version::link(slot)).second);
-        CHECK(version::successor_of(version::link(slot)) == slot);
-        CHECK_FALSE(version::is_dead_unstamped(version::link(slot)));
+    for (const Word word : words) {
+        CHECK_FALSE(version::is_timestamp(word));
+        for (const Word time : some_times)
+            CHECK(word > time);
     }
-    CHECK_FALSE(version::is_pending(version::vacant));
-    CHECK_FALSE(version::is_unstamped(version::vacant));
-    CHECK_FALSE(version::is_dead_unstamped(version::alive));
-    for (const auto& words : {births, deaths})
-        for (const Word word : words) {
-            CHECK_FALSE(version::is_timestamp(word));
-            for (const Word time : some_times)
-                CHECK(word > time);
-        }
-    for (const Word time : some_times) {
+    for (const Word time : some_times)
         CHECK(version::is_timestamp(time));
-        CHECK_FALSE(version::is_pending(time));
-        CHECK_FALSE(version::is_unstamped(time));
-        CHECK_FALSE(version::is_dead_unstamped(time));
-    }
 }
 
-TEST_CASE("one bit of a word tells a scan whether there is something to finish", "[clock]") {
-    CHECK_FALSE(is_unfinished_birth(version::vacant));
-    CHECK_FALSE(is_unfinished_death(version::alive));
+TEST_CASE("the next life's number can be taken from the word of this one", "[clock]") {
     for (const std::uint64_t life : some_lives) {
-        CHECK_FALSE(is_unfinished_birth(version::pending(life)));
-        CHECK(is_unfinished_birth(version::unstamped(life)));
-        CHECK(is_unfinished_death(version::dead_unstamped(life)));
-        CHECK(version::unstamped(life) < version::first_special + (Word{1} << 62));
-    }
-    CHECK(version::vacant < version::first_special + (Word{1} << 62));
-    for (const std::uint32_t slot : some_slots)
-        CHECK(is_unfinished_death(version::link(slot)));
-    for (const Word time : some_times) {
-        CHECK_FALSE(is_unfinished_birth(time));
-        CHECK_FALSE(is_unfinished_death(time));
+        CHECK(version::pending(version::pending(life) + 1) == version::pending(life + 1));
+        CHECK(version::alive(version::pending(life)) == version::alive(life));
     }
 }
 
@@ -168,8 +121,7 @@ TEST_CASE("numbers of lives repeat after two to the sixtieth, and not before", "
     CHECK(version::lives == std::uint64_t{1} << 60);
     for (const std::uint64_t life : some_lives) {
         CHECK(version::pending(life + version::lives) == version::pending(life));
-        CHECK(version::unstamped(life + version::lives) == version::unstamped(life));
-        CHECK(version::dead_unstamped(life + version::lives) == version::dead_unstamped(life));
+        CHECK(version::alive(life + version::lives) == version::alive(life));
     }
 }
 
@@ -179,7 +131,7 @@ TEST_CASE("threads that stamp the same words agree on every time, and no time is
     Clock clock;
     std::vector<std::unique_ptr<Clock::AtomicWord>> cells;
     for (std::size_t i = 0; i != words; ++i)
-        cells.push_back(std::make_unique<Clock::AtomicWord>(version::unstamped(i)));
+        cells.push_back(std::make_unique<Clock::AtomicWord>(version::pending(i)));
     std::array<std::vector<Word>, threads> got;
     std::array<bool, threads> grew{};
     std::barrier at_once(threads);
@@ -190,7 +142,7 @@ TEST_CASE("threads that stamp the same words agree on every time, and no time is
             bool later = true;
             for (std::size_t i = 0; i != words; ++i) {
                 const Word before = clock.now();
-                got[t].push_back(clock.stamp(*cells[i], version::unstamped(i), edge::slot_birth));
+                got[t].push_back(clock.stamp(*cells[i], version::pending(i), edge::slot_birth));
                 const Word after = clock.now();
                 later = later && after > before && got[t].back() <= after;
             }

@@ -32,10 +32,11 @@ namespace hotindex {
     X(table_next,           "a next table, initialised with untouched buckets")                                          \
     X(table_root,           "a table whose buckets hold everything that the one before held")                            \
     X(table_progress,       "buckets moved by others to whoever sees that all are moved")                                \
-    X(entry_current,        "a slot: row, norm, entry, predecessor; the removal of an entry; announced changes") \
-    X(group_state,          "the births and deaths of a group of slots that are complete, to a search")                  \
-    X(slot_birth,           "the birth state of a version: linked, stamped")                                             \
-    X(slot_death,           "the death state of a version; ALIVE publishes VACANT and the row of a new life")            \
+    X(entry_current,        "a slot: row, norm, entry; the removal of an entry; announced changes")        \
+    X(change_end,           "a change that is complete: in the groups, and in the death of what was replaced")          \
+    X(slot_mark,            "that a change is announced, to a search that stamps it")                                    \
+    X(slot_birth,           "the time of a version's birth; PENDING publishes that the slot's last life is over")        \
+    X(slot_death,           "the time of a version's death; ALIVE publishes PENDING")                                    \
     X(snapshot_end,         "all reads of what lived at an announced time, to whoever uses those slots again")           \
     X(snapshot_decided,     "the clock, to a search whose time another thread has read for it")                          \
     X(version_clock,        "every version stamped up to a time, to the snapshot that takes that time")                  \

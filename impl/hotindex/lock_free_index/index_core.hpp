@@ -116,7 +116,7 @@ class IndexCore {
     /// An id that is in the index, with a finished version.
     struct Present {
         Entry* entry;
-        SlotId slot;
+        typename Slots::Slot slot;
     };
 
     /// `o` has been checked. Throws std::bad_alloc.
@@ -133,18 +133,21 @@ class IndexCore {
     /// `vector` has been checked; the rest as VectorIndex says.
     AddOutcome add(const Handle& me, std::string_view id, std::span<const float> vector, float inverse_norm) {
         const std::uint64_t hash = hash_of(id);
+        slots.join_changes(me.local());
         NewSlot slot(slots, me.local(), slots.acquire(me.local())); // not pinned yet: it may have to make a segment
-        write_row(slot.id(), vector, inverse_norm);
+        write_row(*slot, vector, inverse_norm);
         const Guard guard(me);
+        Change change(slots, me.local());
         for (;;) {
             Entry* e = directory.find(guard, hash, id);
             if (e == nullptr) {
-                NewEntry fresh(*this, guard, hash, id, slot.id());
-                slots.set_entry(slot.id(), fresh.get(), no_slot);
-                slot.announce();
+                NewEntry fresh(*this, guard, hash, id, slot->id());
+                slots.set_entry(*slot, fresh.get());
+                change.announce({slot->id(), no_slot});
                 e = fresh.insert();
                 if (e == nullptr) {
-                    B::took_place(complete_insertion(slot.publish()));
+                    change.publish();
+                    B::took_place(slots.complete_birth(me.local(), slot.publish()));
                     guard.local().net_vectors.add(1);
                     move_one(guard, false);
                     maintain(guard.local());
@@ -152,22 +155,23 @@ class IndexCore {
                 }
             }
             // [entry_current] acquire-load; synchronizes-with the release-CASes of current
-            SlotId old = e->value.current.load(B::acquire(edge::entry_current));
-            if ((old & removed_mark) != 0) {
-                finish_remove(guard, *e, old & ~removed_mark);
+            SlotId current = e->value.current.load(B::acquire(edge::entry_current));
+            const Slot old = slots.at(current & ~removed_mark);
+            if ((current & removed_mark) != 0) {
+                finish_remove(guard, *e, old);
                 continue;
             }
-            slots.finish_birth(old, true); // X4
-            slots.set_entry(slot.id(), e, old);
-            slot.announce();
-            AnnouncedDeath death(slots, old);
+            slots.finish_birth(old); // X4
+            slots.set_entry(*slot, e);
+            change.announce({slot->id(), current});
             // [entry_current] release-CAS; synchronizes-with the acquire-loads of current; publishes: the slot,
-            // and that both changes are announced
+            // and that the change is announced
             // relaxed on failure: read again above
-            if (!e->value.current.compare_exchange_strong(old, slot.id(), B::release(edge::entry_current),
+            if (!e->value.current.compare_exchange_strong(current, slot->id(), B::release(edge::entry_current),
                                                           B::relaxed()))
                 continue;
-            B::took_place(complete_replacement(slot.publish(), death.publish()));
+            change.publish();
+            B::took_place(slots.complete_replacement(me.local(), slot.publish(), old));
             slots.retire(guard, old);
             move_one(guard, false);
             maintain(guard.local());
@@ -176,26 +180,31 @@ class IndexCore {
     }
 
     bool remove(const Handle& me, std::string_view id) {
+        slots.join_changes(me.local());
         const Guard guard(me);
         Entry* const e = directory.find(guard, hash_of(id), id);
         if (e == nullptr)
             return false;
         // [entry_current] acquire-load; synchronizes-with the release-CASes of current
-        SlotId old = e->value.current.load(B::acquire(edge::entry_current));
+        SlotId current = e->value.current.load(B::acquire(edge::entry_current));
+        Slot old;
+        Change change(slots, me.local());
         for (;;) {
-            if ((old & removed_mark) != 0) {
-                slots.finish_death(old & ~removed_mark); // "not there" is true once the removal has its time
+            old = slots.at(current & ~removed_mark);
+            if ((current & removed_mark) != 0) {
+                slots.finish_death(old); // "not there" is true once the removal has its time
                 return false;
             }
-            slots.finish_birth(old, true); // X4
-            AnnouncedDeath death(slots, old);
+            slots.finish_birth(old); // X4
+            change.announce({no_slot, current});
             // [entry_current] release-CAS; synchronizes-with the acquire-loads of current; publishes: that the death is
-            // announced (W2), the slot stamped and its predecessor settled. Who buries it for this thread uses its slot
-            // again, and a search that still found the predecessor linked to it would ask the next life there
+            // announced (A1 of AnnouncedChanges)
             // [entry_current] acquire on failure: the slot found is finished next
-            if (e->value.current.compare_exchange_strong(old, old | removed_mark, B::release(edge::entry_current),
+            if (e->value.current.compare_exchange_strong(current, current | removed_mark,
+                                                         B::release(edge::entry_current),
                                                          B::acquire(edge::entry_current))) {
-                B::took_place(complete_removal(death.publish()));
+                change.publish();
+                B::took_place(slots.complete_death(me.local(), old));
                 break;
             }
         }
@@ -216,12 +225,13 @@ class IndexCore {
         if (e == nullptr)
             return std::nullopt;
         // [entry_current] acquire-load; synchronizes-with the release-CASes of current
-        const SlotId slot = e->value.current.load(B::acquire(edge::entry_current));
-        if ((slot & removed_mark) != 0) {
-            slots.finish_death(slot & ~removed_mark);
+        const SlotId current = e->value.current.load(B::acquire(edge::entry_current));
+        const Slot slot = slots.at(current & ~removed_mark);
+        if ((current & removed_mark) != 0) {
+            slots.finish_death(slot);
             return std::nullopt;
         }
-        slots.finish_birth(slot, false); // X4
+        slots.finish_birth(slot); // X4
         return Present{e, slot};
     }
 
@@ -263,53 +273,52 @@ class IndexCore {
     Directory directory;
 
   private:
+    using Slot = typename Slots::Slot;
     static constexpr SlotId removed_mark = Slots::max_slots;
 
     /// A slot that belongs to the caller until it is published.
     class NewSlot {
       public:
-        NewSlot(Slots& all, Local& mine, SlotId slot) noexcept : slots_(all), local_(mine), slot_(slot) {}
+        NewSlot(Slots& all, Local& mine, Slot slot) noexcept : slots_(all), local_(mine), slot_(slot) {}
         NewSlot(const NewSlot&) = delete;
         NewSlot& operator=(const NewSlot&) = delete;
         ~NewSlot() {
-            if (slot_ == no_slot)
-                return;
-            if (announced_)
-                slots_.withdraw_change(slot_);
-            slots_.discard(local_, slot_);
+            if (slot_)
+                slots_.discard(local_, slot_);
         }
-        [[nodiscard]] SlotId id() const noexcept { return slot_; }
-        /// Before each attempt to publish it.
-        void announce() {
-            if (!std::exchange(announced_, true))
-                slots_.announce_change(slot_);
-        }
-        /// It is published: to be completed.
-        SlotId publish() noexcept { return std::exchange(slot_, no_slot); }
+        [[nodiscard]] const Slot& operator*() const noexcept { return slot_; }
+        [[nodiscard]] const Slot* operator->() const noexcept { return &slot_; }
+        /// It is published.
+        Slot publish() noexcept { return std::exchange(slot_, Slot{}); }
 
       private:
         Slots& slots_;
         Local& local_;
-        SlotId slot_;
-        bool announced_ = false;
+        Slot slot_;
     };
 
-    /// The death of somebody's slot, announced, and withdrawn at the end if it is not published.
-    class AnnouncedDeath {
+    /// A change of slots, announced before each attempt to publish it, and withdrawn at the end if none was successful.
+    /// It ends before a slot that was to be born is discarded (A3 of AnnouncedChanges).
+    class Change {
       public:
-        AnnouncedDeath(Slots& all, SlotId slot) : slots_(all), slot_(slot) { all.announce_change(slot); }
-        AnnouncedDeath(const AnnouncedDeath&) = delete;
-        AnnouncedDeath& operator=(const AnnouncedDeath&) = delete;
-        ~AnnouncedDeath() {
-            if (slot_ != no_slot)
-                slots_.withdraw_change(slot_);
+        Change(Slots& all, Local& mine) noexcept : slots_(all), local_(mine) {}
+        Change(const Change&) = delete;
+        Change& operator=(const Change&) = delete;
+        ~Change() {
+            if (announced_)
+                slots_.withdraw_change(local_);
+        }
+        void announce(SlotChange c) {
+            slots_.announce_change(local_, c);
+            announced_ = true;
         }
         /// It is published: to be completed.
-        SlotId publish() noexcept { return std::exchange(slot_, no_slot); }
+        void publish() noexcept { announced_ = false; }
 
       private:
         Slots& slots_;
-        SlotId slot_;
+        Local& local_;
+        bool announced_ = false;
     };
 
     /// A directory entry, with its access record, that belongs to the caller until it is inserted.
@@ -355,7 +364,7 @@ class IndexCore {
     // relaxed: any spread of the numbers will do
     [[nodiscard]] std::uint32_t next_hint() { return hints.fetch_add(1, B::relaxed()); }
 
-    void write_row(SlotId slot, std::span<const float> vector, float inverse_norm) {
+    void write_row(Slot slot, std::span<const float> vector, float inverse_norm) {
         float* const row = slots.row_of_new(slot);
         std::fill(std::copy(vector.begin(), vector.end(), row), row + slots.stride(), 0.0F);
         slots.begin_version(slot, inverse_norm);
@@ -364,57 +373,42 @@ class IndexCore {
     /// Now and then, replaces a vector that lies far out by itself, further in: see Compaction. To everybody else it is
     /// an add of the vector that is there anyway.
     void move_one(const Guard& guard, bool after_removal) {
-        const SlotId far = slots.slot_to_move(guard, after_removal);
-        if (far == no_slot)
+        const SlotId number = slots.slot_to_move(guard, after_removal);
+        if (number == no_slot)
             return;
         NewSlot slot(slots, guard.local(), slots.try_acquire(guard.local()));
-        if (slot.id() == no_slot || !slots.is_compact(guard, slot.id()))
+        if (!*slot || !slots.is_compact(guard, slot->id()))
             return;
-        std::copy_n(slots.row(guard, far), slots.stride(), slots.row_of_new(slot.id()));
-        slots.begin_version(slot.id(), slots.inverse_norm(guard, far));
+        const Slot far = slots.at(number);
+        std::copy_n(slots.row(guard, far), slots.stride(), slots.row_of_new(*slot));
+        slots.begin_version(*slot, slots.inverse_norm(guard, far));
         Entry* const e = slots.entry(guard, far);
-        // relaxed: only a hint, the CAS decides; the slot was found finished
-        if (SlotId old = e->value.current.load(B::relaxed()); old == far) {
-            slots.finish_birth(old, true); // X4: settles its predecessor
-            slots.set_entry(slot.id(), e, old);
-            slot.announce();
-            AnnouncedDeath death(slots, far);
+        Change change(slots, guard.local());
+        // relaxed: only a hint, the CAS decides
+        if (SlotId current = e->value.current.load(B::relaxed()); current == number) {
+            slots.finish_birth(far); // X4
+            slots.set_entry(*slot, e);
+            change.announce({slot->id(), number});
             // [entry_current] release-CAS; synchronizes-with the acquire-loads of current; publishes: the slot,
-            // and that both changes are announced
+            // and that the change is announced
             // relaxed on failure: somebody else has replaced or removed it
-            if (e->value.current.compare_exchange_strong(old, slot.id(), B::release(edge::entry_current),
+            if (e->value.current.compare_exchange_strong(current, slot->id(), B::release(edge::entry_current),
                                                          B::relaxed())) {
-                complete_replacement(slot.publish(), death.publish());
+                change.publish();
+                slots.complete_replacement(guard.local(), slot.publish(), far);
                 slots.retire(guard, far);
             }
         }
     }
 
-    // What this thread has announced and published: stamps and completes it; returns the stamp.
-    version::Word complete_insertion(SlotId slot) {
-        const version::Word time = slots.finish_birth(slot, true);
-        slots.complete_birth(slot, time);
-        return time;
-    }
-    version::Word complete_replacement(SlotId slot, SlotId old) {
-        const version::Word time = slots.finish_birth(slot, true);
-        slots.complete_replacement(slot, old, time);
-        return time;
-    }
-    version::Word complete_removal(SlotId victim) {
-        const version::Word time = slots.finish_death(victim);
-        slots.complete_death(victim, time);
-        return time;
-    }
-
     /// Stamps a removal that another thread has begun, and unlinks its entry. That thread completes it. Throws
     /// std::bad_alloc only before the entry is out of the directory.
-    void finish_remove(const Guard& guard, Entry& e, SlotId victim) {
+    void finish_remove(const Guard& guard, Entry& e, Slot victim) {
         B::took_place(slots.finish_death(victim));
         unlink(guard, e, victim);
     }
     /// Takes an entry whose removal is stamped out of the directory, whoever began it. Throws as finish_remove().
-    void unlink(const Guard& guard, Entry& e, SlotId victim) {
+    void unlink(const Guard& guard, Entry& e, Slot victim) {
         if (directory.unlink(guard, &e)) { // X3
             lives.at(e.value.record.get()).died.set(slots.death_time(guard, victim));
             directory.retire(guard, &e);

@@ -1,14 +1,15 @@
 // IndexSnapshot: one consistent state of the lock-free index, and the searches in it.
 //
-// A snapshot reads the clock once, announces that time (see SnapshotTimes), and asks each slot whether its version was
-// alive then (see SlotGroup and Visibility). So of what other threads read or write it writes three things only: its
-// announcement, its own counters, and, where it meets an update between publication and stamp, the few words that help
-// that update along.
+// A snapshot reads the clock once, announces that time (see SnapshotTimes), and decides which of the slots that are
+// changing then are visible at that time (see AnnouncedChanges). Of all others their groups tell (see SlotGroup). So of
+// what other threads read or write it writes three things only: its announcement, its own counters, and, where it meets
+// an update between publication and stamp, that stamp.
 //
 // Linearization: at the load of the clock whose value became the snapshot's time.
 //
-// Progress: wait-free, bounded by the slots at its start. One snapshot in Traits::pins_per_look also empties some of
-// what others left in limbo, and hands over its thread's open bag: bounded, and lock-free (see Collector).
+// Progress: wait-free, bounded by the slots at its start and the participants that update. One snapshot in
+// Traits::pins_per_look also empties some of what others left in limbo, and hands over its thread's open bag: bounded,
+// and lock-free (see Collector).
 //
 // Memory: a snapshot is not pinned. It keeps what lived at its time, and nothing else.
 #pragma once
@@ -38,11 +39,10 @@ class IndexSnapshot {
     using Stats = typename Core::Stats;
 
   public:
-    /// Throws std::bad_alloc, and only if the thread has another snapshot of this index.
+    /// Throws std::bad_alloc.
     // In this order: the time is announced before the slots are counted.
     IndexSnapshot(Core& core, const typename Core::Handle& me)
-        : core_(&core), local_(&looked(core, me)), announcement_(core.slots.announce(*local_)),
-          count_(core.slots.slot_count()) {
+        : core_(&core), local_(&looked(core, me)), view_(core.slots.view(*local_)), count_(core.slots.slot_count()) {
         B::took_place(time());
     }
 
@@ -77,13 +77,13 @@ class IndexSnapshot {
     /// Vectors in this state, counted now: O(slots).
     [[nodiscard]] std::size_t size() const {
         std::size_t n = 0;
-        core_->slots.scan(announcement_, count_, [&n](SlotId, const float*, const float*, SlotId, std::uint64_t mask) {
+        core_->slots.scan(view_, count_, [&n](SlotId, const float*, const float*, SlotId, std::uint64_t mask) {
             n += static_cast<std::size_t>(std::popcount(mask));
         });
         return n;
     }
     /// The state's place in the order of all updates: the number of clock ticks before it.
-    [[nodiscard]] std::uint64_t time() const noexcept { return announcement_.time(); }
+    [[nodiscard]] std::uint64_t time() const noexcept { return view_.time(); }
 
   private:
     /// Searches do not pin: so that they, too, empty what others left behind.
@@ -113,14 +113,14 @@ class IndexSnapshot {
     }
 
     [[nodiscard]] auto ids() const {
-        return [this](SlotId slot) { return std::string_view(core_->slots.entry(announcement_, slot)->key.get()); };
+        return [this](SlotId slot) { return std::string_view(core_->slots.entry(view_, slot)->key.get()); };
     }
 
     /// The visible rows, as scan_rows wants them.
     [[nodiscard]] auto blocks() const {
         return [this](auto&& use) {
             core_->slots.scan(
-                announcement_, count_,
+                view_, count_,
                 [&use](SlotId first, const float* rows, const float* inverse_norms, SlotId n, std::uint64_t mask) {
                     use(RowBlock<SlotId>{first, rows, inverse_norms, n, mask});
                 });
@@ -144,13 +144,12 @@ class IndexSnapshot {
             return;
         const std::int64_t now = B::read_clock_ms();
         for (const auto& found : top.sorted(id_of))
-            core_->tracker.access(local_->tracker, core_->slots.entry(announcement_, found.slot)->value.record.get(),
-                                  now);
+            core_->tracker.access(local_->tracker, core_->slots.entry(view_, found.slot)->value.record.get(), now);
     }
 
     Core* core_;
     Local* local_;
-    typename Slots::Announcement announcement_;
+    typename Slots::View view_;
     SlotId count_;
 };
 

@@ -15,7 +15,6 @@
 #include <hotindex/store/slot_memory.hpp>
 #include <hotindex/store/slot_segment.hpp>
 #include <hotindex/store/version_clock.hpp>
-#include <hotindex/store/visibility.hpp>
 #include <hotindex/threads/counters.hpp>
 
 #include <algorithm>
@@ -39,7 +38,6 @@ template <class B, class Traits, class Local, class Entry>
 class Compaction {
     using Memory = SlotMemory<B, Traits, Local, Entry>;
     using Segment = typename Memory::Segment;
-    using Group = typename Memory::Group;
 
   public:
     using Guard = typename EpochDomain<B, Traits, Local>::Guard;
@@ -82,17 +80,20 @@ class Compaction {
             }
             const SlotId first = std::max(begin, (at - 1) / slots_per_block * slots_per_block);
             std::uint64_t visible = 0;
-            for (SlotId s = first; s < at; s += slots_per_group) {
-                const Group& group = segment->group_of(s - begin);
-                visible |= std::uint64_t{group.visible_now()} << (s - first);
-                if (!group.seems_empty())
-                    local.looks_empty.set(false);
-            }
+            for (SlotId s = first; s < at; s += slots_per_group)
+                visible |= segment->group_of(s - begin).visible_now() << (s - first);
+            if (visible != 0)
+                local.looks_empty.set(false);
             visible &= first_slots(at - first); // the hint may have bits that stand for no slot
             for (; visible != 0; visible &= visible - 1) {
                 const SlotId s = first + static_cast<SlotId>(std::countr_zero(visible));
-                const auto [birth, death] = Visibility<B>::life_of(segment->words[s - begin]);
-                if (death == version::alive && version::is_timestamp(birth)) {
+                const auto& words = segment->words[s - begin];
+                // V4: death before birth.
+                // [slot_death] acquire-load; synchronizes-with the release-store in SlotStore::begin_version()
+                const version::Word death = words.death.load(B::acquire(edge::slot_death));
+                // [slot_birth] acquire-load; synchronizes-with the CAS in VersionClock::stamp(): the row and the entry
+                const version::Word birth = words.birth.load(B::acquire(edge::slot_birth));
+                if (!version::is_timestamp(death) && version::is_timestamp(birth)) {
                     local.look_at.set(at);
                     local.until_look.set(1); // there may be more of them
                     return s;

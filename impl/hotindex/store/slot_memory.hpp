@@ -2,7 +2,7 @@
 //
 // Slots lie in segments (see SlotSegment). An IndexSet says which are free, and gives the lowest ones first; a thread
 // takes a few at once, and holds them ready. So the slots in use lie close together. Which of them are visible, a
-// SlotGroup says for 32 at a time: so a search skips a block of dead versions after four loads, however many of them a
+// SlotGroup says for 16 at a time: so a search skips a block of dead versions after four loads, however many of them a
 // stalled search keeps.
 //
 // The numbers of segments that are not there lie in an IndexSet, too: only the thread that took a number makes that
@@ -11,7 +11,7 @@
 //
 // Invariants (numbered with those of slot_store.hpp)
 //   V6  a slot of a segment that is there is free, or one thread holds it ready, or it is in use, or in limbo. While it
-//       is free or ready, none of its changes is in flight (W4).
+//       is free or ready, none of its changes is announced (A3, A4).
 //   V7  a segment is taken out by the thread that holds all of its slots, and freed after a grace period, when no
 //       announced time lies between two times: the clock as its maker read it, and the tick after it was taken out.
 //       Whoever reads a later time sees that it is gone; whoever has an earlier one sees when it was made, and does not
@@ -45,11 +45,7 @@ class SlotMemory {
     using Group = typename Segment::Group;
     using Free = IndexSet<B, Traits>;
 
-    /// Where a slot lies; no segment: nowhere.
-    struct SlotRef {
-        Segment* segment = nullptr;
-        SlotId offset = 0;
-    };
+    using Slot = SlotRef<Segment>;
 
     /// `stride`: floats from row to row.
     SlotMemory(std::size_t stride, VersionClock<B>& clock)
@@ -91,19 +87,22 @@ class SlotMemory {
     /// A slot whose grace period is over is free again.
     void put(SlotId s) { free_.put(s); }
 
-    /// The lowest of the slots that this participant holds ready, which has some; VACANT to every scan.
-    [[nodiscard]] SlotId take_ready(Local& local) {
+    /// The lowest of the slots that this participant holds ready, which has some; PENDING in a new life.
+    [[nodiscard]] Slot take_ready(Local& local) {
         const std::uint64_t free = local.free_slots.get();
         local.free_slots.set(free & (free - 1));
         local.used_slots.add(1);
         const SlotId s = local.free_block.get() + static_cast<SlotId>(std::countr_zero(free));
-        const SlotRef p = place(s);
-        Words& v = p.segment->words[p.offset];
-        auto& life = p.segment->rests[p.offset].life;
-        life.set(life.get() + 1);
-        // relaxed: published by the store of ALIVE in SlotStore::begin_version()
-        v.birth.store(version::vacant, B::relaxed());
-        return s;
+        const Slot slot = at(s);
+        Words& v = slot.words();
+        // relaxed, both: this thread's now
+        const version::Word last = v.birth.load(B::relaxed());
+        // What was stamped was marked before, with the number of its life.
+        const version::Word number = version::is_timestamp(last) ? slot.rest().marks.birth.load(B::relaxed()) : last;
+        // [slot_birth] release-store; synchronizes-with the acquire-load in ChangingSlots::birth_of(); publishes: that
+        // the last life is over, and everything before that
+        v.birth.store(version::pending(number + 1), B::release(edge::slot_birth));
+        return slot;
     }
 
     /// The segment with that number, or nullptr where it has not been made or was given back.
@@ -117,45 +116,26 @@ class SlotMemory {
         const Listed* const listed = directory_.find(number);
         if (listed == nullptr)
             return nullptr;
-        // [segment] acquire-load; synchronizes-with the release-store in fill_segment()
+        // [segment] acquire-load; synchronizes-with the release-stores in fill_segment() and release_segment()
         Segment* const segment = listed->segment.load(B::acquire(edge::segment));
-        // relaxed: the segment's pointer publishes when it was made. A later one says that it is gone
-        return segment == nullptr || listed->made.load(B::relaxed()) > time ? nullptr : segment;
+        // [segment] acquire-load; synchronizes-with the release-store in fill_segment(). It may be of the segment that
+        // came after this one: then this one is gone, and all changes of what lived there are complete
+        return segment == nullptr || listed->made.load(B::acquire(edge::segment)) > time ? nullptr : segment;
     }
-    /// Of a slot whose segment may be gone; `segment` is nullptr then, and for no_slot.
-    [[nodiscard]] SlotRef find_place(SlotId s) const {
-        if (s == no_slot)
-            return {};
-        Segment* const segment = find_segment(geometry_.segment_of(s));
-        return segment == nullptr ? SlotRef{} : SlotRef{segment, s - segment->first};
-    }
-    /// Of a slot that the caller holds, or that somebody else has published to it.
-    // Inlined by force: every step of an update asks once or twice.
-    [[nodiscard, gnu::always_inline]] SlotRef place(SlotId s) const {
+    /// A slot that the caller holds, or that somebody else has published to it.
+    // Inlined by force: every update asks for two.
+    [[nodiscard, gnu::always_inline]] Slot at(SlotId s) const {
         // relaxed: the slot's number came through the set of free slots, an entry or limbo, each with an edge from who
-        // had it before; the first of those had it from who made the segment (index_set)
+        // had it before; the first of those had it from who made the segment (index_set). Or a search has found it
+        // visible, in a segment that it had found with acquire
         Segment* const segment = directory_.at(geometry_.segment_of(s)).segment.load(B::relaxed());
         return {segment, s - segment->first};
     }
-    [[nodiscard]] Words& words(SlotId s) const {
-        const SlotRef p = place(s);
-        return p.segment->words[p.offset];
+    /// For a search: nowhere, where its segment is gone, or all that was ever born there was born after `time`.
+    [[nodiscard]] Slot find(SlotId s, version::Word time) const {
+        const std::uint32_t number = geometry_.segment_of(s);
+        return {find_segment(number, time), s - geometry_.begin(number)};
     }
-    [[nodiscard]] Rest& rest(SlotId s) const {
-        const SlotRef p = place(s);
-        return p.segment->rests[p.offset];
-    }
-    /// Its group, and its number there.
-    struct GroupRef {
-        Group& group;
-        std::uint32_t number;
-    };
-    [[nodiscard]] GroupRef group(SlotId s) const {
-        const SlotRef p = place(s);
-        return {p.segment->group_of(p.offset), p.offset % slots_per_group};
-    }
-    /// Of a slot that a guard keeps, or that is this thread's.
-    [[nodiscard]] static std::uint64_t life_at(const SlotRef& p) { return p.segment->rests[p.offset].life.get(); }
 
     /// Makes one more segment, with all of its slots free. Throws std::bad_alloc.
     void make_segment() {
@@ -188,14 +168,6 @@ class SlotMemory {
         return each_word(geometry_.begin(n), geometry_.size(n),
                          [this](typename Free::Batch b) { return (free_.peek(b.first) & b.mask) == b.mask; });
     }
-    /// Changes in flight in the segment of that number, if it is there: a statistic.
-    [[nodiscard]] std::uint64_t in_flight(const Guard&, std::uint32_t n) const {
-        std::uint64_t sum = 0;
-        if (const Segment* const segment = find_segment(n); segment != nullptr)
-            for (SlotId first = 0; first < segment->count; first += slots_per_group)
-                sum += segment->group_of(first).in_flight();
-        return sum;
-    }
     /// Takes the segment out of the store if all of its slots are free, and frees it when nobody can be looking into
     /// it.
     void release_segment(const Guard& guard, std::uint32_t n) {
@@ -219,10 +191,11 @@ class SlotMemory {
             return;
         }
         // It may have been given back and made again since the look above; who holds its slots has it now.
-        // relaxed: the slots came through the set of free slots, as in place()
+        // relaxed: the slots came through the set of free slots, as in at()
         segment = directory_.at(n).segment.load(B::relaxed());
-        // relaxed: the clock's tick publishes it to searches, and the grace period to others
-        directory_.at(n).segment.store(nullptr, B::relaxed());
+        // [segment] release-store; synchronizes-with the acquire-loads in find_segment(); publishes: all changes of what
+        // lived there. The clock's tick publishes it to later searches, and the grace period to others
+        directory_.at(n).segment.store(nullptr, B::release(edge::segment));
         segment->released.set(clock_.tick());                       // V7
         present_.fetch_add(~std::uint64_t{size} + 1, B::relaxed()); // relaxed: a statistic
         absent_.put(n);
@@ -272,8 +245,9 @@ class SlotMemory {
         const SlotId size = geometry_.size(n);
         Segment* const fresh = B::template make<Segment>(first, size, stride_);
         fresh->made.set(clock_.now());
-        // relaxed: the next store publishes it
-        directory_.at(n).made.store(fresh->made.get(), B::relaxed());
+        // [segment] release-store; synchronizes-with the acquire-load in find_segment(); publishes: all changes of what
+        // lived in the segment that was here before
+        directory_.at(n).made.store(fresh->made.get(), B::release(edge::segment));
         // [segment] release-store; synchronizes-with the acquire-loads in find_segment(); publishes: the segment,
         // and when it was made
         directory_.at(n).segment.store(fresh, B::release(edge::segment));

@@ -22,8 +22,9 @@ namespace hotindex {
 using SlotId = std::uint32_t;
 inline constexpr SlotId no_slot = ~SlotId{0};
 
-/// Slots that a scan looks at together, and that share a bit mask: two groups, or less where a segment is smaller.
-inline constexpr SlotId slots_per_block = 2 * slots_per_group;
+/// Slots that a scan looks at together, and that share a bit mask: four groups, or less where a segment is smaller.
+inline constexpr SlotId groups_per_block = 4;
+inline constexpr SlotId slots_per_block = groups_per_block * slots_per_group;
 [[nodiscard]] constexpr std::uint64_t first_slots(SlotId n) noexcept {
     return n >= slots_per_block ? ~std::uint64_t{0} : (std::uint64_t{1} << n) - 1;
 }
@@ -62,6 +63,21 @@ class SlotGeometry {
     unsigned doubling_;  ///< segments after the first one until the largest size is reached
 };
 
+/// Where a slot lies: found once, it is there for every step of an update. No segment: nowhere.
+template <class Segment>
+struct SlotRef {
+    Segment* segment = nullptr;
+    SlotId offset = 0;
+
+    [[nodiscard]] explicit operator bool() const noexcept { return segment != nullptr; }
+    [[nodiscard]] SlotId id() const noexcept { return segment->first + offset; }
+    [[nodiscard]] auto& words() const noexcept { return segment->words[offset]; }
+    [[nodiscard]] auto& rest() const noexcept { return segment->rests[offset]; }
+    [[nodiscard]] auto& group() const noexcept { return segment->group_of(offset); }
+    /// Its bit there.
+    [[nodiscard]] std::uint64_t bit() const noexcept { return std::uint64_t{1} << offset % slots_per_group; }
+};
+
 /// `Local`: the domain's, see EpochDomain.
 template <class B, class Local, class Entry>
 struct SlotSegment : Retirable<B, Local> {
@@ -71,9 +87,8 @@ struct SlotSegment : Retirable<B, Local> {
 
     /// What a scan does not need.
     struct Rest : Retirable<B, Local> {
-        explicit Rest(SlotId s) : life(0u), predecessor(no_slot), self(s) {}
-        typename B::template var<std::uint64_t> life; ///< which one this is
-        typename B::template var<SlotId> predecessor;
+        explicit Rest(SlotId s) : self(s) {}
+        VersionMarks<B> marks;
         const typename B::template var<SlotId> self;
     };
 

@@ -1,17 +1,16 @@
 // The version clock, and what the two version words of a slot can say.
 //
-// Each slot holds one version of one vector. Its life is [birth, death) on a global clock that every update ticks. Both
-// words pass through states before they become timestamps; whoever meets an unfinished state can finish it.
+// Each slot holds one version of one vector. Its life is [birth, death) on a global clock that every update ticks. Each
+// of the two words says that it waits for its time, and then the time:
 //
-//   birth: VACANT -> PENDING#l -> UNSTAMPED#l -> timestamp        (-> VACANT when the slot is used again)
-//   death: ALIVE -> LINK(successor) -> the successor's birth      replaced
-//          ALIVE -> DEAD_UNSTAMPED#l -> timestamp                 removed
+//   birth: PENDING#l -> timestamp
+//   death: ALIVE#l   -> timestamp
 //
 // l counts the slot's lives. While a search helps to stamp a slot, that slot may be used again (see SnapshotTimes).
 // Then l makes the search's CAS fail.
 //
-// The special states are the largest numbers, so that for them `birth <= t` is false and `t < death` is true: the usual
-// visibility check is two comparisons.
+// What waits is larger than any time, so that for it `birth <= t` is false and `t < death` is true: whether a version
+// is visible at t takes two comparisons.
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
@@ -24,33 +23,13 @@ namespace version {
 using Word = std::uint64_t;
 inline constexpr Word first_special = Word{1} << 63;
 inline constexpr Word lives = Word{1} << 60; ///< numbers of lives, before they repeat
-// birth: all below first_special + 2^62, and UNSTAMPED alone has bit 61: see Visibility::mask()
+/// The birth of a version that has no time yet.
 [[nodiscard]] constexpr Word pending(std::uint64_t life) noexcept {
     return first_special | life % lives;
 }
-[[nodiscard]] constexpr Word unstamped(std::uint64_t life) noexcept {
-    return pending(life) | Word{1} << 61;
-}
-inline constexpr Word vacant = first_special | lives;
-[[nodiscard]] constexpr bool is_pending(Word birth) noexcept {
-    return birth >> 60 == 0b1000;
-}
-[[nodiscard]] constexpr bool is_unstamped(Word birth) noexcept {
-    return birth >> 60 == 0b1010;
-}
-// death: bit 63 of death & (death + 1) tells what is unfinished
-inline constexpr Word alive = ~Word{0};
-[[nodiscard]] constexpr Word link(std::uint32_t successor) noexcept {
-    return first_special | successor;
-}
-[[nodiscard]] constexpr std::uint32_t successor_of(Word death) noexcept {
-    return static_cast<std::uint32_t>(death);
-}
-[[nodiscard]] constexpr Word dead_unstamped(std::uint64_t life) noexcept {
+/// The death of a version that has no time yet.
+[[nodiscard]] constexpr Word alive(std::uint64_t life) noexcept {
     return first_special | Word{1} << 62 | life % lives;
-}
-[[nodiscard]] constexpr bool is_dead_unstamped(Word death) noexcept {
-    return death >> 60 == 0b1100;
 }
 [[nodiscard]] constexpr bool is_timestamp(Word w) noexcept {
     return w < first_special;
@@ -92,10 +71,19 @@ class VersionClock {
     alignas(isolation) AtomicWord now_;
 };
 
+/// Each holds the PENDING or ALIVE that anybody may replace by a time, because the change is published: see
+/// SlotStore::finish().
+template <class B>
+struct VersionMarks {
+    VersionMarks() : birth(0), death(0) {}
+    typename VersionClock<B>::AtomicWord birth;
+    typename VersionClock<B>::AtomicWord death;
+};
+
 /// The two version words of a slot.
 template <class B>
 struct VersionWords {
-    VersionWords() : birth(version::vacant), death(version::alive) {}
+    VersionWords() : birth(version::pending(0)), death(version::alive(0)) {}
     typename VersionClock<B>::AtomicWord birth;
     typename VersionClock<B>::AtomicWord death;
 };

@@ -1,18 +1,19 @@
-// Visibility: which versions a search of one time sees.
+// Visibility: which versions a search of one time sees, where the groups cannot tell.
 //
-// A version is visible at time t where birth <= t < death. What is unfinished is finished first, so that the answer
-// stays true. The protocol and its invariants stand in slot_store.hpp.
-//
-// It is asked where a SlotGroup cannot tell. Even there most versions were born long ago and live, so eight slots at a
-// time are looked at without branches on what a single one says. Only where one of them says something else, each is
-// decided by itself.
-// Progress: wait-free; a search looks at each slot once.
+// A version is visible at time t where birth <= t < death. Here are the two ways to find out from version words:
+//   Visibility     of slots whose changes up to t are complete: their words say it
+//   ChangingSlots  of slots that were found announced: a word may wait for a time that the clock has given already.
+//                  Then it is stamped first, so that the answer stays true
+// The protocol and its invariants stand in slot_store.hpp.
+// Progress: wait-free; a search looks at each slot once, and at a slot that is changing once for each announced change.
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
+#include <hotindex/store/announced_changes.hpp>
 #include <hotindex/store/version_clock.hpp>
 
 #include <cstdint>
+#include <span>
 
 namespace hotindex {
 
@@ -21,8 +22,6 @@ class Visibility {
   public:
     using Words = VersionWords<B>;
 
-    explicit Visibility(VersionClock<B>& clock) : clock_(clock) {}
-
     struct Life {
         version::Word birth;
         version::Word death;
@@ -30,107 +29,98 @@ class Visibility {
     // Inlined by force: left to itself, the compiler calls it once a slot in the scan.
     [[gnu::always_inline]] static Life life_of(const Words& v) {
         // V4: death before birth.
-        // [slot_death] acquire-load; synchronizes-with the release-store in SlotStore::begin_version() and the CASes on
-        // death
+        // [slot_death] acquire-load; synchronizes-with the release-stores in SlotStore::begin_version() and
+        // complete_replacement(), and with the CAS in VersionClock::stamp()
         const version::Word death = v.death.load(B::acquire(edge::slot_death));
-        // [slot_birth] acquire-load; synchronizes-with the CASes on birth
-        const version::Word birth = v.birth.load(B::acquire(edge::slot_birth));
+        // relaxed: a birth no later than the search's time happened before it read the clock; of a later one it needs
+        // to know nothing
+        const version::Word birth = v.birth.load(B::relaxed());
         return {birth, death};
     }
-    /// VACANT, PENDING and UNSTAMPED are later than any time.
+    /// PENDING is later than any time.
     static bool is_born(version::Word birth, version::Word time) noexcept { return birth <= time; }
-    /// ALIVE, links and DEAD_UNSTAMPED are later than any time.
+    /// ALIVE is later than any time.
     static bool is_dead(version::Word death, version::Word time) noexcept { return death <= time; }
 
-    /// Bit i: slot i of a run of n <= 64 slots is visible at `time`. successor(slot, time) gives the version words of a
-    /// slot, or nullptr where its segment is gone, or all that was ever born there was born after `time`.
-    template <class Successor>
-    [[nodiscard]] std::uint64_t mask(Words* run, std::uint32_t n, version::Word time, Successor successor) {
-        // Eight slots at a time without branches on what a single slot says: nothing for the branch predictor to learn.
+    /// Bit i: slot i of a run of n <= 64 slots is visible at `time`.
+    [[nodiscard]] static std::uint64_t mask(const Words* run, std::uint32_t n, version::Word time) {
+        // Without branches on what a single slot says: nothing for the branch predictor to learn.
         std::uint64_t mask = 0;
-        for (std::uint32_t i = 0; i < n; i += 8) {
-            if (n - i < 8) {
-                for (std::uint32_t j = i; j != n; ++j)
-                    mask |= std::uint64_t{visible(run[j], time, successor)} << j;
-            } else if (all_plain(run + i, time)) [[likely]] {
-                mask |= std::uint64_t{0xFF} << i;
-            } else {
-                mask |= std::uint64_t{visible_of_eight(run + i, time, successor)} << i;
-            }
+        for (std::uint32_t i = 0; i != n; ++i) {
+            const auto [birth, death] = life_of(run[i]);
+            mask |= static_cast<std::uint64_t>(static_cast<int>(is_born(birth, time)) &
+                                               static_cast<int>(!is_dead(death, time)))
+                    << i;
         }
         return mask;
+    }
+};
+
+/// find(slot, time) gives a SlotRef: nowhere, where its segment is gone, or all that was ever born there was born after
+/// `time`.
+template <class B, class Find>
+class ChangingSlots {
+  public:
+    /// `changes`: all that were found announced after the time was announced.
+    ChangingSlots(VersionClock<B>& clock, version::Word time, std::span<const SlotChange> changes, Find find)
+        : clock_(clock), time_(time), changes_(changes), find_(find) {}
+
+    /// Is the slot, which one of the changes names, visible at the time?
+    [[nodiscard]] bool visible(SlotId s) {
+        const auto at = find_(s, time_);
+        if (!at)
+            return false;
+        auto [birth, death] = Visibility<B>::life_of(at.words());
+        birth = helped(at.words().birth, at.rest().marks.birth, birth, edge::slot_birth);
+        if (!Visibility<B>::is_born(birth, time_))
+            return false; // PENDING without a mark, too: that version will be stamped after the time
+        // Born in time, so `death` is of the same life.
+        if (version::is_timestamp(death))
+            return !Visibility<B>::is_dead(death, time_);
+        for (const SlotChange& c : changes_) {
+            if (c.died != s)
+                continue;
+            if (c.born == no_slot)
+                (void)helped(at.words().death, at.rest().marks.death, death, edge::slot_death);
+            else if (Visibility<B>::is_born(birth_of(c.born), time_))
+                return false;
+        }
+        // Whoever replaced it may have written its death by now, and the slot may be in another life. Then this one was
+        // over at the time, or the slot would have been kept.
+        // [slot_death] acquire-load; synchronizes-with the release-store in SlotStore::begin_version()
+        death = at.words().death.load(B::acquire(edge::slot_death));
+        // relaxed: another life's death was read with acquire and publishes its PENDING
+        return !Visibility<B>::is_dead(death, time_) && at.words().birth.load(B::relaxed()) == birth;
     }
 
   private:
-    /// Are these eight slots all alive and old enough? The usual answer, found with a few additions a slot.
-    static bool all_plain(const Words* eight, version::Word time) {
-        const version::Word lift = (version::Word{1} << 62) - 1 - time;
-        version::Word births = 0;              // bit 62: some birth is later than `time`; bit 63: some is special
-        version::Word deaths = version::alive; // any bit clear: some death is not ALIVE
-        const auto look = [&](std::uint32_t j) __attribute__((always_inline)) {
-            const auto [birth, death] = life_of(eight[j]);
-            deaths &= death;
-            births |= birth + lift;
-        };
-        look(0), look(1), look(2), look(3), look(4), look(5), look(6), look(7);
-        return deaths == version::alive && births >> 62 == 0;
+    /// When the slot was born. If it is in a later life by now, or its segment is gone, that is later than the time. Then
+    /// who replaced another slot by it has completed that, and what was read here publishes it: the other slot's death
+    /// tells.
+    [[nodiscard]] version::Word birth_of(SlotId s) {
+        const auto at = find_(s, time_);
+        if (!at)
+            return version::first_special;
+        // [slot_birth] acquire-load; synchronizes-with the CAS in VersionClock::stamp(); and with the release-store of
+        // PENDING in SlotMemory::take_ready(): what came before that life
+        const version::Word birth = at.words().birth.load(B::acquire(edge::slot_birth));
+        return helped(at.words().birth, at.rest().marks.birth, birth, edge::slot_birth);
     }
-
-    /// Bit i: slot i of the eight is visible at `time`.
-    template <class Successor>
-    std::uint32_t visible_of_eight(Words* eight, version::Word time, Successor successor) {
-        std::uint32_t mask = 0;
-        version::Word unfinished = 0; // bit 63: some birth is UNSTAMPED, or some death is a LINK or DEAD_UNSTAMPED
-        const auto look = [&](std::uint32_t j) __attribute__((always_inline)) {
-            const auto [birth, death] = life_of(eight[j]);
-            mask |= static_cast<std::uint32_t>(static_cast<int>(is_born(birth, time)) &
-                                               static_cast<int>(!is_dead(death, time)))
-                    << j;
-            unfinished |= (birth & birth << 2) | (death & (death + 1));
-        };
-        look(0), look(1), look(2), look(3), look(4), look(5), look(6), look(7); // shifts by constants
-        if (unfinished >= version::first_special) [[unlikely]] {
-            mask = 0;
-            for (std::uint32_t j = 0; j != 8; ++j)
-                mask |= std::uint32_t{visible(eight[j], time, successor)} << j;
-        }
-        return mask;
-    }
-
-    /// Any case; helps what is unfinished.
-    template <class Successor>
-    bool visible(Words& v, version::Word time, Successor successor) {
-        auto [birth, death] = life_of(v);
-        if (version::is_unstamped(birth))
-            // If the slot has gone on to another life, then what comes back is no time, or a later one.
-            birth = clock_.stamp(v.birth, birth, edge::slot_birth);
-        if (!is_born(birth, time))
-            return false; // VACANT and PENDING too: such a version will be stamped after `time`
-        // Born in time, so `death` is of the same life.
-        if (death == version::alive)
-            return true;
-        if (version::is_timestamp(death))
-            return !is_dead(death, time);
-        if (version::is_dead_unstamped(death)) {
-            death = clock_.stamp(v.death, death, edge::slot_death);
-            // It may be the death of another life: then this one was over at `time`, or its slot would have been kept.
-            // relaxed: another life's death was read with acquire and publishes its VACANT
-            return time < death && v.birth.load(B::relaxed()) == birth;
-        }
-        // If the successor's slot has gone on to another life, then the successor was born after `time`, and so is
-        // whatever comes after it. Its segment may be gone then, or be another one.
-        Words* const next_words = successor(version::successor_of(death), time);
-        if (next_words == nullptr)
-            return true;
-        // [slot_birth] acquire-load; synchronizes-with the CASes on birth: it may be another life's, which the link
-        // does not publish, and who makes the clock tick for it must know that it was announced (W2)
-        version::Word next = next_words->birth.load(B::acquire(edge::slot_birth));
-        if (version::is_unstamped(next))
-            next = clock_.stamp(next_words->birth, next, edge::slot_birth);
-        return time < next; // PENDING is larger than any time: the successor will be stamped after `time`
+    /// The word, stamped where it is marked as published.
+    [[nodiscard]] version::Word helped(typename VersionClock<B>::AtomicWord& word,
+                                       const typename VersionClock<B>::AtomicWord& mark, version::Word found, edge e) {
+        // [slot_mark] acquire-load; synchronizes-with the release-store in SlotStore::finish(): it may be of another
+        // life than the one that was found announced, and who makes the clock tick for it must know its announcement
+        if (version::is_timestamp(found) || mark.load(B::acquire(edge::slot_mark)) != found)
+            return found;
+        // If the slot goes on to another life meanwhile, then what comes back is no time, or a later one.
+        return clock_.stamp(word, found, e);
     }
 
     VersionClock<B>& clock_;
+    const version::Word time_;
+    const std::span<const SlotChange> changes_;
+    Find find_;
 };
 
 } // namespace hotindex

@@ -35,7 +35,7 @@ examples:
   scripts/model_check --mutate --find-windows       first find windows for mutants that have none, or do not
                                                     die there
   scripts/model_check --protocol             the snapshot protocol in Spin, every state, and every planted
-                                             error: 4 minutes, 3 GiB; writes results/model_check/protocol.md
+                                             error: 4 minutes, 2 GiB; writes results/model_check/protocol.md
   scripts/model_check --protocol --quick     what takes a moment of it (in scripts/test); writes nothing
   scripts/model_check --protocol --only reuse       configurations and planted errors with that in the name
   scripts/model_check --mutate --mutant pin  only mutants whose name contains the text; writes nothing

@@ -14,7 +14,7 @@ from common.command_line import in_words
 from common.repository import ROOT
 from model_check import spin
 from model_check.ledger import LEDGER
-from model_check.protocol_list import BUGS, CONFIGURATIONS, MOMENT, Bug, Configuration
+from model_check.protocol_list import BUGS, CONFIGURATIONS, LONG, MOMENT, Bug, Configuration
 from model_check.spin import HOLDS, VIOLATED, Outcome
 
 MODEL = ROOT / "relacy" / "protocol.pml"
@@ -87,7 +87,7 @@ def search_all(jobs: list[tuple[Configuration, Bug | None]]) -> list[Row]:
             row.parameters,
             BUILD / row.name,
             show,
-            long=(bug or configuration).seconds > MOMENT,
+            long=(bug or configuration).seconds > LONG,
             timeout=TIMEOUT,
         )
         progress.clear()

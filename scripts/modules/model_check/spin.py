@@ -113,12 +113,12 @@ def search(
     timeout: float,
 ) -> Outcome:
     """Searches all states of the model with these parameters, in that folder, where the trail of an error
-    stays. Tells `progress` how many it has met. `long`: it takes more than a moment. Returns the outcome.
-    Raises SpinFailed."""
+    stays. Tells `progress` how many it has met. `long`: it takes long (protocol_list). Returns
+    the outcome. Raises SpinFailed."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     log = folder / "log"
-    # What searches for a moment is not worth the seconds of -O2. Without -DCOLLAPSE, -DBITSTATE and -DHC each
+    # What does not take long is not worth the seconds of -O2. Without -DCOLLAPSE, -DBITSTATE and -DHC each
     # state is kept as it is.
     generator: Command = ["spin", "-a", *definitions(parameters), model]
     compiler: Command = [
