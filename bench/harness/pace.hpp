@@ -10,9 +10,9 @@
 
 namespace hotindex::bench {
 
-/// Says how many operations are due. Used by one thread. The thread sleeps a millisecond in between, as a server's writer
-/// would wait for what comes next, and does at once what has become due: sleeps of a tenth of that took a quarter of a
-/// processor here, a hundred times what the operations did.
+/// Says how many operations are due. Used by one thread. The thread sleeps a millisecond in between, as a server's
+/// writer would wait for what comes next, and does at once what has become due: sleeps of a tenth of that took a quarter
+/// of a processor here, a hundred times what the operations did.
 class Pace {
   public:
     /// per_second: 0 means without pause.

@@ -4,8 +4,8 @@
 //
 // The idea: free slots are taken from below (see SlotMemory), so a vector that is replaced comes down by itself. Now
 // and then a thread that updates looks at a few blocks, from the top down, for a vector above the compact part: the
-// slots that all vectors would fill. The index replaces that vector by the same row in a lower slot (IndexCore::move_one). A
-// segment that has fallen empty on the way is given back.
+// slots that all vectors would fill. The index replaces that vector by the same row in a lower slot
+// (IndexCore::move_one). A segment that has fallen empty on the way is given back.
 //
 // Progress: a look is bounded by blocks_per_look blocks, and the giving back of one segment.
 #pragma once

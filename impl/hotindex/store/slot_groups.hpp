@@ -13,17 +13,17 @@
 // themselves, whatever the group says.
 //
 // Invariants
-//   W1  bit i is the parity of the changes of slot i that were added, in whatever order. A slot's births and deaths take
-//       turns, so where all of its changes up to t were added, and none later than t, the bit says whether it is
+//   W1  bit i is the parity of the changes of slot i that were added, in whatever order. A slot's births and deaths
+//       take turns, so where all of its changes up to t were added, and none later than t, the bit says whether it is
 //       visible at t.
 //   W2  a change is added by who announced it, once, after it has its time and before the announcement ends (A2).
 //   W3  the slots and the time are one word: what is in the bits has raised the time.
 //
 // Why that is enough for a search that is not pinned. Its time is t; it has read the announcements afterwards (A1). Of
 // the changes that were stamped up to t, it has found some announced, and decides their slots apart. All others were
-// added before it looks (W2); and where the latest time is no later than t, no others are in the bits (W3). It stays the
-// answer for t whatever happens afterwards. A version that was there at t keeps its slot as long as t is announced (V3),
-// and its segment (V7). And its row, norm and entry can be read: they were written before it was stamped, and the clock
+// added before it looks (W2); and where the latest time is no later than t, no others are in the bits (W3). It stays
+// the answer for t whatever happens afterwards. A version that was there at t keeps its slot as long as t is announced
+// (V3), and its segment (V7). And its row, norm and entry can be read: they were written before it was stamped, and the clock
 // publishes what was stamped up to t.
 //
 // 2^48 changes are nine years at a million a second. A snapshot that is held for half of them would be misled. A group

@@ -193,8 +193,8 @@ class SlotMemory {
         // It may have been given back and made again since the look above; who holds its slots has it now.
         // relaxed: the slots came through the set of free slots, as in at()
         segment = directory_.at(n).segment.load(B::relaxed());
-        // [segment] release-store; synchronizes-with the acquire-loads in find_segment(); publishes: all changes of what
-        // lived there. The clock's tick publishes it to later searches, and the grace period to others
+        // [segment] release-store; synchronizes-with the acquire-loads in find_segment(); publishes: all changes of
+        // what lived there. The clock's tick publishes it to later searches, and the grace period to others
         directory_.at(n).segment.store(nullptr, B::release(edge::segment));
         segment->released.set(clock_.tick());                       // V7
         present_.fetch_add(~std::uint64_t{size} + 1, B::relaxed()); // relaxed: a statistic

@@ -5,8 +5,8 @@
 // and, where it cannot tell, Visibility, slot by slot. This file says how a version is born, dies, and leaves its slot.
 //
 // The protocol: multi-version snapshots by helped timestamps, after Wei, Ben-David, Blelloch, Fatourou, Ruppert, Sun,
-// "Constant-time snapshots with applications to concurrent data structures", PPoPP 2021, with announced changes in place
-// of version lists, for slots that are used again:
+// "Constant-time snapshots with applications to concurrent data structures", PPoPP 2021, with announced changes in
+// place of version lists, for slots that are used again:
 //   begin     PENDING; row, norm; ALIVE                    in this order; the slot is private
 //   announce  what is born, what dies                      see AnnouncedChanges
 //   publish   the owner puts the slot into its directory entry, or marks the entry as removed
@@ -36,8 +36,8 @@
 //
 // Linearization: an update at the clock tick that stamped it, a snapshot at its load of the clock.
 // Progress: a constant number of steps, but for these. acquire() takes free slots or makes a segment, slot_to_move()
-// may give one back, adding a change to its group is repeated where another was added: lock-free. The scan is bounded by the
-// slots at its start, and by the participants that have changed slots and not left: wait-free.
+// may give one back, adding a change to its group is repeated where another was added: lock-free. The scan is bounded by
+// the slots at its start, and by the participants that have changed slots and not left: wait-free.
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
@@ -286,8 +286,8 @@ class SlotStore {
     [[nodiscard]] std::size_t stride() const noexcept { return memory_.stride(); }
 
     /// Calls use(first slot, rows, inverse norms, slots, mask) for each run of at most 64 slots below `count`, where
-    /// bit i of the mask says whether slot first + i is visible at the view's time. Runs without a visible slot are left
-    /// out.
+    /// bit i of the mask says whether slot first + i is visible at the view's time. Runs without a visible slot are
+    /// left out.
     template <class Use>
     void scan(const View& view, SlotId count, Use use) const {
         const version::Word time = view.time();

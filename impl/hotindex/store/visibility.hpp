@@ -94,9 +94,9 @@ class ChangingSlots {
     }
 
   private:
-    /// When the slot was born. If it is in a later life by now, or its segment is gone, that is later than the time. Then
-    /// who replaced another slot by it has completed that, and what was read here publishes it: the other slot's death
-    /// tells.
+    /// When the slot was born. If it is in a later life by now, or its segment is gone, that is later than the time.
+    /// Then who replaced another slot by it has completed that, and what was read here publishes it: the other slot's
+    /// death tells.
     [[nodiscard]] version::Word birth_of(SlotId s) {
         const auto at = find_(s, time_);
         if (!at)
