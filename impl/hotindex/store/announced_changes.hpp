@@ -13,8 +13,8 @@
 //       announcement: that of its publication (entry_current, bucket), or its mark (slot_mark). So who has the time t
 //       from the clock, and reads the announcements afterwards, finds of each change that was stamped up to t the
 //       announcement, or what its thread wrote there later.
-//   A2  an announcement ends when its change is added to the groups, and the death of what was replaced has its time.
-//       So who finds what was written later finds those, too.
+//   A2  the announcement of a change that was published ends when that is added to the groups, and the death of what
+//       was replaced has its time. So who finds what was written later finds those, too.
 //   A3  an announcement that is found names the slots of the change that its thread is about to make, or has made since
 //       it was announced; or those of an attempt that has failed, until the next one is announced, before its own
 //       publication, or the announcement ends. A slot that is not published after all is free after that end.

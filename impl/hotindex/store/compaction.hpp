@@ -45,8 +45,8 @@ class Compaction {
     explicit Compaction(Memory& memory) : memory_(memory) {}
 
     /// After an update, now and then: a slot that lies far above what the slots in use would fill, to be replaced by
-    /// the same row in a lower one. Its version was finished and alive when this call looked, so the guard keeps it.
-    /// no_slot: none was found, or it is not the time to look. Gives back a segment that has fallen empty.
+    /// the same row in a lower one. Its version was stamped and not retired when this call looked, so the guard keeps
+    /// it. no_slot: none was found, or it is not the time to look. Gives back a segment that has fallen empty.
     [[nodiscard]] SlotId slot_to_move(const Guard& guard, bool after_removal) {
         Local& local = guard.local();
         const std::uint32_t left = local.until_look.get() - 1;

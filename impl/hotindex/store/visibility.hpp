@@ -5,7 +5,7 @@
 //   ChangingSlots  of slots that were found announced: a word may wait for a time that the clock has given already.
 //                  Then it is stamped first, so that the answer stays true
 // The protocol and its invariants stand in slot_store.hpp.
-// Progress: wait-free; a search looks at each slot once, and at a slot that is changing once for each announced change.
+// Progress: wait-free; a search looks at each slot once, and for each slot that is announced at all announced changes.
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
