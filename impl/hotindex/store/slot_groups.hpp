@@ -23,8 +23,8 @@
 // the changes that were stamped up to t, it has found some announced, and decides their slots apart. All others were
 // added before it looks (W2); and where the latest time is no later than t, no others are in the bits (W3). It stays
 // the answer for t whatever happens afterwards. A version that was there at t keeps its slot as long as t is announced
-// (V3), and its segment (V7). And its row, norm and entry can be read: they were written before it was stamped, and the clock
-// publishes what was stamped up to t.
+// (V3), and its segment (V7). And its row, norm and entry can be read: they were written before it was stamped, and
+// the clock publishes what was stamped up to t.
 //
 // 2^48 changes are nine years at a million a second. A snapshot that is held for half of them would be misled. A group
 // in which nothing has changed for half of them is asked slot by slot until the clock has come round to its time.

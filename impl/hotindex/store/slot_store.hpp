@@ -36,8 +36,8 @@
 //
 // Linearization: an update at the clock tick that stamped it, a snapshot at its load of the clock.
 // Progress: a constant number of steps, but for these. acquire() takes free slots or makes a segment, slot_to_move()
-// may give one back, adding a change to its group is repeated where another was added: lock-free. The scan is bounded by
-// the slots at its start, and by the participants that have changed slots and not left: wait-free.
+// may give one back, adding a change to its group is repeated where another was added: lock-free. The scan is bounded
+// by the slots at its start, and by the participants that have changed slots and not left: wait-free.
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
