@@ -7,8 +7,8 @@
 //
 // This file is the door: what users call, with an explicit handle and without one. The write journey, and the parts,
 // are IndexCore; the query journey is IndexSnapshot. Slots carry birth and death times on a global clock. A search sees
-// what was alive at the one time that it has read and announced. So search, add, remove, get
-// and contains are linearizable together.
+// what was alive at the one time that it has read and announced. So search, add, remove, get and contains are
+// linearizable together.
 //
 // Memory. A search is not pinned: it keeps what lived at its time, and nothing else. So with R searches or snapshots
 // that never end, what waits to be used again is at most
