@@ -53,3 +53,18 @@ def accepted_rises() -> list[tuple[str, bool]]:
         gate_counts.let_accepted_pass(found, accepted)
         told.append((what, all(each.verdict == PASS for each in found) == passes))
     return told
+
+
+def grown_memory() -> list[tuple[str, bool]]:
+    """Returns [(what, whether it went as it must)]: what an index has once may grow, what a vector has may not."""
+    vectors = 10_000
+    told = []
+    for what, more, passes in (
+        ("128 bytes more in an index", 128, True),
+        ("8 bytes more in a vector", 8 * vectors, False),
+    ):
+        before: Counts = {"memory": {"calls": vectors, "totals": {"bytes": 7_327_696}}}
+        after: Counts = {"memory": {"calls": vectors, "totals": {"bytes": 7_327_696 + more}}}
+        verdicts = {each.verdict for each in gate_counts.compare_counts(before, after)}
+        told.append((what, verdicts == {PASS if passes else REGRESSION}))
+    return told

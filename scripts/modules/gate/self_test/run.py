@@ -28,7 +28,7 @@ from common.command_line import in_words
 from gate import refs as gate_refs, runs as gate_runs, statistics as gate_statistics
 from gate.self_test.figures import RESULTS, draw, update_readme
 from gate.self_test.noise import KINDS, LOOKS, SPREADS, SUITE
-from gate.self_test.planted_counts import accepted_rises, planted_counts
+from gate.self_test.planted_counts import accepted_rises, grown_memory, planted_counts
 from gate.self_test.trials import (
     EFFECTS,
     MUST_FIND,
@@ -121,7 +121,7 @@ def check_counts(report: Report) -> Json:
     planted = len(counts) - 1  # the first one plants nothing
     all_found = f"{planted} planted, {planted - len(wrong)} found"
     report.line(not wrong, f"not as it should be: {', '.join(wrong)}" if wrong else all_found)
-    for what, fine in accepted_rises():
+    for what, fine in accepted_rises() + grown_memory():
         report.line(fine, what)
     return {"planted": planted, "found": planted - len(wrong)}
 
