@@ -406,33 +406,6 @@ TEST_CASE("a search asks slots only where a change is announced, or came later",
     CHECK_FALSE(asks([&] { CHECK(seen_at(store, later) == Slots{first}); }));
 }
 
-TEST_CASE("whatever the order in which births and deaths are added, a group shows them when all are", "[slots]") {
-    using Group = SlotGroup<StressBackend>;
-    struct Change {
-        std::uint32_t slot;
-        Word time;
-    };
-    // Two lives of slot 0, and one each of the last slot and of slot 7, which goes on living.
-    std::vector<Change> changes{{0, 1}, {15, 2}, {0, 3}, {0, 4}, {15, 5}, {7, 6}, {0, 9}};
-    // The clock's low 48 bits begin anew in the middle, or not.
-    const Word begin = GENERATE(Word{0}, (Word{1} << 48) - 5);
-    do {
-        Group group;
-        if (begin != 0) // no change, but a time
-            group.add(0, begin);
-        for (const Change& c : changes)
-            group.add(Word{1} << c.slot, begin + c.time);
-        const auto exact = [&](Word time) { return Group::inexact(group.look(), Group::limit(time)) >> 63 == 0; };
-        REQUIRE(exact(begin + 9));
-        REQUIRE(exact(begin + 1'000'000));
-        REQUIRE_FALSE(exact(begin + 8));
-        REQUIRE_FALSE(exact(begin + 1));
-        REQUIRE(Group::visible(group.look()) == Word{1} << 7);
-        REQUIRE(group.visible_now() == Word{1} << 7);
-    } while (std::next_permutation(changes.begin(), changes.end(),
-                                   [](const Change& a, const Change& b) { return a.time < b.time; }));
-}
-
 TEST_CASE("who finishes again what was finished long ago changes nothing", "[slots]") {
     TinyStore store(stride);
     const TinyStore::Handle me(store.domain), searcher(store.domain);
