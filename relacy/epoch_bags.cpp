@@ -112,6 +112,36 @@ struct SlowPass : Stage<TinyTraits, 2, 2, 2, Watching> {
 };
 const Model<SlowPass> slow_pass("slow_pass", "a pass that looked too early does not ask what was refused since", few);
 
+/// A reader without a pin comes between two passes that each reclaim what was retired right before.
+struct WatchedAtOnce : Stage<TinyTraits, 2, 2, 2, Watching> {
+    bool watches = false;
+    bool passed = false;
+    WatchedAtOnce() {
+        {
+            const Guard pinned(handle(1));
+            replace(0, 2); // does not go at once
+        }
+        domain.drain(handle(0)); // sees that nobody is searching
+    }
+    void thread(int i) {
+        if (i == 0) {
+            hold_until([this] { return watches; });
+            replace(0, 3);
+            passed = true;
+        } else {
+            owner.watching.store(1, B::relaxed()); // relaxed: the fence orders it
+            B::light_fence(edge::epoch_fence);
+            const Node* const found = head.load(B::acquire(edge::unnamed)); // the model's own edge
+            watches = true;
+            hold_until([this] { return passed; });
+            expect(found->value.get() == 2, "what the reader looks at is whole");
+            owner.watching.store(0, B::release(edge::unnamed)); // the model's own edge
+        }
+    }
+    void after() { everything_goes(0); }
+};
+const Model<WatchedAtOnce> watched_at_once("watched_at_once", "each pass looks for itself who is searching", few);
+
 /// Two threads collect what a third one left behind.
 struct TwoCollectors : Stage<OneByOne, 2, 3, 3> {
     TwoCollectors() {

@@ -189,6 +189,43 @@ struct HeldAcrossAdvances : Stage<OneByOne, 2> {
 const Model<HeldAcrossAdvances> held_across_advances("held_across_advances",
                                                      "a pin is seen by the advances that come after it", few);
 
+/// As above, at once: who retires the node advances itself, and sees nobody else pinned if it is careless.
+struct HeldAcrossPass : Stage<TinyTraits, 2> {
+    bool holds = false;
+    bool passed = false;
+    void thread(int i) {
+        if (i == 0) {
+            hold_until([this] { return holds; });
+            replace(0, 2);
+            passed = true;
+        } else {
+            const Guard guard(handle(1));
+            const Node* const held = head.load(B::acquire(edge::unnamed));
+            holds = true;
+            hold_until([this] { return passed; });
+            expect(held->value.get() == 1, "the held node is whole");
+        }
+    }
+};
+const Model<HeldAcrossPass> held_across_pass("held_across_pass", "who is pinned keeps what others reclaim at once",
+                                             few);
+
+/// Nobody is pinned at the advance: what was retired before it goes with it, and only that.
+struct QuietPass : Stage<TinyTraits, 2> {
+    void thread(int i) {
+        if (i == 0) {
+            replace(0, 2);
+            replace(0, 3);
+        } else {
+            read(1);
+            replace(1, 4);
+            read(1);
+        }
+    }
+    void after() { everything_goes(0); }
+};
+const Model<QuietPass> quiet_pass("quiet_pass", "what goes at once is out of sight for whoever pins later", few);
+
 /// A reader that never leaves stops the epoch, not the others.
 struct StalledReader : Stage<TinyTraits, 2> {
     std::optional<Guard> stalled;

@@ -186,8 +186,13 @@ struct MoveOvertaken : StopsBefore<S, Traits, moves> {
     MoveOvertaken() {
         // By the other thread: the first one looks for vectors far out at its first update.
         Oracle start;
-        for (const Call& call : {add(a, 1), add(b, 1), add(c, 1), add(a, 2), add(b, 2), add(c, 2)})
+        for (const Call& call : {add(a, 1), add(b, 1), add(c, 1)})
             start.takes(this->perform(this->handle(1), call));
+        {
+            const auto keeps = this->index.snapshot(this->handle(1)); // the slots of these
+            for (const Call& call : {add(a, 2), add(b, 2), add(c, 2)})
+                start.takes(this->perform(this->handle(1), call));
+        }
         this->index.drain(this->handle(1)); // the lower half is free
         this->history.emplace(start);
     }

@@ -48,6 +48,10 @@ HOTINDEX_SCRIPT(recycled_for_another, RoomyTraits, "a slot that goes from one id
                  {{{add(a, 3), add(b, 2), add(a, 4), add(b, 3)}, {search(), get(b)}, {}}}});
 HOTINDEX_SCRIPT(freed_for_another, RoomyTraits, "a slot that one thread frees and another takes and retires",
                 {{add(a, 1), add(a, 2), add(a, 3), add(a, 4)}, {{{get(a)}, {add(a, 5), add(a, 6), add(a, 7)}, {}}}});
+HOTINDEX_SCRIPT(recycled_at_hand, AtHandTraits, "a slot that the thread uses again which has freed it",
+                {{add(a, 1), add(a, 2)}, {{{add(a, 3), add(a, 4), add(a, 5)}, {search(), search()}, {}}}});
+HOTINDEX_SCRIPT(reclaimed_for_another, AtHandTraits, "a slot that another thread frees, and uses for another id",
+                {{add(a, 1), add(b, 1), add(a, 2)}, {{{add(a, 3), add(a, 4)}, {add(b, 2), add(b, 3)}, {search()}}}});
 HOTINDEX_SCRIPT(entry_recycled, RoomyTraits, "an entry that is unlinked and used again",
                 {{add(a, 1)}, {{{remove(a), add(b, 2), remove(b), add(a, 3)}, {get(a), search()}, {}}}});
 HOTINDEX_SCRIPT(search_then_get, RoomyTraits, "what a search has missed, get misses too",

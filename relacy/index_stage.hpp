@@ -46,6 +46,11 @@ struct ApartTraits : RoomyTraits {
     static constexpr std::uint32_t first_segment = 1;
 };
 
+/// A thread has the last slot that it reclaimed at hand.
+struct AtHandTraits : RoomyTraits {
+    static constexpr std::uint32_t slots_at_hand = 1;
+};
+
 /// A first segment of eight slots, which a search looks at together, and five vectors that nobody touches in it.
 struct EightTraits : RoomyTraits {
     static constexpr std::uint32_t first_segment = 8;

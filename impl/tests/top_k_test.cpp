@@ -82,10 +82,14 @@ TEST_CASE("a_score_that_is_not_a_number_ranks_last_and_is_reported_as_an_infinit
         top.push(nan, 0, ids);
         top.push(1.0F, 1, ids);
         top.push(worst, 2, ids); // a tie with slot 0; slot 2 has the smaller id
-        CHECK(top.sorted(ids)[2].slot == 0);
-        CHECK(top.sorted(ids)[2].score == worst);
-        CHECK(top.push(nan, 9, ids)); // the smallest id yet
-        CHECK_FALSE(top.push(nan, 1, ids));
-        CHECK(slots_of(top.sorted(ids)) == std::vector<std::uint32_t>{1, 9, 2});
+        SECTION("the worst of them is last") {
+            CHECK(top.sorted(ids)[2].slot == 0);
+            CHECK(top.sorted(ids)[2].score == worst);
+        }
+        SECTION("among them the smaller id comes first") {
+            CHECK(top.push(nan, 9, ids)); // the smallest id yet
+            CHECK_FALSE(top.push(nan, 1, ids));
+            CHECK(slots_of(top.sorted(ids)) == std::vector<std::uint32_t>{1, 9, 2});
+        }
     }
 }

@@ -51,17 +51,21 @@ struct DefaultTraits {
 
     /// A retired slot counts as so many retires: slots in limbo lengthen every scan, so they are to come back soon.
     static constexpr std::uint32_t slot_retire_weight = 8;
-    /// A thread that has not tried to advance the epoch for so many microseconds does so when it retires a slot. So
-    /// slots of a thread that updates seldom come back at once, and what it costs others does not depend on how often
-    /// it updates.
-    static constexpr std::int64_t slot_wait_us = 500;
-    /// It reads the time once in so many retired slots. 0: never.
+    /// A thread reads the time once in so many slots that it retires. 0: never.
     static constexpr std::uint32_t slots_per_timer = 4;
+    /// Where these took less than so many microseconds, the thread is fast: it uses the slots again that it reclaims.
+    static constexpr std::int64_t fast_us = 16;
+    /// Slots of its own that a fast thread has at hand, at most.
+    static constexpr std::uint32_t slots_at_hand = 32;
+    /// A thread that is not fast, and has not made the epoch advance like that for so many microseconds, does so when
+    /// it retires a slot. So its slots come back at once, and what that costs others does not depend on how often it
+    /// updates.
+    static constexpr std::int64_t slot_wait_us = 50;
     /// The compact part of the store has room for the slots in use, a sixteenth more, and so many. A vector that lies
     /// above it is moved down.
     static constexpr std::uint32_t spare_slots = 128;
     /// A thread looks for a vector to move once in so many updates.
-    static constexpr std::uint32_t updates_per_look = 16;
+    static constexpr std::uint32_t updates_per_look = 32;
     /// Such a look goes through so many blocks.
     static constexpr std::uint32_t blocks_per_look = 8;
     /// Bytes of rows in a segment: a huge page. The first segments are smaller.
@@ -156,8 +160,10 @@ struct TinyTraits {
     static constexpr std::uint32_t first_bags = 2;
     static constexpr std::uint32_t participants_per_group = 2;
     static constexpr std::uint32_t slot_retire_weight = 1;
-    static constexpr std::int64_t slot_wait_us = 0;
     static constexpr std::uint32_t slots_per_timer = 0;
+    static constexpr std::int64_t fast_us = 0;
+    static constexpr std::uint32_t slots_at_hand = 0;
+    static constexpr std::int64_t slot_wait_us = 0;
     static constexpr std::uint32_t spare_slots = 1;
     static constexpr std::uint32_t updates_per_look = 1;
     static constexpr std::uint32_t blocks_per_look = 1;

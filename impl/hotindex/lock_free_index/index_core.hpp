@@ -149,7 +149,7 @@ class IndexCore {
                     change.publish();
                     B::took_place(slots.complete_birth(me.local(), slot.publish()));
                     guard.local().net_vectors.add(1);
-                    move_one(guard, false);
+                    move_now_and_then(guard, false);
                     maintain(guard.local());
                     return AddOutcome::inserted;
                 }
@@ -173,7 +173,7 @@ class IndexCore {
             change.publish();
             B::took_place(slots.complete_replacement(me.local(), slot.publish(), old));
             slots.retire(guard, old);
-            move_one(guard, false);
+            move_now_and_then(guard, false);
             maintain(guard.local());
             return AddOutcome::replaced;
         }
@@ -214,7 +214,7 @@ class IndexCore {
         } catch (const std::bad_alloc&) {
             // The removal is done; the marked entry is left to the next add_vector of this id.
         }
-        move_one(guard, true);
+        move_now_and_then(guard, true);
         maintain(guard.local());
         return true;
     }
@@ -370,9 +370,14 @@ class IndexCore {
         slots.begin_version(slot, inverse_norm);
     }
 
-    /// Now and then, replaces a vector that lies far out by itself, further in: see Compaction. To everybody else it is
-    /// an add of the vector that is there anyway.
-    void move_one(const Guard& guard, bool after_removal) {
+    void move_now_and_then(const Guard& guard, bool after_removal) {
+        if (slots.move_is_due(guard)) [[unlikely]]
+            move_one(guard, after_removal);
+    }
+    /// Replaces a vector that lies far out by itself, further in, if there is one: see Compaction. To everybody else it
+    /// is an add of the vector that is there anyway.
+    // Not inlined: what is seldom needs registers that every update would save.
+    [[gnu::noinline]] void move_one(const Guard& guard, bool after_removal) {
         const SlotId number = slots.slot_to_move(guard, after_removal);
         if (number == no_slot)
             return;

@@ -58,7 +58,7 @@ class SegmentedArray {
         return segment == nullptr ? nullptr : segment + (i - Place::begin(s));
     }
     /// The element; grow_to(i) was called before.
-    [[nodiscard]] T& at(std::uint32_t i) const {
+    [[nodiscard, gnu::always_inline]] T& at(std::uint32_t i) const {
         const std::uint32_t s = segment_of(i);
         // [segment] acquire-load; synchronizes-with the release-CAS in grow_to()
         return segments_[s].load(B::acquire(edge::segment))[i - Place::begin(s)];

@@ -2,8 +2,10 @@
 //
 // The problem: what a thread has retired must not wait for that thread, which may rest, stand still, or have left.
 //
-// The idea: whoever comes by. A thread fills an open bag of its own, and hands it over when it is full (see Limbo). For
-// each bag that it hands over it empties some others, whosever they were. Nothing of that is done while pinned.
+// The idea: whoever comes by. A thread fills an open bag of its own, and puts it down when it is full. If the advance
+// that is due then sees nobody pinned, it reclaims that bag at once (see Epochs). Otherwise it hands the bag over (see
+// Limbo). For each bag that it puts down it empties some others, whosever they were. Nothing of that is done while
+// pinned.
 //
 // Bags of threads that rest. A thread touches its open bag only while it is pinned. So another thread may take it: it
 // says so in `taken`, then a heavy fence, then it looks whether the owner is pinned. If not, the bag is the taker's:
@@ -55,6 +57,7 @@ class Collector {
     using Participant = EpochParticipant<B, Traits, Local>;
     using Record = typename Epochs<B, Traits, Participant>::Record;
     using Retired = typename Participant::Retired;
+    using Bag = typename Participant::Bags::Bag;
 
     [[nodiscard]] Epochs<B, Traits, Participant>& epochs() noexcept { return epochs_; }
     [[nodiscard]] const Epochs<B, Traits, Participant>& epochs() const noexcept { return epochs_; }
@@ -82,33 +85,40 @@ class Collector {
             me.due.set(true);
     }
 
-    /// Gives away the open bag. Without a spare number it stays, and grows.
-    void hand_over(Participant& me) {
+    /// The open bag, for a pass() that comes next. Without a spare number it stays, and grows.
+    [[nodiscard]] static Bag put_down(Participant& me) {
         // [limbo_taken] acquire-load; synchronizes-with the release-CAS in take_open_bag(), as in retire()
         const bool taken = me.taken.load(B::acquire(edge::limbo_taken)) != Participant::owners;
         auto& slot = taken || me.aside.get().head != nullptr ? me.aside : me.open;
         if (slot.get().head == nullptr || me.spare.get() == Bags::no_number)
-            return;
-        limbo_.wait(me.spare.get(), slot.get());
-        me.spare.set(Bags::no_number);
+            return {};
+        const Bag bag = slot.get();
         slot.set(Bag{});
         if (&slot == &me.open)
             me.set_opened(0);
+        return bag;
     }
 
     // ---- when it is due ----
 
-    /// After an unpin, when something is due: a bag was handed over, or an advance is to be tried.
-    void pass(Participant& me) noexcept {
+    /// After an unpin, when something is due: a bag was put down, or an advance is to be tried.
+    void pass(Participant& me, const Bag& own) noexcept {
         if (me.collecting.get())
-            return;
+            return hand_over(me, own);
         me.due.set(false);
         if (me.advance_is_due()) {
             const std::uint64_t retired = 1 + me.bytes.get() / Traits::bytes_per_advance;
             me.retires.set(0);
             me.bytes.set(0);
-            advance_and_take(me);
+            const auto [moved, quiet, rests] = epochs_.advance();
+            if (quiet)
+                reclaim_own(me, own);
+            else
+                hand_over(me, own);
+            take_from(me, rests);
             give_way(me, retired);
+        } else {
+            hand_over(me, own);
         }
         collect(me);
         if (me.aside.get().head != nullptr)
@@ -227,7 +237,6 @@ class Collector {
 
   private:
     using Bags = typename Participant::Bags;
-    using Bag = typename Bags::Bag;
     using BagNumber = typename Bags::BagNumber;
 
     static constexpr std::uint64_t no_limit = ~std::uint64_t{0};
@@ -255,8 +264,33 @@ class Collector {
         me.yields_left.set(left);
     }
 
-    void advance_and_take(Participant& me) {
-        Record* const rests = epochs_.advance().rests;
+    /// Others may take the bag that was put down.
+    void hand_over(Participant& me, const Bag& own) noexcept {
+        if (own.head == nullptr)
+            return;
+        limbo_.wait(me.spare.get(), own);
+        me.spare.set(Bags::no_number);
+    }
+    /// After an advance that was quiet: the bag that was put down before is old enough.
+    void reclaim_own(Participant& me, const Bag& own) noexcept {
+        if (own.head == nullptr)
+            return;
+        me.collecting.set(true);
+        const BagNumber number = me.spare.get();
+        me.spare.set(Bags::no_number); // what is reclaimed may put a bag down itself
+        before_pass(me);
+        Bag refused;
+        ask(me, own, refused, false);
+        if (refused.head != nullptr)
+            limbo_.refuse(number, refused);
+        else
+            keep_or_give_back(me, number);
+        me.collecting.set(false);
+    }
+
+    void advance_and_take(Participant& me) { take_from(me, epochs_.advance().rests); }
+    /// The open bag of somebody who rests, if there is one.
+    void take_from(Participant& me, Record* rests) {
         if (rests == nullptr)
             return;
         need_spare_number(me);
@@ -348,8 +382,7 @@ class Collector {
             if (!number)
                 break;
             if (i == 0)
-                if constexpr (requires { me.local.before_reclaim_pass(); })
-                    me.local.before_reclaim_pass();
+                before_pass(me);
             const Bag bag = limbo_.bag(*number);
             // Small ones share a bag, and no bag grows beyond what one pass is to ask.
             if (refused.head != nullptr && refused.objects + bag.objects > Traits::bag_objects)
@@ -368,6 +401,10 @@ class Collector {
         else if (held)
             keep_or_give_back(me, *held);
         me.collecting.set(false);
+    }
+    static void before_pass(Participant& me) {
+        if constexpr (requires { me.local.before_reclaim_pass(); })
+            me.local.before_reclaim_pass();
     }
     void keep_or_give_back(Participant& me, BagNumber empty) {
         if (me.spare.get() == Bags::no_number)

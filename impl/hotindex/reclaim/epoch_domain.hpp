@@ -281,9 +281,9 @@ class EpochDomain {
     }
     // Not inlined: what is seldom needs registers that every operation would save.
     [[gnu::noinline]] void unpin_and_pass(Participant& me) {
-        collector_.hand_over(me);
+        const auto own = collector_.put_down(me);
         collector_.epochs().unpin(me);
-        collector_.pass(me);
+        collector_.pass(me, own);
     }
 
     Owner& owner_;

@@ -18,6 +18,10 @@
 // so the advance fails: the epoch is e or e + 1 for as long as the pin lasts. A pin that shows too old an epoch only
 // keeps the epoch where it is.
 //
+// Why nobody pinned is enough. An advance that sees nobody pinned after its heavy fence is at once the end of all grace
+// for what its own thread has unlinked before. Whoever was pinned then, in time to find such an object, is seen to have
+// unpinned; whoever is pinned and was not seen, finds what it reads behind its light fence as the heavy fence left it.
+//
 // What the model checker found, each a mutant that fails. The pin's epoch is what it reads after its fence. The pin's
 // store is a release: an advance that sees the re-pin and not the unpin must still see the reads before it. The
 // advance's loads are acquires, those of the claim bits too: it does not look at the records of threads that have left.
@@ -71,6 +75,7 @@ class Epochs {
 
     struct Advance {
         bool moved = false;      ///< false: somebody pinned is behind, or another thread was faster
+        bool quiet = false;      ///< after the fence, nobody was seen pinned
         Record* rests = nullptr; ///< somebody who seems to have rested for long, with something in its bag
     };
     /// Tries to move the epoch on by one. Unpinned callers only.
@@ -92,11 +97,15 @@ class Epochs {
         // [epoch_fence] heavy; pairs-with light in pin(): either the scan below sees a pin, or that pin's reads see
         // every unlink before this line
         B::heavy_fence(edge::epoch_fence);
-        const bool nobody_behind = participants_.all_of([e](Record& r) {
+        bool pinned = false;
+        const bool nobody_behind = participants_.all_of([e, &pinned](Record& r) {
             // [epoch_unpin] acquire-load; synchronizes-with the release-store in unpin()
             // [epoch_pin] acquire-load; synchronizes-with the release-store in pin()
-            return is_not_behind(r.local.pinned.load(B::acquire(edge::epoch_unpin)), e);
+            const std::uint64_t found = r.local.pinned.load(B::acquire(edge::epoch_unpin));
+            pinned |= found != 0;
+            return is_not_behind(found, e);
         });
+        result.quiet = nobody_behind && !pinned;
         // [epoch_advance] release-CAS; synchronizes-with the acquire-loads of epoch_; publishes: the unpins just seen
         // relaxed on failure: nothing is done with the value
         result.moved =

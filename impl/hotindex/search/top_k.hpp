@@ -14,6 +14,8 @@
 // Invariants
 //   I1  at most k entries; full once k pairs were offered, and then threshold() is the score of the worst entry.
 //   I2  full and k <= sorted_up_to: entries are in order, best first. Full and larger: a heap, worst entry in front.
+//   I3  until sorted() is called, an entry holds its score, negated where a lower one is better: so one
+//       comparison does for every metric.
 // Complexity: push of a pair that is worse than the threshold O(1); else O(k) for k <= sorted_up_to, O(log k) above.
 // Thread-safety: none, one scan owns it. Memory: grows to the largest number of entries ever held and is kept for
 // reuse, until keep_at_most() finds it too much.
@@ -28,6 +30,7 @@
 #include <span>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace hotindex {
@@ -53,8 +56,9 @@ class TopK {
     void reset(std::size_t k, Metric metric) noexcept {
         entries_.clear();
         k_ = k;
-        higher_ = higher_is_better(metric);
-        threshold_ = worst_score();
+        sign_ = higher_is_better(metric) ? 1.0F : -1.0F;
+        least_ = worst_of_all;
+        told_ = false;
     }
 
     /// The memory that it has.
@@ -70,7 +74,7 @@ class TopK {
     [[nodiscard]] bool full() const noexcept { return entries_.size() >= k_; }
     /// A pair with a worse score than this cannot enter; one with this very score may, if its id is smaller. The worst
     /// score there is (an infinity) until k pairs are there.
-    [[nodiscard]] float threshold() const noexcept { return threshold_; }
+    [[nodiscard]] float threshold() const noexcept { return least_ * sign_; }
 
     /// Whether push() would take the pair now.
     template <class IdOf>
@@ -79,10 +83,10 @@ class TopK {
             return true;
         if (k_ == 0)
             return false;
-        score = number(score);
-        if (score != threshold_)
-            return better(score, threshold_);
-        return id_of(slot) < id_of(worst().slot);
+        const float offered = ranked(score);
+        if (offered > least_)
+            return true;
+        return offered == least_ && ids_in_order(slot, worst().slot, id_of);
     }
 
     /// Offers a pair; true if it is now among the k best. Throws std::bad_alloc (then the pair is not in) while fewer
@@ -98,9 +102,9 @@ class TopK {
     /// push() of a pair for which would_take() has just said yes.
     template <class IdOf>
     void take(float score, Slot slot, IdOf&& id_of) {
-        const Entry e{number(score), slot};
+        const Entry e{ranked(score), slot};
         const auto before = [&](const Entry& a, const Entry& b) { return precedes(a, b, id_of); };
-        if (!full()) {
+        if (!full()) [[unlikely]] {
             entries_.push_back(e);
             if (!full())
                 return;
@@ -109,41 +113,50 @@ class TopK {
             else
                 std::make_heap(entries_.begin(), entries_.end(), before);
         } else if (k_ <= sorted_up_to) {
-            std::size_t at = k_ - 1;
-            for (; at > 0 && before(e, entries_[at - 1]); --at)
-                entries_[at] = entries_[at - 1];
-            entries_[at] = e;
+            Entry* const first = entries_.data();
+            Entry* at = first + (k_ - 1);
+            for (; at != first && before(e, at[-1]); --at)
+                *at = at[-1];
+            *at = e;
         } else {
             sink(e, before);
         }
-        threshold_ = worst().score;
+        least_ = worst().score;
     }
 
     /// The entries, best first, ties by ascending id. Valid until the next reset() or push(); reset() must come before
     /// another push().
     template <class IdOf>
     [[nodiscard]] std::span<const Entry> sorted(IdOf&& id_of) {
-        if (k_ > sorted_up_to || !full())
-            std::sort(entries_.begin(), entries_.end(),
-                      [&](const Entry& a, const Entry& b) { return precedes(a, b, id_of); });
+        if (!std::exchange(told_, true)) {
+            if (k_ > sorted_up_to || !full())
+                std::sort(entries_.begin(), entries_.end(),
+                          [&](const Entry& a, const Entry& b) { return precedes(a, b, id_of); });
+            for (Entry& e : entries_)
+                e.score *= sign_;
+        }
         return entries_;
     }
 
   private:
-    [[nodiscard]] float worst_score() const noexcept {
-        constexpr float infinity = std::numeric_limits<float>::infinity();
-        return higher_ ? -infinity : infinity;
-    }
-    [[nodiscard]] float number(float score) const noexcept { return score == score ? score : worst_score(); }
-    [[nodiscard]] bool better(float a, float b) const noexcept { return higher_ ? a > b : a < b; }
+    /// Of what entries hold.
+    static constexpr float worst_of_all = -std::numeric_limits<float>::infinity();
+
+    /// What an entry of that score holds (I3).
+    [[nodiscard]] float ranked(float score) const noexcept { return score == score ? score * sign_ : worst_of_all; }
     [[nodiscard]] const Entry& worst() const noexcept {
         return k_ <= sorted_up_to ? entries_.back() : entries_.front();
     }
     template <class IdOf>
-    [[nodiscard]] bool precedes(const Entry& a, const Entry& b, IdOf& id_of) const {
-        if (a.score != b.score)
-            return better(a.score, b.score);
-        return id_of(a.slot) < id_of(b.slot);
+    [[nodiscard]] static bool precedes(const Entry& a, const Entry& b, IdOf& id_of) {
+        if (a.score > b.score)
+            return true;
+        return a.score == b.score && ids_in_order(a.slot, b.slot, id_of);
+    }
+    // Not inlined: it is seldom needed, and takes registers from what is.
+    template <class IdOf>
+    [[nodiscard, gnu::noinline]] static bool ids_in_order(Slot a, Slot b, IdOf& id_of) {
+        return id_of(a) < id_of(b);
     }
     /// Replaces the worst entry, in front of the heap, by `e`.
     template <class Before>
@@ -165,8 +178,9 @@ class TopK {
 
     std::vector<Entry> entries_;
     std::size_t k_ = 0;
-    float threshold_ = -std::numeric_limits<float>::infinity();
-    bool higher_ = true;
+    float least_ = worst_of_all; ///< what the worst entry holds, when it is full
+    float sign_ = 1;
+    bool told_ = false; ///< sorted() has been called
 };
 
 } // namespace hotindex

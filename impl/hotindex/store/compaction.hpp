@@ -44,27 +44,27 @@ class Compaction {
 
     explicit Compaction(Memory& memory) : memory_(memory) {}
 
-    /// After an update, now and then: a slot that lies far above what the slots in use would fill, to be replaced by
-    /// the same row in a lower one. Its version was stamped and not retired when this call looked, so the guard keeps
-    /// it. no_slot: none was found, or it is not the time to look. Gives back a segment that has fallen empty.
+    /// Counts an update. Is it the time for slot_to_move()?
+    [[nodiscard, gnu::always_inline]] static bool is_due(const Guard& guard) {
+        auto& left = guard.local().until_look;
+        left.set(left.get() - 1);
+        return left.get() == 0;
+    }
+    /// When it is due: a slot that lies far above what the slots in use would fill, to be replaced by the same row in a
+    /// lower one. Its version was stamped and not retired when this call looked, so the guard keeps it. no_slot: none
+    /// was found. Gives back a segment that has fallen empty.
     [[nodiscard]] SlotId slot_to_move(const Guard& guard, bool after_removal) {
         Local& local = guard.local();
-        const std::uint32_t left = local.until_look.get() - 1;
-        local.until_look.set(left);
-        if (left != 0)
-            return no_slot;
         local.until_look.set(Traits::updates_per_look);
         SlotId at = local.look_at.get();
         if (at <= local.compact.get() || after_removal) {
             local.compact.set(compact_part(guard));
+            memory_.keep_ready_below(local, local.compact.get());
             const bool bloated = memory_.present() / 2 > local.compact.get() + Traits::first_segment;
             if (after_removal && !bloated)
                 return no_slot; // each removal would move a vector
-            if (bloated) {
+            if (bloated)
                 local.until_look.set(1);
-                if (local.free_block.get() >= local.compact.get())
-                    memory_.give_back_ready(local);
-            }
             if (at <= local.compact.get()) {
                 at = memory_.slot_count();
                 local.looks_empty.set(true);

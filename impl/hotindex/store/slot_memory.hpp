@@ -1,9 +1,11 @@
 // SlotMemory: which slots there are, and who has them.
 //
 // Slots lie in segments (see SlotSegment). An IndexSet says which are free, and gives the lowest ones first; a thread
-// takes a few at once, and holds them ready. So the slots in use lie close together. Which of them are visible, a
-// SlotGroup says for 16 at a time: so a search skips a block of dead versions after four loads, however many of them a
-// stalled search keeps.
+// takes a few at once, and holds them ready. So the slots in use lie close together. A thread that updates fast has the
+// slots at hand that it reclaims itself, and uses them again without a way through the set: a few, below the compact
+// part, and in the small segments, so that a thread that rests keeps no large one. Which slots are visible, a SlotGroup
+// says for 16 at a time: so a search skips a block of dead versions after four loads, however many of them a stalled
+// search keeps.
 //
 // The numbers of segments that are not there lie in an IndexSet, too: only the thread that took a number makes that
 // segment. A segment in which all slots are free is taken out, and given back when no search of an earlier time can be
@@ -84,16 +86,29 @@ class SlotMemory {
         return sum;
     }
 
-    /// A slot whose grace period is over is free again.
-    void put(SlotId s) { free_.put(s); }
+    /// The participant has reclaimed a slot: it has it at hand, or the slot is free for everybody.
+    void put(Local& local, SlotId s) {
+        const std::uint32_t n = local.slots_at_hand.get();
+        if (local.fast.get() && n != local.at_hand.size() && s < local.compact.get() && s < geometry_.small_part()) {
+            local.at_hand[n].set(s);
+            local.slots_at_hand.set(n + 1);
+        } else {
+            free_.put(s);
+        }
+    }
 
-    /// The lowest of the slots that this participant holds ready, which has some; PENDING in a new life.
+    /// One of the slots that this participant holds ready, which has some; PENDING in a new life.
     [[nodiscard]] Slot take_ready(Local& local) {
-        const std::uint64_t free = local.free_slots.get();
-        local.free_slots.set(free & (free - 1));
         local.used_slots.add(1);
-        const SlotId s = local.free_block.get() + static_cast<SlotId>(std::countr_zero(free));
-        const Slot slot = at(s);
+        Slot slot;
+        if (const std::uint32_t n = local.slots_at_hand.get(); n != 0) {
+            local.slots_at_hand.set(n - 1);
+            slot = at(local.at_hand[n - 1].get());
+        } else {
+            const std::uint64_t free = local.free_slots.get();
+            local.free_slots.set(free & (free - 1));
+            slot = at(local.free_block.get() + static_cast<SlotId>(std::countr_zero(free)));
+        }
         Words& v = slot.words();
         // relaxed, both: this thread's now
         const version::Word last = v.birth.load(B::relaxed());
@@ -212,6 +227,9 @@ class SlotMemory {
             segment->bytes(stride_));
     }
 
+    [[nodiscard]] static bool has_ready(const Local& local) {
+        return local.slots_at_hand.get() != 0 || local.free_slots.get() != 0;
+    }
     /// A few free slots for this participant, which has none; false if there are none.
     [[nodiscard]] bool take(Local& local) {
         const auto batch = free_.take(slots_at_once_);
@@ -224,10 +242,21 @@ class SlotMemory {
     /// What a participant holds ready is free again.
     template <class Participant>
     void give_back_ready(Participant& local) {
+        for (std::uint32_t n = local.slots_at_hand.get(); n != 0; --n)
+            free_.put(local.at_hand[n - 1].get());
+        local.slots_at_hand.set(0);
         if (const std::uint64_t ready = local.free_slots.get(); ready != 0) {
             local.free_slots.set(0);
             give_back({local.free_block.get(), ready});
         }
+    }
+    /// The same, unless all of them are below `end`.
+    void keep_ready_below(Local& local, SlotId end) {
+        bool all = local.free_slots.get() == 0 || local.free_block.get() < end;
+        for (std::uint32_t n = local.slots_at_hand.get(); n != 0; --n)
+            all = all && local.at_hand[n - 1].get() < end;
+        if (!all)
+            give_back_ready(local);
     }
     /// Slots that were taken and never published are free again.
     void give_back(typename Free::Batch batch) { free_.put(batch); }

@@ -53,6 +53,7 @@
 #include <hotindex/threads/counters.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -67,8 +68,8 @@ class SlotStore;
 template <class B, class Traits, class Local, class Entry>
 struct SlotLocal : CompactionLocal<B> {
     explicit SlotLocal(SlotStore<B, Traits, Local, Entry>& s)
-        : slots(&s), announcer(s.times_), changes(s.changes_), free_block(0u), free_slots(0u), until_timer(1u),
-          hurried_at(0) {}
+        : slots(&s), announcer(s.times_), changes(s.changes_), free_block(0u), free_slots(0u), slots_at_hand(0u),
+          fast(Traits::slots_per_timer == 0), until_timer(1u), timed_at(0), hurried_at(0) {}
     /// Before retired slots and entries are asked whether they can be used again.
     void before_reclaim_pass() { announced.set(slots->times_.announced_range()); }
     void before_unguarded_pass() { announced.set({}); }
@@ -88,10 +89,14 @@ struct SlotLocal : CompactionLocal<B> {
     typename SnapshotTimes<B, Traits>::Announcer announcer;  ///< where this participant's searches announce their times
     typename AnnouncedChanges<B, Traits>::Announcer changes; ///< where it announces what it changes
     typename B::template var<typename SnapshotTimes<B, Traits>::Range> announced; ///< at the beginning of this pass
-    typename B::template var<SlotId> free_block;        ///< first slot of the word that these are of:
-    typename B::template var<std::uint64_t> free_slots; ///< bit i: slot free_block + i is this participant's, unused
+    typename B::template var<SlotId> free_block;           ///< first slot of the word that these are of:
+    typename B::template var<std::uint64_t> free_slots;    ///< bit i: slot free_block + i is this participant's, unused
+    typename B::template var<std::uint32_t> slots_at_hand; ///< so many of these it reclaimed itself, and will use:
+    std::array<typename B::template var<SlotId>, Traits::slots_at_hand> at_hand;
     // What retire() remembers.
+    typename B::template var<bool> fast;                 ///< it retires so many slots that it uses its own again
     typename B::template var<std::uint32_t> until_timer; ///< retired slots until the time is read
+    typename B::template var<std::int64_t> timed_at;     ///< when it was read last
     typename B::template var<std::int64_t> hurried_at;   ///< when it last made the epoch advance before its turn
     OwnedCounter<B> used_slots;                          ///< acquired minus retired by this participant, modulo 2^64
     // Memory that searches reuse.
@@ -114,14 +119,14 @@ class SlotStore {
 
     /// A slot that is nobody else's, PENDING in a new life. Throws std::bad_alloc.
     [[nodiscard]] Slot acquire(Local& local) {
-        while (local.free_slots.get() == 0)
+        while (!memory_.has_ready(local))
             if (!memory_.take(local))
                 memory_.make_segment();
         return memory_.take_ready(local);
     }
     /// The same, or nowhere if a segment would have to be made.
     [[nodiscard]] Slot try_acquire(Local& local) {
-        return local.free_slots.get() == 0 && !memory_.take(local) ? Slot{} : memory_.take_ready(local);
+        return !memory_.has_ready(local) && !memory_.take(local) ? Slot{} : memory_.take_ready(local);
     }
 
     /// The row to fill between acquire() and begin_version(): `stride` floats.
@@ -250,7 +255,10 @@ class SlotStore {
     /// Searches and snapshots that there are at this moment.
     [[nodiscard]] std::uint64_t announced() const { return times_.announced(); }
 
-    /// See Compaction.
+    /// See Compaction, both.
+    [[nodiscard, gnu::always_inline]] static bool move_is_due(const Guard& guard) {
+        return Compaction<B, Traits, Local, Entry>::is_due(guard);
+    }
     [[nodiscard]] SlotId slot_to_move(const Guard& guard, bool after_removal) {
         return compaction_.slot_to_move(guard, after_removal);
     }
@@ -319,20 +327,29 @@ class SlotStore {
     using Free = typename Memory::Free;
 
     /// As many retires as a slot counts; so many that the epoch is advanced, if that is due by time.
-    [[nodiscard]] static std::uint32_t retire_weight(Local& local) {
+    [[nodiscard]] std::uint32_t retire_weight(Local& local) {
         if constexpr (Traits::slots_per_timer != 0) {
             const std::uint32_t left = local.until_timer.get() - 1;
             local.until_timer.set(left);
-            if (left == 0) {
-                local.until_timer.set(Traits::slots_per_timer);
-                const std::int64_t now = B::read_timer_us();
-                if (now - local.hurried_at.get() >= Traits::slot_wait_us) {
-                    local.hurried_at.set(now);
-                    return Traits::retires_per_advance;
-                }
-            }
+            if (left == 0) [[unlikely]]
+                return timed_weight(local);
         }
         return Traits::slot_retire_weight;
+    }
+    // Not inlined: what is seldom needs registers that every update would save.
+    [[nodiscard, gnu::noinline]] std::uint32_t timed_weight(Local& local) {
+        local.until_timer.set(Traits::slots_per_timer);
+        const std::int64_t now = B::read_timer_us();
+        const bool fast = now - local.timed_at.get() < Traits::fast_us;
+        local.timed_at.set(now);
+        local.fast.set(fast);
+        if (fast)
+            return Traits::slot_retire_weight;
+        memory_.give_back_ready(local);
+        if (now - local.hurried_at.get() < Traits::slot_wait_us)
+            return Traits::slot_retire_weight;
+        local.hurried_at.set(now);
+        return Traits::retires_per_advance;
     }
 
     /// Replaces what waits for its time by a time, unless that was done. Of a published change.
@@ -401,7 +418,7 @@ class SlotStore {
         // relaxed, both: they were stamped before the slot was retired
         if (watched(local, v.birth.load(B::relaxed()), v.death.load(B::relaxed())))
             return 0;
-        memory_.put(s);
+        memory_.put(local, s);
         return stride() * sizeof(float);
     }
 

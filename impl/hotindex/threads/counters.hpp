@@ -16,7 +16,7 @@ class OwnedCounter {
   public:
     OwnedCounter() : value_(0) {}
     /// Owner only. Negative differences wrap around and cancel out in sums.
-    void add(std::uint64_t n) noexcept {
+    [[gnu::always_inline]] void add(std::uint64_t n) noexcept {
         // relaxed: only the owner writes; readers want a recent value, and an exact one only at quiescence
         value_.store(value_.load(B::relaxed()) + n, B::relaxed());
     }
