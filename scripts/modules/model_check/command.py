@@ -1,6 +1,6 @@
 """Model-checks the shipped source: runs the Relacy models of relacy/, weakens every memory order in turn,
 switches every planted bug on in turn, and keeps the ledger of what killed what. Model-checks the snapshot
-protocol with Spin."""
+protocol with Spin, and under weak memory with GenMC."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from model_check.ledger import write_ledger
 from model_check.models import MODELS, Results, build, executable, run_models
 from model_check.mutants import mutate, one_mutant_each
 from model_check.protocol import check_protocol
+from model_check.weak_memory import check_genmc
 from model_check.windows import read_windows
 
 EXPLANATION = """\
@@ -38,6 +39,11 @@ examples:
                                              error: 4 minutes, 2 GiB; writes results/model_check/protocol.md
   scripts/model_check --protocol --quick     what takes a moment of it (in scripts/test); writes nothing
   scripts/model_check --protocol --only reuse       configurations and planted errors with that in the name
+  scripts/model_check --genmc                the protocol's steps in GenMC, every execution under RC11 and
+                                             IMM, and every order weakened: 15 minutes; writes
+                                             results/model_check/genmc.md; skipped where there is no genmc
+  scripts/model_check --genmc --quick        what takes a moment of it, nothing weakened; writes nothing
+  scripts/model_check --genmc --only slot_birth     models and weakened orders with that in the name
   scripts/model_check --mutate --mutant pin  only mutants whose name contains the text; writes nothing
   scripts/model_check --only upsert_search   scenarios whose name contains the text
   scripts/model_check --only late_reader --mutant 'epoch_advance:epochs.hpp:pin:load=relaxed'
@@ -70,6 +76,12 @@ def parse() -> argparse.Namespace:
         "results/model_check/protocol.md",
     )
     parser.add_argument(
+        "--genmc",
+        action="store_true",
+        help="explore every execution of the models in relacy/genmc with GenMC instead, if it is on the "
+        "PATH, and weaken their orders; write results/model_check/genmc.md",
+    )
+    parser.add_argument(
         "--find-windows",
         action="store_true",
         help="with --mutate: find windows first for mutants that have none or live in theirs; write "
@@ -94,9 +106,12 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--list", action="store_true", help="scenarios and what they claim")
     options = parser.parse(sys.argv[1:])
-    for flag in ("deep", "mutate", "mutant", "replay", "list"):
-        if options.protocol and getattr(options, flag):
-            parser.error(f"--{flag} does not go with --protocol")
+    for other in ("protocol", "genmc"):
+        for flag in ("deep", "mutate", "mutant", "replay", "list"):
+            if getattr(options, other) and getattr(options, flag):
+                parser.error(f"--{flag} does not go with --{other}")
+    if options.protocol and options.genmc:
+        parser.error("--genmc does not go with --protocol")
     if options.find_windows and not options.mutate:
         parser.error("--find-windows goes with --mutate")
     for flag in ("only", "replay", "list"):
@@ -180,6 +195,8 @@ def main() -> int:
     options = parse()
     if options.protocol:
         return check_protocol(options.quick, options.only)
+    if options.genmc:
+        return check_genmc(options.quick, options.only)
     begin = time.monotonic()
     if not build(planted=options.mutate or bool(options.mutant)):
         return 1

@@ -49,11 +49,11 @@ def check_scripts(run: Run) -> None:
 
 
 def check_format(run: Run) -> None:
-    """Checks that C++ is as clang-format leaves it."""
+    """Checks that C++ and C are as clang-format leaves them."""
     tool = shutil.which("clang-format-19")
     if not tool:
         raise StepSkipped("clang-format-19 is not installed (scripts/setup --lint)")
-    files = files_of_project(".cpp", ".hpp")
+    files = files_of_project(".cpp", ".hpp", ".c", ".h")
     log = LOGS / "format.log"
     if command_line.run_logged([tool, "--dry-run", "-Werror", "--ferror-limit=1", *files], log) != 0:
         found = re.findall(
