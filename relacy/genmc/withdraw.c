@@ -23,7 +23,6 @@ int main(void) {
     begin_present(1);
     run(move, update, ALONE ? 0 : search_once);
     check_quiet();
-    if (!ALONE)
-        check_search();
+    check_search();
     return 0;
 }

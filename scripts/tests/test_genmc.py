@@ -152,7 +152,7 @@ class ListTest(unittest.TestCase):
         order = read_orders()["ORDER_slot_mark_finish_store"]
         runs = [Run(MODELS[0], memory, Outcome(HOLDS, executions=1)) for memory in ("rc11", "imm")]
         survivor = Weakened(order, "relaxed", MODELS, explored=3)
-        killed = Weakened(order, "relaxed", MODELS, "replace", "imm", Outcome(VIOLATED, "data race"))
+        killed = Weakened(order, "relaxed", MODELS, "replace", "imm", Outcome(VIOLATED, "a || b"))
         unknown = Weakened(
             order, "relaxed", MODELS, "replace", "rc11", Outcome(INCOMPLETE, "it took too long")
         )
@@ -161,8 +161,9 @@ class ListTest(unittest.TestCase):
         self.assertIn("it took too long", unknown.fault())
         text = table(runs, [survivor, killed, unknown], "0.10.3")
         self.assertIn("1 of 1 models hold", text)
-        self.assertIn("of 3 weakened orders 1 make a model fail, and 0 are explained", text)
+        self.assertIn("of 3 weakened orders 1 make a model fail; explained survivors: 0", text)
         self.assertIn("killed by replace (IMM", text)
+        self.assertIn("`a \\|\\| b`", text)
         self.assertIn("**unexplained**", text)
         self.assertIn("**not decided**", text)
         runs[1].outcome = Outcome(VIOLATED, "data race")

@@ -40,7 +40,7 @@ examples:
   scripts/model_check --protocol --quick     what takes a moment of it (in scripts/test); writes nothing
   scripts/model_check --protocol --only reuse       configurations and planted errors with that in the name
   scripts/model_check --genmc                the protocol's steps in GenMC, every execution under RC11 and
-                                             IMM, and every order weakened: 15 minutes; writes
+                                             IMM, and every order weakened: 10 minutes; writes
                                              results/model_check/genmc.md; skipped where there is no genmc
   scripts/model_check --genmc --quick        what takes a moment of it, nothing weakened; writes nothing
   scripts/model_check --genmc --only slot_birth     models and weakened orders with that in the name

@@ -24,7 +24,13 @@ class Model:
 MODELS = [
     Model("insert", "an insertion, found by a get, beside a search", "insert.c", 0.2),
     Model("insert_twice", "two insertions of an id", "insert.c", 0.2, {"RACE": 1, "ALONE": 1}),
-    Model("insert_twice_search", "two insertions of an id, beside a search", "insert.c", 30, {"RACE": 1}),
+    Model(
+        "insert_twice_search",
+        "two insertions of an id, and a search when one has returned",
+        "insert.c",
+        2,
+        {"RACE": 1},
+    ),
     Model("replace", "a replacement, helped by a get, beside a search", "replace.c", 0.3),
     Model("replace_apart", "the same, slots in groups of their own", "replace.c", 0.5, {"GROUP": 1}),
     Model("replace_twice", "two replacements", "replace.c", 0.2, {"TWICE": 1, "ALONE": 1}),
@@ -51,7 +57,13 @@ MODELS = [
         0.3,
         {"SECOND": 3, "ALONE": 1},
     ),
-    Model("remove_unlink_search", "the same, beside a search", "remove.c", 40, {"SECOND": 3}),
+    Model(
+        "remove_unlink_search",
+        "the same, and a search when the add has returned",
+        "remove.c",
+        2,
+        {"SECOND": 3},
+    ),
     Model(
         "withdraw",
         "a move against a removal; its slot is taken for an insertion, beside a search",
@@ -59,13 +71,6 @@ MODELS = [
         12,
     ),
     Model("withdraw_alone", "the same, without a search", "withdraw.c", 0.3, {"ALONE": 1}),
-    Model(
-        "withdraw_apart",
-        "the same, slots in groups of their own, beside a search",
-        "withdraw.c",
-        30,
-        {"GROUP": 1},
-    ),
     Model("move", "a move of what has just been inserted, beside a search", "move.c", 0.3),
     Model("move_apart", "the same, slots in groups of their own", "move.c", 0.4, {"GROUP": 1}),
     Model("move_read", "a move, found by a get, beside a search", "move.c", 0.4, {"READ": 1}),
@@ -89,13 +94,6 @@ MODELS = [
         "reuse.c",
         4,
         {"LIVES": 4, "SLOTS": 3, "LAST": 2},
-    ),
-    Model(
-        "reuse_two",
-        "two replacements in two slots, beside two searches in turn",
-        "reuse.c",
-        40,
-        {"SEARCHES": 2},
     ),
     Model(
         "gone",
