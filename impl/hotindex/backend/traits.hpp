@@ -60,7 +60,7 @@ struct DefaultTraits {
     /// A thread that is not fast, and has not made the epoch advance like that for so many microseconds, does so when
     /// it retires a slot. So its slots come back at once, and what that costs others does not depend on how often it
     /// updates.
-    static constexpr std::int64_t slot_wait_us = 50;
+    static constexpr std::int64_t slot_wait_us = 500;
     /// The compact part of the store has room for the slots in use, a sixteenth more, and so many. A vector that lies
     /// above it is moved down.
     static constexpr std::uint32_t spare_slots = 128;
