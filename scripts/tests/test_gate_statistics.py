@@ -346,6 +346,7 @@ class LooksTest(unittest.TestCase):
     """second_look()."""
 
     def finding(self, name: str, verdict: str) -> Finding:
+        """Returns a finding of the first look."""
         return Finding(name, verdict)
 
     def test_only_the_undecided_are_looked_at_again(self) -> None:
@@ -367,6 +368,7 @@ class LooksTest(unittest.TestCase):
         self.assertEqual(statistics.second_look(first, self.never, RULES), first)
 
     def never(self, names: list[str]) -> list[Sample]:
+        """Returns nothing: it must not be called."""
         raise AssertionError(f"asked for {names}")
 
     def test_the_family_is_that_of_the_first_look(self) -> None:

@@ -56,7 +56,8 @@ def accepted_rises() -> list[tuple[str, bool]]:
 
 
 def grown_memory() -> list[tuple[str, bool]]:
-    """Returns [(what, whether it went as it must)]: an index may grow by what it has once, a vector by nothing."""
+    """Returns [(what, whether it went as it must)]: an index may grow by what it has once, a vector by
+    nothing."""
     vectors = 10_000
     told = []
     for what, more, passes in (
