@@ -1,0 +1,295 @@
+"""scripts/test counts failures, whatever they come from: a report, an exit status, a program that does not
+end. Made-up reports and programs stand in for the real ones."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import unittest
+from pathlib import Path
+from typing import Callable
+
+from bench.results import Json
+from common import command_line
+from common.repository import ROOT
+from runner_case import RunnerCase, counts
+from test import binaries, builds, catch_report, fuzzers, own_commands, run
+from test.run import NotReached, Run, StepFailed, StepSkipped, Suite
+
+CASE = """ <TestCase name="{name}" filename="a.cpp" line="3">
+  <Section name="inside" filename="a.cpp" line="4">
+   <Expression success="{good}" type="REQUIRE" filename="a.cpp" line="5">
+    <Original> left == right </Original> <Expanded> 1 == 2 </Expanded>
+   </Expression>
+   <Info> the seed was 7 </Info>
+  </Section>
+  <OverallResult success="{good}" skips="{skips}"/>
+ </TestCase>
+"""
+HEAD = '<?xml version="1.0"?>\n<Catch2TestRun name="unit_tests">\n'
+END = """ <OverallResults successes="5" failures="2" expectedFailures="1"/>
+ <OverallResultsCases successes="9" failures="9" expectedFailures="0"/>
+</Catch2TestRun>
+"""
+GOOD, BAD, LEFT = (
+    CASE.format(name=name, good=good, skips=skips)
+    for name, good, skips in (("good", "true", 0), ("bad", "false", 0), ("left", "true", 1))
+)
+
+
+class ReportTest(RunnerCase):
+    """What is read of Catch2's XML."""
+
+    def read(self, text: str) -> tuple[Suite, bool, str]:
+        """Returns (the counts, whether the report is complete, the case that never ended)."""
+        path = self.folder / "report.xml"
+        path.write_text(text)
+        suite = Suite("unit")
+        return (suite, *catch_report.read_catch_report(path, suite))
+
+    def test_passes_failures_and_skips_are_counted(self) -> None:
+        suite, complete, died = self.read(HEAD + GOOD + GOOD + BAD + LEFT + END)
+        self.assertEqual((counts(suite), complete, died), ((2, 1, 1), True, ""))
+        self.assertEqual(suite.assertions, 8)
+
+    def test_a_failure_is_explained(self) -> None:
+        suite, _, _ = self.read(HEAD + BAD + END)
+        said = "\n".join(suite.report)
+        for words in (
+            "FAILED: bad  (a.cpp:3)",
+            "in section: inside",
+            "REQUIRE( left == right )  with  1 == 2",
+        ):
+            self.assertIn(words, said)
+        self.assertIn("with: the seed was 7", said)
+        self.assertNotIn("REQUIRE", "".join(self.read(HEAD + GOOD + END)[0].report))
+
+    def test_an_exception_is_explained(self) -> None:
+        for tag in ("Exception", "Failure", "FatalErrorCondition"):
+            thrown = BAD.replace("<Info>", f'<{tag} filename="a.cpp" line="8"> no memory </{tag}><Info>')
+            self.assertIn(f"a.cpp:8: {tag}: no memory", "".join(self.read(HEAD + thrown + END)[0].report))
+
+    def test_twenty_failures_are_explained_and_all_are_counted(self) -> None:
+        suite, _, _ = self.read(HEAD + BAD * 25 + END)
+        self.assertEqual((suite.failed, len(suite.report)), (25, 20))
+
+    def test_a_case_without_a_result_is_a_failure(self) -> None:
+        suite, _, _ = self.read(HEAD + ' <TestCase name="odd"></TestCase>\n' + END)
+        self.assertEqual(counts(suite), (0, 1, 0))
+
+    def test_a_report_that_ends_early_is_not_complete_and_names_the_case(self) -> None:
+        for text, died in (
+            (HEAD + GOOD + BAD.split("<OverallResult")[0], "bad"),
+            (HEAD + GOOD, ""),
+            ("", ""),
+        ):
+            suite, complete, last = self.read(text)
+            self.assertEqual((suite.failed, complete, last), (0, False, died))
+        suite = Suite("unit")
+        self.assertEqual(catch_report.read_catch_report(self.folder / "none.xml", suite), (False, ""))
+
+    def test_what_is_no_xml_is_told(self) -> None:
+        for text in ("<a></b>", HEAD + GOOD + "</Oops>"):
+            suite, complete, _ = self.read(text)
+            self.assertFalse(complete)
+            self.assertIn("not XML any more", "".join(suite.report))
+
+
+class CatchTest(RunnerCase):
+    """A Catch2 binary: its report, and its exit status."""
+
+    def catch(self, report: str, end: str = "", properties: Json | None = None) -> Suite:
+        """Returns the counts of a program that writes this report and ends so."""
+        source = self.folder / "source.xml"
+        source.write_text(report)
+        script = f'cp {source} "$4"\n{end}'
+        words = ["sh", "-c", script, "unit_tests"]
+        return binaries.run_catch(self.state, self.folder, "unit_tests", words, properties or {})
+
+    def test_a_report_without_failures_and_status_0_pass(self) -> None:
+        suite = self.catch(HEAD + GOOD + LEFT + END)
+        self.assertEqual((counts(suite), suite.report), ((1, 0, 1), []))
+
+    def test_a_failure_is_told(self) -> None:
+        suite = self.catch(HEAD + GOOD + BAD + END, "exit 1")
+        self.assertEqual(counts(suite), (1, 1, 0))
+        self.assertIn("FAILED: bad", "".join(suite.report))
+
+    def test_a_bad_exit_status_after_a_report_without_failures_is_one(self) -> None:
+        suite = self.catch(HEAD + GOOD + END, "echo 'WARNING: ThreadSanitizer: data race'; exit 66")
+        self.assertEqual(counts(suite), (1, 1, 0))
+        self.assertIn("unit_tests ended with status 66", "".join(suite.report))
+        self.assertIn("ThreadSanitizer: data race", "".join(suite.report))
+
+    def test_a_signal_is_a_failure_and_names_the_case(self) -> None:
+        suite = self.catch(HEAD + GOOD + BAD.split("<OverallResult")[0], "kill -SEGV $$")
+        self.assertEqual(counts(suite), (1, 1, 0))
+        self.assertIn('unit_tests was ended by signal 11, in "bad"', "".join(suite.report))
+
+    def test_a_report_that_is_cut_short_is_a_failure_whatever_the_status(self) -> None:
+        suite = self.catch(HEAD + GOOD)
+        self.assertEqual(counts(suite), (1, 1, 0))
+        self.assertIn("ended with status 0", "".join(suite.report))
+
+    def test_an_old_report_is_not_taken_for_a_new_one(self) -> None:
+        (self.folder / f"{self.folder.name}-unit_tests.xml").write_text(HEAD + GOOD + END)
+        words = ["sh", "-c", "exit 0", "unit_tests"]
+        suite = binaries.run_catch(self.state, self.folder, "unit_tests", words, {})
+        self.assertEqual(counts(suite), (0, 1, 0))
+
+    def test_no_test_case_at_all_is_a_failure(self) -> None:
+        suite = self.catch(HEAD + END)
+        self.assertEqual(counts(suite), (0, 1, 0))
+        self.assertIn("ran no test case", "".join(suite.report))
+
+    def test_a_program_that_does_not_end_is_stopped_and_failed(self) -> None:
+        suite = self.catch(HEAD + GOOD + END, "sleep 60", {"TIMEOUT": 0.3})
+        self.assertEqual(counts(suite), (1, 1, 0))
+        self.assertIn("stopped after 0 s", "".join(suite.report))
+
+    def test_a_program_that_is_not_there_is_a_failure(self) -> None:
+        suite = binaries.run_catch(self.state, self.folder, "unit_tests", [str(self.folder / "none")], {})
+        self.assertEqual(counts(suite), (0, 1, 0))
+
+    def test_a_sanitizers_report_beside_a_failure_is_shown(self) -> None:
+        suite = self.catch(HEAD + BAD + END, "echo 'ERROR: AddressSanitizer: heap'; exit 1")
+        self.assertEqual(counts(suite), (0, 1, 0))
+        self.assertIn("AddressSanitizer: heap", "".join(suite.report))
+
+    def test_what_ctest_sets_reaches_the_program(self) -> None:
+        end = '[ "$SHADE" = green ] && [ "$PWD" = / ] && [ "$HOTINDEX_DEEP" = 1 ]'
+        self.state = Run(argparse.Namespace(deep=True, quick=False))
+        properties: Json = {"ENVIRONMENT": ["SHADE=green"], "WORKING_DIRECTORY": "/"}
+        self.assertEqual(counts(self.catch(HEAD + GOOD + END, end, properties)), (1, 0, 0))
+        self.assertEqual(counts(self.catch(HEAD + GOOD + END, end)), (1, 1, 0))
+
+    def registered(self, *tests: binaries.Test) -> None:
+        """Has ctest know these tests."""
+        self.replace(binaries, "registered_tests", lambda folder: list(tests))
+
+    def test_a_folder_without_tests_is_a_failure(self) -> None:
+        self.registered()
+        folder = ROOT / "build" / "none"
+        with self.assertRaisesRegex(StepFailed, "no test is registered in build/none"):
+            binaries.run_tests(self.state, folder)
+        self.state.broken.add(folder)
+        with self.assertRaises(NotReached):
+            binaries.run_tests(self.state, folder)
+
+    def test_every_test_of_a_folder_runs_the_way_it_must(self) -> None:
+        ran: list[tuple[str, str]] = []
+
+        def note(how: str, name: str) -> Suite:
+            ran.append((how, name))
+            return Suite(name, passed=1)
+
+        self.replace(binaries, "run_catch", lambda run, folder, name, *rest: note("catch", name))
+        self.replace(binaries, "run_through_ctest", lambda run, folder, name: note("ctest", name))
+        self.registered(
+            ("a_tests", ["a"], {}),
+            ("smoke", ["b"], {}),
+            ("c_tests", [], {}),
+            ("d_tests", ["d"], {"DISABLED": True}),
+        )
+        suites = binaries.run_tests(self.state, self.folder)
+        self.assertEqual(
+            ran, [("catch", "a_tests"), ("ctest", "smoke"), ("ctest", "c_tests"), ("ctest", "d_tests")]
+        )
+        self.assertEqual(self.state.suites, suites)
+        self.assertEqual(self.state.counts(), (4, 0, 0))
+
+
+class CountingTest(RunnerCase):
+    """A command whose last line counts."""
+
+    def counting(self, script: str, **limits: float) -> Suite:
+        """Returns the counts of a shell script."""
+        if limits:
+            self.replace(own_commands, "time_limit", lambda run, properties: limits["seconds"])
+        return own_commands.run_counting(
+            self.state, "it", ["sh", "-c", script], self.folder / "log", self.folder
+        )
+
+    def test_the_last_line_with_counts_is_taken(self) -> None:
+        for script, expected in (
+            ("echo '3 passed, 0 failed'", (3, 0, 0)),
+            ("echo '1 passed, 0 failed'; echo 'x: 7 passed, 0 failed, 2 skipped'; echo bye", (7, 0, 2)),
+            ("echo '3 passed, 2 failed'; exit 1", (3, 2, 0)),
+            ("echo '3 passed, 2 failed'", (3, 2, 0)),
+        ):
+            self.assertEqual(counts(self.counting(script)), expected)
+
+    def test_a_bad_exit_status_is_a_failure_whatever_the_counts_say(self) -> None:
+        suite = self.counting("echo 'ERROR: AddressSanitizer'; echo '3 passed, 0 failed'; exit 1")
+        self.assertEqual(counts(suite), (3, 1, 0))
+        self.assertIn("AddressSanitizer", "".join(suite.report))
+
+    def test_without_counts_the_status_counts(self) -> None:
+        self.assertEqual(counts(self.counting("echo 3 passed and 0 failed")), (0 + 1, 0, 0))
+        self.assertEqual(counts(self.counting("exit 3")), (0, 1, 0))
+        self.assertEqual(counts(self.counting("kill -9 $$")), (0, 1, 0))
+        for words in ("1/1 Test #1: a ...***Skipped", "a (Not Run (Disabled))"):
+            self.assertEqual(counts(self.counting(f"echo '{words}'")), (0, 0, 1))
+            self.assertEqual(counts(self.counting(f"echo '{words}'; exit 1")), (0, 1, 0))
+
+    def test_a_command_that_does_not_end_is_a_failure(self) -> None:
+        self.assertEqual(counts(self.counting("echo '3 passed, 0 failed'; sleep 60", seconds=0.3)), (3, 1, 0))
+        self.assertEqual(counts(self.counting("sleep 60", seconds=0.3)), (0, 1, 0))
+
+    def test_a_pass_has_nothing_to_report(self) -> None:
+        self.assertEqual(self.counting("echo noise; echo '3 passed, 0 failed'").report, [])
+
+    def test_the_steps_count_what_their_commands_say(self) -> None:
+        calls: list[list[str]] = []
+
+        def counted(run: Run, title: str, words: list[object], log: Path, folder: Path) -> Suite:
+            calls.append([str(word).rpartition("/")[2] for word in words])
+            return Suite(title, failed=1)
+
+        self.replace(own_commands, "run_counting", counted)
+        self.replace(shutil, "which", lambda name: name)
+        for step in (own_commands.test_scripts, own_commands.check_counts, own_commands.test_gate):
+            self.assertEqual(step(self.state)[0].failed, 1)
+        self.assertEqual(own_commands.check_protocol(self.state)[0].failed, 1)
+        self.assertEqual(own_commands.run_models(self.state, self.folder)[0].failed, 1)
+        self.state.options.deep = True
+        own_commands.run_models(self.state, self.folder)
+        self.assertEqual(self.state.counts(), (0, 6, 0))
+        self.assertEqual(calls[0][1:], ["run.py"])
+        self.assertEqual(
+            calls[1:],
+            [
+                ["gate", "--check-counts"],
+                ["gate", "--self-test", "--quick"],
+                ["model_check", "--protocol", "--quick"],
+                ["model_check", "--quick"],
+                ["model_check", "--deep"],
+            ],
+        )
+
+    def test_what_needs_a_broken_build_is_not_reached(self) -> None:
+        self.state.broken = {run.BUILD / "release", self.folder}
+        for step in (own_commands.check_counts, own_commands.test_gate):
+            with self.assertRaises(NotReached):
+                step(self.state)
+        others: list[Callable[[Run, Path], object]]
+        others = [own_commands.run_models, fuzzers.run_fuzzers, builds.build]
+        for other in others:
+            with self.assertRaises(NotReached):
+                other(self.state, self.folder)
+
+    def test_a_missing_spin_is_a_skip_and_a_lint_that_objects_a_failure(self) -> None:
+        self.replace(shutil, "which", lambda name: None)
+        with self.assertRaises(StepSkipped):
+            own_commands.check_protocol(self.state)
+        for status in (0, 1, None):
+            self.replace(command_line, "run_logged", lambda *words, **options: status)
+            if status == 0:
+                own_commands.check_edges(self.state)
+            else:
+                with self.assertRaises(StepFailed):
+                    own_commands.check_edges(self.state)
+
+
+if __name__ == "__main__":
+    unittest.main()
