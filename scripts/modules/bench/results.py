@@ -171,7 +171,7 @@ class Group:
         """Returns the throughput relative to the baseline (the group's own unless told otherwise) as (median,
         low, high), None where there is none. Repetitions are compared in pairs where both sides have as many:
         the rounds are interleaved, so a pair met the same conditions."""
-        mine, base = self.lines[line].get(threads), self.lines.get(baseline or self.baseline, {}).get(threads)
+        mine, base = (self.lines.get(each, {}).get(threads) for each in (line, baseline or self.baseline))
         if not mine or not base or min(base.throughput) <= 0:
             return None
         if len(mine.throughput) == len(base.throughput):

@@ -50,9 +50,7 @@ def ratio_table(results: Results) -> str:
     ]
     for group in [*headline_groups(results), *others]:
         threads = max((n for n in group.threads if n <= (results.cores or 1)), default=group.threads[-1])
-        of_mutex = [
-            shown(group.ratio(line, threads)) for line in ("rwlock", "lock_free") if line in group.lines
-        ]
+        of_mutex = [shown(group.ratio(line, threads)) for line in ("rwlock", "lock_free")]
         of_rwlock = shown(group.ratio("lock_free", threads, "rwlock"))
         rows.append(f"| {group.title} | {threads} | {' | '.join(of_mutex)} | {of_rwlock} |")
     low, high = results.groups[0].repetitions
