@@ -4,6 +4,7 @@ change that no test objects to shows what is not tested."""
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import random
 import shlex
@@ -69,6 +70,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--at-least", metavar="PERCENT", type=percentage, default=0.9, help="that must be killed (default 90)"
     )
+    parser.add_argument(
+        "--longest", metavar="SECONDS", type=float, default=math.inf, help="ask no test that takes longer"
+    )
     parser.add_argument("--write", action="store_true", help="write results/mutation/python.md and .json")
     parser.add_argument("--list", action="store_true", help="print the mutants")
     return parser.parse(sys.argv[1:])
@@ -120,7 +124,7 @@ def main() -> int:
         print(f"note: left out: {name}: it fails without any mutant, or is skipped", flush=True)
     if not tests:
         raise Failure("no test passes")
-    trials = Trials(tests, BUILD / "python.json")
+    trials = Trials(tests, BUILD / "python.json", options.longest)
     trials.run(mutants, sources, options.jobs)
     tallies, wrong = report.tally(mutants, trials.fates, equivalent)
     report.print_survivors(tallies)

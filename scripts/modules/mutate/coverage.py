@@ -59,10 +59,12 @@ def digest(*paths: Path) -> str:
     return text.hexdigest()
 
 
-def sources() -> list[Path]:
-    """Returns what all tests depend on."""
+def sources(file: str) -> list[Path]:
+    """Returns what a file of tests depends on; on this command, its own tests alone."""
     shared = [path for path in TESTS.iterdir() if path.is_file() and not path.name.startswith("test_")]
-    return [*MODULES.rglob("*.py"), *shared, ROOT / "impl" / "planted_bugs" / "plant.py"]
+    own = "mutat" in file
+    modules = [path for path in MODULES.rglob("*.py") if own or workshop.HERE not in path.parents]
+    return [*modules, *shared, TESTS / f"{file}.py", ROOT / "impl" / "planted_bugs" / "plant.py"]
 
 
 def trace(root: Path, file: str) -> Json:
@@ -94,9 +96,8 @@ def measure(jobs: int, kept: Path) -> tuple[list[Test], list[str]]:
     """Returns (the tests, the names of those that fail without any mutant). What has not changed since the
     last time is taken from the file `kept`."""
     known: Json = json.loads(kept.read_text()) if kept.exists() else {}
-    shared = digest(*sources())
     files = sorted(path.stem for path in TESTS.glob("test_*.py"))
-    marks = {file: digest(TESTS / f"{file}.py") + shared for file in files}
+    marks = {file: digest(*sources(file)) for file in files}
     stale = [file for file in files if known.get(file, {}).get("mark") != marks[file]]
     stale.sort(key=lambda file: float(-sum(known.get(file, {}).get("seconds", [9.0]))))
     if stale:

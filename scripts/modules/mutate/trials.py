@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import queue
 import tempfile
 import threading
@@ -40,8 +41,8 @@ class Fate:
 class Trials:
     """The mutants of a run, and the fates that are known."""
 
-    def __init__(self, tests: list[Test], kept: Path) -> None:
-        self.tests = tests
+    def __init__(self, tests: list[Test], kept: Path, longest: float = math.inf) -> None:
+        self.tests = [each for each in tests if each.seconds <= longest]
         self.kept = kept
         self.files = {test.name: test.file for test in tests}
         self.fates: dict[str, Fate] = {}
