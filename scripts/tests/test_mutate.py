@@ -83,14 +83,13 @@ class MutantsTest(unittest.TestCase):
         self.assertEqual(found["return value"], ["a + 2 > ( b ) -> None"])
         self.assertEqual(found["function"], ["min -> max"])
         self.assertEqual(found["call dropped"][0], "note(a, b) -> pass")
-        self.assertEqual(
-            found["arguments swapped"], ["note(a, b) -> note(b, a)", "min(self.x, 2) -> min(2, self.x)"]
-        )
+        self.assertEqual(found["arguments swapped"], ["note(a, b) -> note(b, a)"])
         self.assertEqual(
             found["handler dropped"], ["except OSError: self.x = 1 self.y = min(self.x, 2) -> raise"]
         )
         self.assertIn("True -> False", found["constant"])
         self.assertIn("0.5 -> 1.0", found["constant"])
+        self.assertEqual(changes("x = 100\ny = 99\n")["constant"], ["100 -> 50", "99 -> 100", "99 -> 98"])
         for new in ("3 -> 4", "3 -> 2"):
             self.assertIn(new, found["constant"])
         self.assertEqual(

@@ -62,6 +62,8 @@ OPERATIONS = {
     ast.BitOr: ast.BitAnd,
 }
 FUNCTIONS = {"min": "max", "max": "min", "any": "all", "all": "any", "sorted": "list"}
+# Whose first two arguments may change places.
+SYMMETRIC = ("min", "max", "np.minimum", "np.maximum")
 # Keywords whose values are for a reader, or for the speed alone.
 IDLE = ("flush", "help", "metavar", "description", "epilog", "every", "dpi", "fontsize", "linewidth")
 
@@ -237,6 +239,8 @@ class Finder:
         if isinstance(node.func, ast.Name) and node.func.id in FUNCTIONS:
             yield self.change(node.func, function, "function", FUNCTIONS[node.func.id], bare=True)
         given = node.args
+        if ast.unparse(node.func) in SYMMETRIC:
+            return
         if len(given) >= 2 and not any(isinstance(each, ast.Starred) for each in given[:2]):
             if ast.unparse(given[0]) != ast.unparse(given[1]):
                 changed = copy.deepcopy(node)
@@ -255,6 +259,8 @@ def constants(value: object) -> list[str]:
     """Returns what a constant is changed to."""
     if isinstance(value, bool):
         return [str(not value)]
+    if isinstance(value, int) and value >= 100:  # how much of something: one more or less says nothing
+        return [str(value // 2)]
     if isinstance(value, int):
         return [str(value + 1)] + ([str(value - 1)] if value > 1 else [])
     if isinstance(value, float):

@@ -68,9 +68,15 @@ def follow() -> None:
 
 def main() -> None:
     """Runs the tests of a file."""
+    import signal
     import time
     import unittest
 
+    # In the background of a shell: what the tests start must not ignore signals.
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     root, file, folder = sys.argv[1:]
     sys.path[:1] = [f"{root}/scripts/tests", f"{root}/scripts/modules"]
     os.environ[FOLDER] = folder

@@ -115,6 +115,10 @@ def main() -> None:
     """Tries what it is given until there is no more."""
     root = Path(sys.argv[1])
     sys.path[:1] = [f"{root}/scripts/tests", f"{root}/scripts/modules"]
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # as in the tests' own runner
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.dont_write_bytecode = True
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     ctypes.CDLL(None).prctl(SUBREAPER, 1)
