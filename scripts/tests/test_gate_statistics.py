@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import collections
+import itertools
 import math
 import unittest
+import warnings
 from typing import Sequence
+from unittest import mock
 
 import numpy as np
 
@@ -78,6 +81,8 @@ class TestsTest(unittest.TestCase):
         self.assertEqual(statistics.runs_needed(1, RULES, False), 5)  # 1/252
         self.assertEqual(statistics.runs_needed(1, Rules(alpha=0.25), True), 2)
         self.assertEqual(statistics.runs_needed(1, Rules(alpha=0.125), True), 3)
+        self.assertEqual(statistics.runs_needed(1, Rules(alpha=0.6), True), 2)  # one pair shows nothing
+        self.assertEqual(statistics.runs_needed(1, Rules(alpha=1e-31), True), 103)
 
     def test_both_tests_tell_slower_from_faster(self) -> None:
         for paired in (True, False):
@@ -91,6 +96,12 @@ class TestsTest(unittest.TestCase):
 
     def test_equal_times_show_nothing(self) -> None:
         self.assertEqual(statistics.test_p(sample([1, 2, 3], [1, 2, 3])), (1.0, 1.0))
+
+    def test_ties_are_no_matter_for_the_reader(self) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            slower, faster = statistics.test_p(sample([1, 2, 3, 4], [1, 4, 6, 8]))
+        self.assertLess(slower, faster)
 
     def test_a_paired_test_looks_at_pairs_and_not_at_their_sizes(self) -> None:
         baseline = [float(10**i) for i in range(8)]
@@ -161,6 +172,18 @@ class DistributionTest(unittest.TestCase):
         self.assertEqual(self.floor(sample([1, 1], [3, 3, 3], False)), 0)
         self.assertAlmostEqual(self.floor(sample([1, 4], [10, 40], False)), 3.0)
 
+    def test_the_floor_of_separate_runs_is_that_of_every_split(self) -> None:
+        each = noisy(1.3, 0.2, 6, paired=False)
+        sides = [np.log(side / np.median(side)) for side in (each.baseline, each.candidate)]
+        pool = np.concatenate(sides)
+        effects = []
+        for left in itertools.combinations(range(12), 6):
+            right = [i for i in range(12) if i not in left]
+            medians = [np.median(np.exp(pool[list(part)])) for part in (left, right)]
+            effects.append(abs(math.log(medians[1] / medians[0])))
+        exact = math.expm1(float(np.quantile(effects, 0.99)))
+        self.assertAlmostEqual(self.floor(each) / exact, 1, delta=0.08)
+
     def test_the_floor_is_nearly_the_largest_of_what_labels_show_not_the_middle(self) -> None:
         # The median of three is not zero in a quarter of the draws, and never beyond the middle distance.
         self.assertAlmostEqual(self.floor(sample([1, 1, 1], [1, 2, 8])), 1.0)
@@ -228,6 +251,7 @@ class VerdictTest(unittest.TestCase):
         self.assertEqual(found.why, "6 runs a side cannot show anything among 1 benchmarks: 7 are needed")
         self.assertEqual(decide(noisy(1.0, 0.001, 7)).verdict, PASS)
         self.assertIn("1 run a side", decide(sample([1], [1])).why)
+        self.assertIn("1 run a side", decide(sample([1], [1, 1, 1, 1, 1], False)).why)
 
     def test_the_side_with_fewer_runs_counts(self) -> None:
         found = decide(sample([1.0] * 4, [1.0] * 30, False))
@@ -316,6 +340,45 @@ class VerdictTest(unittest.TestCase):
         self.assertNotEqual(decide_with(slow, (0.0, 1.0), rules).verdict, REGRESSION)
         self.assertNotEqual(decide_with(fast, (1.0, 0.0), rules).verdict, IMPROVEMENT)
 
+    def test_an_interval_that_ends_at_no_change_does_not_exclude_it(self) -> None:
+        ratios = [1.0] * 12 + [2.0] * 18
+        slow, fast = sample([1.0] * 30, ratios), sample(ratios, [1.0] * 30)
+        rules = Rules(minimum_effect=1.0, detect=9.0)
+        for each, p in ((slow, (0.0, 1.0)), (fast, (1.0, 0.0))):
+            found = decide_with(each, p, rules)
+            assert found.effect and found.effect.wide_interval
+            self.assertIn(1.0, found.effect.wide_interval)
+            self.assertEqual((found.verdict, found.why), (PASS, ""))
+
+    def test_the_shown_interval_holds_the_middle_share_of_the_bootstrap(self) -> None:
+        each = noisy(1.2, 0.1)
+        drawn = statistics.resampled_ratios(each, RULES.resamples, np.random.default_rng(1))
+        found = decide_with(each, (0.0, 1.0))
+        assert found.effect
+        self.assertEqual(found.effect.interval, tuple(float(x) for x in np.quantile(drawn, (0.025, 0.975))))
+
+    def test_more_is_drawn_the_farther_out_the_corrected_interval_ends(self) -> None:
+        asked: list[int] = []
+        draw = statistics.resampled_ratios
+
+        def note(each: Sample, count: int, rng: np.random.Generator) -> Array:
+            asked.append(count)
+            return draw(each, min(count, 10), rng)
+
+        with mock.patch.object(statistics, "resampled_ratios", note):
+            for family, level in ((1, 0.01), (50, 0.01), (1000, 0.01), (1, 0.5)):
+                decide_with(noisy(1.2, 0.1), (0.0, 1.0), Rules(alpha=level), family)
+        self.assertEqual(asked, [2000, 2000, 2000, 100_000, 2000, 200_000, 2000, 2000])
+
+    def test_without_a_change_the_test_is_that_it_is_slower(self) -> None:
+        found = decide_with(sample([1.0] * 9, [1.0] * 9), (0.3, 0.4))
+        assert found.effect
+        self.assertEqual(found.effect.p, 0.3)
+
+    def test_samples_are_of_pairs_unless_told_otherwise(self) -> None:
+        self.assertTrue(Sample("a", np.array([1.0]), np.array([1.0])).paired)
+        self.assertEqual((Finding("a", PASS).runs, Finding("a", PASS).paired), ((0, 0), True))
+
     def test_a_larger_family_widens_the_corrected_interval(self) -> None:
         def wide(family: int, rules: Rules = RULES) -> Interval:
             found = decide_with(noisy(1.2, 0.1), (0.0, 1.0), rules, family)
@@ -383,33 +446,6 @@ class LooksTest(unittest.TestCase):
         first = [self.finding("a", UNDECIDED)]
         found = statistics.second_look(first, lambda names: [noisy(1.2, 0.02)], RULES, {"a": 0.3})
         self.assertEqual(found[0].verdict, UNDECIDED)
-
-
-class CalibrationTest(unittest.TestCase):
-    def test_without_noise_the_minimum_effect_is_found(self) -> None:
-        found = statistics.calibrated(sample([1.0] * 10, [1.0] * 10), [30, 120], 30, RULES)
-        self.assertEqual((found["spread"], found["floor"]), (0, [0, 0]))
-        for finds in found["finds"]:
-            self.assertAlmostEqual(finds or 0, 0.055, delta=0.0051)
-
-    def test_with_noise_more_is_needed_and_more_runs_find_less(self) -> None:
-        each = noisy(1.0, 0.1, 60)
-        found = statistics.calibrated(each, [15, 60], 1, RULES)
-        ratios: Array = np.log(each.candidate / each.baseline)
-        self.assertAlmostEqual(found["spread"], float(np.subtract(*np.quantile(ratios, (0.75, 0.25)))))
-        self.assertGreater(found["floor"][0], found["floor"][1])
-        self.assertGreater(found["floor"][1], 0.02)
-        few, many = found["finds"]
-        assert few and many
-        self.assertGreater(few, many)
-        self.assertGreater(many, 0.05)
-
-    def test_where_even_a_slowdown_by_half_is_not_found_that_is_said(self) -> None:
-        self.assertEqual(statistics.calibrated(noisy(1.0, 2.0, 60), [15], 1, RULES)["finds"], [None])
-        # Six pairs cannot reach the level, whatever they show.
-        self.assertEqual(statistics.calibrated(noisy(1.0, 0.01, 60), [6], 1, RULES)["finds"], [None])
-        self.assertIsNotNone(statistics.calibrated(noisy(1.0, 0.01, 60), [7], 1, RULES)["finds"][0])
-        self.assertEqual(statistics.calibrated(noisy(1.0, 0.01, 60), [7], 1, Rules(looks=2))["finds"], [None])
 
 
 if __name__ == "__main__":

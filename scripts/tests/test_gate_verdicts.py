@@ -175,6 +175,11 @@ class RunsTest(unittest.TestCase):
         context = {"interleaved": session} if session else {}
         return runs.SavedRun("file", context, times, troubles)
 
+    def test_a_condition_in_words(self) -> None:
+        self.assertEqual(runs.in_words({"a_b": 1, "c": 2}, {"a_b": 3, "c": 2}), "a b 1")
+        self.assertEqual([runs.in_words(value, {"a": 1}) for value in ("x", None, 3)], ["'x'", "None", "3"])
+        self.assertEqual(runs.in_words({"a": 1}, "x"), "{'a': 1}")
+
     def test_pairs_are_matched_by_number(self) -> None:
         a, b = self.run_of({"x": {1: 1.0, 2: 2.0}}), self.run_of({"x": {2: 20.0, 1: 10.0}})
         [each] = runs.samples(a, b)
