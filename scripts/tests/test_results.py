@@ -1,26 +1,17 @@
-"""What scripts/bench and scripts/plot read of a run: every repetition counts, ratios stand the right way up,
-and what failed or cannot be used is told."""
+"""What a results.json says: every repetition counts, ratios stand the right way up, and what failed or cannot be
+used is told."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import math
-import sys
 import tempfile
 import unittest
 from pathlib import Path
-from typing import Any, Callable
-from unittest import mock
+from typing import Any
 
-from bench import keeping, measurement, results, tables
-from bench import command as bench_command
-from bench.measurement import Measurement, Plan, Rounds
+from bench import measurement, results, tables
 from bench.results import BadResults, Cell, Group, Json, Results
-from common.failure import Failure
-from plot import command as plot_command
-from plot import style
 
 CONTEXT: Json = {
     "machine": {"cpu": "made up", "cores": 4, "memory_gib": 1, "kernel": "none"},
@@ -52,6 +43,55 @@ class NamesTest(unittest.TestCase):
         assert name
         self.assertEqual((name.index, name.structure, name.threads), ("lock_free", "map", 2))
         self.assertEqual(name.parameters, (("keys", "zipf"),))
+
+    def test_a_threads_part_counts_and_an_empty_one_does_not(self) -> None:
+        name = results.parse_name("search//mutex/", 3)
+        assert name
+        self.assertEqual((name.index, name.threads, name.parameters), ("mutex", 3, ()))
+        self.assertEqual(results.parse_name("search/mutex").threads, 1)  # type: ignore[union-attr]
+
+    def test_a_workload_in_words(self) -> None:
+        cases: list[tuple[str, str, dict[str, str], str]] = [
+            ("insert", "index", {"n": "10000", "dim": "128"}, "Insert: 10,000 adds of 128 floats a thread"),
+            ("insert", "index", {}, "Insert: many adds a thread"),
+            (
+                "search",
+                "index",
+                {"n": "1000", "dim": "64", "k": "10"},
+                "Search: top 10 of 1,000 vectors of 64 floats",
+            ),
+            ("search", "index", {}, "Search: top k of n vectors"),
+            ("mixed", "index", {"k": "5"}, "Mixed: one add to two searches; top 5"),
+            ("my_own", "index", {"n": "5"}, "My own; 5 vectors"),
+            (
+                "churn",
+                "map",
+                {"n": "5"},
+                "Churn: an insert and a remove by turns, at a constant size; map alone, 5 keys",
+            ),
+            ("mixed", "index", {"dim": "8"}, "Mixed: one add to two searches; vectors of 8 floats"),
+            ("mixed", "index", {}, "Mixed: one add to two searches"),
+            (
+                "read_heavy",
+                "index",
+                {"read": "get", "keys": "zipf"},
+                "Read-heavy: 98% read, 1% insert, 1% remove; whole index, read by get, drawn by Zipf",
+            ),
+            ("mixed", "index", {"keys": "zipf:1.2"}, "Mixed: one add to two searches, drawn by Zipf (1.2)"),
+            ("mixed", "index", {"keys": "uniform"}, "Mixed: one add to two searches, drawn uniformly"),
+            ("mixed", "index", {"keys": "odd"}, "Mixed: one add to two searches, drawn odd"),
+            ("tax", "index", {"index": "lock_free"}, "What instrumentation costs: the lock-free index"),
+            ("tax", "map", {"index": "map_mutex"}, "What instrumentation costs: the map mutex; map alone"),
+            ("mixed", "index", {"a_b": "", "c": "3"}, "Mixed: one add to two searches, a b, c 3"),
+        ]
+        for workload, structure, parameters, words in cases:
+            with self.subTest(words=words):
+                self.assertEqual(results.describe(workload, structure, parameters), words)
+
+    def test_a_chart_is_named_after_its_group(self) -> None:
+        group = Group("search", "index", (("n", "1000"), ("keys", "zipf:1.2")))
+        self.assertEqual(group.slug, "search_n1000_keyszipf_1.2")
+        self.assertEqual(Group("churn", "map", ()).slug, "churn_map")
 
     def test_what_is_no_name_of_a_benchmark(self) -> None:
         for text in (
@@ -146,6 +186,38 @@ class SummaryTest(unittest.TestCase):
         ).groups
         self.assertEqual((list(group.lines), group.baseline), (["stats off", "stats on"], "stats off"))
         self.assertEqual(group.ratio("stats on", 1), (0.5, 0.5, 0.5))
+
+    def test_the_tax_varies_what_has_several_values_and_is_no_size(self) -> None:
+        found = read(
+            {"name": "tax/mutex/n:10/stats:on/track:off", "ops": 1},
+            {"name": "tax/mutex/n:20/stats:off/track:off", "ops": 2},
+            {"name": "mixed/mutex/track:on", "ops": 3},
+            {"name": "tax/mutex/plain", "ops": 3},
+        )
+        self.assertEqual(
+            [list(each.lines) for each in found.groups[1:]], [["stats on"], ["stats off"], ["plain"]]
+        )
+        self.assertEqual([each.baseline for each in found.groups[1:]], ["", "stats off", ""])
+        [both] = read(
+            {"name": "tax/mutex/a:off/b:on", "ops": 1}, {"name": "tax/mutex/a:on/b:off", "ops": 1}
+        ).groups
+        self.assertEqual(both.baseline, "")
+
+    def test_threads_stand_in_the_name_or_in_the_entry(self) -> None:
+        name = "search/mutex/n:1"
+        found = read(*({"name": name, "ops": 1, "threads": threads} for threads in (3, 0, "x", 1)))
+        self.assertEqual(
+            {n: len(cell.throughput) for n, cell in found.groups[0].lines["mutex"].items()}, {3: 1, 1: 3}
+        )
+        self.assertEqual(found.groups[0].lines["mutex"][1].failed_share, 0)
+        beside = read({"name": "search_beside_writer/mutex/n:1", "ops": 1}).groups[0].lines["mutex"][1].beside
+        self.assertEqual(beside, [0.0])
+
+    def test_a_spread_needs_two_repetitions_and_threads_ascend(self) -> None:
+        self.assertEqual(Cell([1.0, 3.0]).spread, 1.0)
+        self.assertIsNone(Cell([0.0, 0.0]).spread)
+        group = Group("search", "index", (), lines={"mutex": {n: Cell([1.0]) for n in (16, 1, 64, 8)}})
+        self.assertEqual(group.threads, [1, 8, 16, 64])
 
     def test_the_writer_beside_is_kept(self) -> None:
         [group] = read({"name": "search_beside_writer/mutex/n:1", "ops": 1, "writer_ops": 7}).groups
@@ -259,208 +331,6 @@ class FileTest(unittest.TestCase):
         self.assertEqual(measurement.read_entries(self.path)[0], {"a": 1})
         self.path.unlink()
         self.assertEqual(measurement.read_entries(self.path), ({}, []))
-
-
-class MeasurementTest(unittest.TestCase):
-    def test_repetitions_of_all_rounds_are_numbered_as_those_of_one_run(self) -> None:
-        rounds = [
-            [{"name": "b", "ops": 1}, {"name": "a", "ops": 2}],
-            [
-                {"name": "a", "ops": 3},
-                {"name": "a", "run_type": "aggregate", "ops": 9},
-                {"name": "c", "ops": 4},
-            ],
-        ]
-        found = measurement.renumber(rounds, ["a", "b"])
-        self.assertEqual(
-            [(each["name"], each["ops"], each["repetition_index"], each["repetitions"]) for each in found],
-            [("a", 2, 0, 2), ("a", 3, 1, 2), ("b", 1, 0, 1), ("c", 4, 0, 1)],
-        )
-
-    def test_a_filter_chooses_and_one_that_chooses_nothing_is_refused(self) -> None:
-        names = [SEARCH.format(index, 1) for index in ("mutex", "rwlock")]
-        self.assertEqual(measurement.chosen(names, "mutex"), names[:1])
-        self.assertEqual(measurement.chosen(names, None), names)
-        with self.assertRaisesRegex(Failure, "--filter mutx: no benchmark has that in its name.*mutex"):
-            measurement.chosen(names, "mutx")
-        with self.assertRaisesRegex(Failure, "lists no benchmark"):
-            measurement.chosen([], None)
-        self.assertEqual(measurement.exactly(["a/b:1.5", "c"]), r"--benchmark_filter=^(a/b:1\.5|c)$")
-
-    def rounds(self, script: str, rounds: int = 2, deadline: float | None = None) -> tuple[Measurement, int]:
-        """Returns (what was measured by a program that does so, how often it was kept)."""
-        with tempfile.TemporaryDirectory(prefix="hotindex-scripts-") as scratch:
-            program = Path(scratch) / "bench"
-            written = json.dumps({"context": {"a": 1}, "benchmarks": [entry("mutex", 1, run_name="x")]})
-            taken = 'for word; do case $word in --benchmark_out=*) out="${word#*=}" ;; esac; done'
-            program.write_text(f"#!/bin/sh\n{taken}\necho '{written}' >\"$out\"\n{script}\n")
-            program.chmod(0o755)
-            kept: list[Measurement] = []
-            plan = Plan(program, [], [SEARCH.format("mutex", 1)], rounds, 0.1, deadline)
-            runner = Rounds(plan, Path(scratch))
-            runner.run(kept.append)
-            return runner.so_far(), len(kept)
-
-    def test_every_round_is_kept(self) -> None:
-        found, kept = self.rounds("")
-        self.assertEqual((found.rounds, len(found.entries), kept, found.crash, found.note), (2, 2, 2, "", ""))
-        self.assertEqual(found.context, {"a": 1})
-
-    def test_a_round_that_fails_is_a_crash_and_the_last_one(self) -> None:
-        for script, how in (("echo no memory; exit 3", "status 3"), ("kill -SEGV $$", "SIGSEGV")):
-            found, kept = self.rounds(script)
-            self.assertEqual((found.rounds, kept), (0, 0))
-            self.assertIn(f"bench ended with {how} in round 1", found.crash)
-            self.assertEqual("no memory" in found.crash, "memory" in script)
-
-    def test_rounds_that_do_not_fit_into_the_time_are_told(self) -> None:
-        found, kept = self.rounds("", rounds=3, deadline=1e-9)
-        self.assertEqual((found.rounds, kept), (1, 1))
-        self.assertEqual(found.note, "1 of 3 rounds fitted into the time")
-
-
-class FinishTest(unittest.TestCase):
-    """The exit status of scripts/bench."""
-
-    def finish(
-        self, *entries: Json, crash: str = "", why: str = "", cannot: str = "", trouble: str = ""
-    ) -> object:
-        """Returns the status, or what ended the command."""
-        keeper = keeping.Keeper(Path("nowhere"), {**CONTEXT, "dataset_notes": [], "dirty": False})
-        keeper.context |= dict.fromkeys(("compiler", "flags", "dataset", "date", "command_line"), "x")
-        keeper.context |= {"min_time": 0.1}
-
-        def write(name: str, text: str) -> None:
-            keeper.trouble = trouble
-
-        measured = Measurement({}, list(entries), 1, "", crash, None)
-        with mock.patch.object(keeper, "write", write), contextlib.redirect_stdout(io.StringIO()) as said:
-            with mock.patch.object(bench_command, "draw", lambda results, folder: ([], why)):
-                with mock.patch.object(style, "cannot_draw", lambda: cannot):
-                    try:
-                        status: object = bench_command.finish(keeper, measured, 0.0)
-                    except Failure as failure:
-                        status = str(failure)
-        self.said = said.getvalue()
-        return status
-
-    def test_a_measurement_without_errors_is_a_success(self) -> None:
-        self.assertEqual(self.finish(entry("mutex", 1), entry("lock_free", 2)), 0)
-        self.assertIn("x2.00", self.said)
-
-    def test_a_benchmark_that_failed_is_none(self) -> None:
-        bad = entry("lock_free", 2, error_occurred=True, error_message="wrong answer")
-        self.assertEqual(self.finish(entry("mutex", 1), bad), 1)
-        self.assertIn("failed: wrong answer", self.said)
-
-    def test_a_crash_is_none(self) -> None:
-        self.assertEqual(
-            self.finish(entry("mutex", 1), crash="it ended with SIGSEGV"), "it ended with SIGSEGV"
-        )
-        self.assertIn("note: it ended with SIGSEGV", self.said)
-
-    def test_a_file_that_cannot_be_written_is_none(self) -> None:
-        self.assertEqual(self.finish(entry("mutex", 1), trouble="disk full"), "disk full")
-
-    def test_charts_that_fail_are_none_and_a_missing_matplotlib_is_no_failure(self) -> None:
-        self.assertEqual(self.finish(entry("mutex", 1), why="broken"), 1)
-        self.assertEqual(self.finish(entry("mutex", 1), why="no matplotlib", cannot="no matplotlib"), 0)
-        self.assertIn("no charts: no matplotlib", self.said)
-
-    def test_what_a_reader_must_know_is_a_note(self) -> None:
-        found = read(
-            entry("mutex", 1),
-            entry("rwlock", 1, error_occurred=True),
-            context={**CONTEXT, "dataset_notes": ["a"]},
-        )
-        measured = Measurement({}, [], 1, "b", "crash\nmore", 0.16)
-        notes = keeping.remarks(measured, found)
-        self.assertEqual(notes[:2] + notes[3:4], ["a", "b", "crash"])
-        self.assertIn("other programs kept 0.2", notes[2])
-        self.assertIn("rwlock", notes[4])
-        measured.others = 0.15
-        self.assertEqual(len(keeping.remarks(measured, found)), 4)
-
-
-class PlotTest(unittest.TestCase):
-    """scripts/plot: its tables and its exit status."""
-
-    def group_of(self, threads: tuple[int, ...], context: Json = CONTEXT) -> Results:
-        """Returns searches by three indexes."""
-        by = {"mutex": 1.0, "rwlock": 2.0, "lock_free": 6.0}
-        return read(
-            *(entry(i, x * (n if i != "mutex" else 1), n) for i, x in by.items() for n in threads),
-            context=context,
-        )
-
-    def test_ratios_stand_the_right_way_up_at_as_many_threads_as_cores(self) -> None:
-        table = plot_command.ratio_table(self.group_of((1, 4, 8)))
-        self.assertIn("| 4 | x8.00 [8.00 to 8.00] | x24.00 [24.00 to 24.00] | x3.00 [3.00 to 3.00] |", table)
-        table = plot_command.ratio_table(self.group_of((8, 16)))
-        self.assertIn("| 16 | x32.00", table)
-
-    def test_a_line_that_was_not_measured_is_a_dash(self) -> None:
-        self.assertIn("| 1 | - | - | - |", plot_command.ratio_table(read(entry("mutex", 1))))
-
-    def test_claims_are_compared_with_what_was_measured(self) -> None:
-        table = plot_command.claims_table(self.group_of((1, 2, 4, 8)))
-        self.assertIn("3 to 10 times the mutex index | by threads: 2: x12.0, 4: x24.0 |", table)
-        self.assertIn("search: near-linear | 4 threads: x4.0 of what one does |", table)
-
-    def plot(
-        self, content: object, *flags: str, draw: Callable[..., list[str]] = lambda *_: ["a"]
-    ) -> tuple[int, str]:
-        """Returns (exit status, what was said on stderr) for a file of this content."""
-        with tempfile.TemporaryDirectory(prefix="hotindex-scripts-") as scratch:
-            path = Path(scratch) / "results.json"
-            path.write_text(json.dumps(content))
-            words = [
-                "scripts/plot",
-                str(path),
-                "-o",
-                scratch,
-                *(flag.replace("FOLDER", scratch) for flag in flags),
-            ]
-            (Path(scratch) / "README.md").write_text("nothing\n")
-            patches: list[contextlib.AbstractContextManager[object]] = [
-                mock.patch.object(sys, "argv", words),
-                mock.patch.object(plot_command, "cannot_draw", lambda: ""),
-                mock.patch.object(plot_command, "draw_all", draw),
-            ]
-            said, status = io.StringIO(), -1
-            with contextlib.ExitStack() as stack, contextlib.redirect_stderr(said):
-                for patch in patches:
-                    stack.enter_context(patch)
-                stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
-                status = plot_command.main()
-            return status, said.getvalue()
-
-    def test_what_was_left_out_is_told(self) -> None:
-        bad = entry("rwlock", 1, error_occurred=True, error_message="wrong")
-        status, said = self.plot({"benchmarks": [entry("mutex", 1), bad, {"name": "odd", "ops": 1}]})
-        self.assertEqual(status, 0)
-        self.assertIn("it failed: wrong", said)
-        self.assertIn("left out odd: not named workload/index", said)
-
-    def test_a_file_without_results_is_status_2(self) -> None:
-        status, said = self.plot({"benchmarks": []})
-        self.assertEqual(status, 2)
-        self.assertIn("nothing was measured", said)
-
-    def test_a_readme_without_markers_is_status_2(self) -> None:
-        status, said = self.plot({"benchmarks": [entry("mutex", 1)]}, "--readme", "FOLDER/README.md")
-        self.assertEqual(status, 2)
-        self.assertIn("there is no", said)
-
-    def test_a_chart_that_cannot_be_drawn_is_no_success(self) -> None:
-        def fails(*_: object) -> list[str]:
-            raise OSError("disk full")
-
-        with self.assertRaises(OSError):
-            self.plot({"benchmarks": [entry("mutex", 1)]}, draw=fails)
-        with self.assertRaises(SystemExit) as raised:
-            self.plot({"benchmarks": [entry("mutex", 1)]}, "--only", "insert")
-        self.assertEqual(raised.exception.code, 2)
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def trace(root: Path, file: str) -> Json:
     """Returns what the tests of a file run, in a copy of the project."""
     with tempfile.TemporaryDirectory(prefix="hotindex-trace-") as folder:
         program = workshop.HERE / "trace_tests.py"
-        environment = {"HOTINDEX_NO_SETUP": "1", "HOTINDEX_PYTHON": sys.executable}
+        environment = workshop.surroundings(Path(folder))
         done = child_processes.run(
             [sys.executable, program, root, file, folder], cwd=root, env=environment, capture_output=True
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -76,6 +77,22 @@ def dangerous(path: str) -> bool:
     return bool(re.search(r"/common/child_\w+\.py$", path))
 
 
+BUILDERS = ("cmake", "ctest", "ninja")
+
+
+def surroundings(folder: Path) -> dict[str, str]:
+    """Returns what tests find in a copy besides their own fakes: nothing that builds, because a mutant may
+    ask for a build that no test means. The programs that refuse are put into that folder."""
+    refusing = folder / "refusing"
+    refusing.mkdir(parents=True, exist_ok=True)
+    for name in BUILDERS:
+        program = refusing / name
+        program.write_text(f"#!/bin/sh\necho '{name}: nothing is built here' >&2\nexit 1\n")
+        program.chmod(0o755)
+    path = f"{refusing}:{os.environ.get('PATH', os.defpath)}"
+    return {"HOTINDEX_NO_SETUP": "1", "HOTINDEX_PYTHON": sys.executable, "PATH": path}
+
+
 class Worker:
     """A copy of the project, and the program that tries mutants on it."""
 
@@ -87,7 +104,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=self.root,
-            env={"HOTINDEX_NO_SETUP": "1", "HOTINDEX_PYTHON": sys.executable},
+            env=surroundings(folder),
         )
 
     def attempt(self, path: str, text: str, tests: list[tuple[str, float]]) -> tuple[str, str]:
