@@ -1,5 +1,5 @@
-"""What a results.json says: every repetition counts, ratios stand the right way up, and what failed or cannot be
-used is told."""
+"""What a results.json says: every repetition counts, ratios stand the right way up, and what failed or cannot
+be used is told."""
 
 from __future__ import annotations
 
