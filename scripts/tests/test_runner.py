@@ -4,13 +4,18 @@ end. Made-up reports and programs stand in for the real ones."""
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import shutil
+import subprocess
 import unittest
 from pathlib import Path
 from typing import Callable
+from unittest import mock
 
 from bench.results import Json
-from common import command_line
+from common import builds as cmake
+from common import child_processes, command_line
 from common.repository import ROOT
 from runner_case import RunnerCase, counts
 from test import binaries, builds, catch_report, fuzzers, own_commands, run
@@ -63,6 +68,14 @@ class ReportTest(RunnerCase):
             self.assertIn(words, said)
         self.assertIn("with: the seed was 7", said)
         self.assertNotIn("REQUIRE", "".join(self.read(HEAD + GOOD + END)[0].report))
+
+    def test_what_held_and_what_says_nothing_is_not_told(self) -> None:
+        held = '<Expression success="true" type="CHECK"><Original> fine </Original></Expression>'
+        case = BAD.replace("<Info>", f"{held}<Info/><Info>").replace("<Original> left", "<Original> left")
+        said = "".join(self.read(HEAD + case + END)[0].report)
+        self.assertNotIn("fine", said)
+        self.assertEqual(said.count("with:"), 1)
+        self.assertEqual(said.count("left == right"), 1)
 
     def test_an_exception_is_explained(self) -> None:
         for tag in ("Exception", "Failure", "FatalErrorCondition"):
@@ -163,6 +176,70 @@ class CatchTest(RunnerCase):
         self.assertEqual(counts(self.catch(HEAD + GOOD + END, end, properties)), (1, 0, 0))
         self.assertEqual(counts(self.catch(HEAD + GOOD + END, end)), (1, 1, 0))
 
+    def test_a_sanitizer_has_its_options_and_fixed_addresses(self) -> None:
+        self.replace(cmake, "fixed_addresses", lambda: ["env", "FIXED=1"])
+        for name, end in (
+            ("tsan", '[ "$FIXED$TSAN_OPTIONS" = 1second_deadlock_stack=1 ]'),
+            ("asan", '[ "$FIXED$UBSAN_OPTIONS" = print_stacktrace=1 ]'),
+            ("release", '[ -z "$FIXED$TSAN_OPTIONS$UBSAN_OPTIONS" ]'),
+        ):
+            with mock.patch.dict(os.environ):
+                for variable in ("TSAN_OPTIONS", "UBSAN_OPTIONS"):
+                    os.environ.pop(variable, None)
+                self.folder = self.folder / name
+                self.folder.mkdir()
+                self.assertEqual(counts(self.catch(HEAD + GOOD + END, end)), (1, 0, 0), name)
+                self.folder = self.folder.parent
+        with mock.patch.dict(os.environ, {"TSAN_OPTIONS": "mine"}):
+            self.folder = self.folder / "tsan"
+            self.assertEqual(counts(self.catch(HEAD + GOOD + END, '[ "$TSAN_OPTIONS" = mine ]')), (1, 0, 0))
+
+    def test_what_ctest_lists_is_registered(self) -> None:
+        listed = {
+            "tests": [
+                {"name": "a", "command": ["x", "y"], "properties": [{"name": "TIMEOUT", "value": 9}]},
+                {"name": "b"},
+            ]
+        }
+
+        def ctest(status: int, said: str) -> None:
+            done = subprocess.CompletedProcess([], status, said, "")
+            self.replace(
+                child_processes, "run", lambda words, **options: done if options["capture_output"] else None
+            )
+
+        ctest(0, json.dumps(listed))
+        self.assertEqual(
+            binaries.registered_tests(self.folder), [("a", ["x", "y"], {"TIMEOUT": 9}), ("b", [], {})]
+        )
+        self.assertEqual(binaries.test_targets(self.folder), ["a", "b"])
+        ctest(1, json.dumps(listed))
+        self.assertEqual(binaries.registered_tests(self.folder), [])
+        ctest(0, "{}")
+        self.assertEqual(binaries.registered_tests(self.folder), [])
+
+    def test_ctest_runs_one_test_by_its_whole_name(self) -> None:
+        asked: list[tuple[object, ...]] = []
+
+        def counting(run: Run, title: str, words: list[object], log: Path, folder: Path) -> Suite:
+            asked.append((run, title, [str(word) for word in words], log.name, folder))
+            return Suite(title, passed=7)
+
+        self.replace(binaries, "run_counting", counting)
+        self.replace(cmake, "fixed_addresses", lambda: ["fixed"])
+        release, tsan = self.folder / "release", self.folder / "tsan"
+        self.assertEqual(binaries.run_through_ctest(self.state, release, "a.b").passed, 7)
+        binaries.run_through_ctest(self.state, tsan, "a")
+        words = ["ctest", "--test-dir", str(release), "-R", r"^a\.b$", "-V", "--timeout", "900"]
+        self.assertEqual(asked[0], (self.state, "release a.b", words, "release-a.b.log", release))
+        self.assertEqual(asked[1][2][:2], ["fixed", "ctest"])  # type: ignore[index]
+
+    def test_time_limits_are_those_of_the_test_else_of_the_run(self) -> None:
+        self.assertEqual(run.time_limit(self.state, {"TIMEOUT": "30"}), 30)
+        self.assertEqual(run.time_limit(self.state, {}), 900)
+        self.state.options.deep = True
+        self.assertEqual(run.time_limit(self.state, {}), 14400)
+
     def registered(self, *tests: binaries.Test) -> None:
         """Has ctest know these tests."""
         self.replace(binaries, "registered_tests", lambda folder: list(tests))
@@ -179,12 +256,15 @@ class CatchTest(RunnerCase):
     def test_every_test_of_a_folder_runs_the_way_it_must(self) -> None:
         ran: list[tuple[str, str]] = []
 
-        def note(how: str, name: str) -> Suite:
+        def note(how: str, state: Run, folder: Path, name: str) -> Suite:
+            self.assertEqual((state, folder), (self.state, self.folder))
             ran.append((how, name))
             return Suite(name, passed=1)
 
-        self.replace(binaries, "run_catch", lambda run, folder, name, *rest: note("catch", name))
-        self.replace(binaries, "run_through_ctest", lambda run, folder, name: note("ctest", name))
+        self.replace(binaries, "run_catch", lambda run, folder, name, *rest: note("catch", run, folder, name))
+        self.replace(
+            binaries, "run_through_ctest", lambda run, folder, name: note("ctest", run, folder, name)
+        )
         self.registered(
             ("a_tests", ["a"], {}),
             ("smoke", ["b"], {}),
@@ -243,6 +323,7 @@ class CountingTest(RunnerCase):
         calls: list[list[str]] = []
 
         def counted(run: Run, title: str, words: list[object], log: Path, folder: Path) -> Suite:
+            self.assertEqual((run, log.parent), (self.state, self.folder))
             calls.append([str(word).rpartition("/")[2] for word in words])
             return Suite(title, failed=1)
 
@@ -283,7 +364,12 @@ class CountingTest(RunnerCase):
         with self.assertRaises(StepSkipped):
             own_commands.check_protocol(self.state)
         for status in (0, 1, None):
-            self.replace(command_line, "run_logged", lambda *words, **options: status)
+
+            def logged(words: list[object], log: Path) -> int | None:
+                self.assertEqual(str(words[0]).rpartition("/")[2], "lint_edges")
+                return status
+
+            self.replace(command_line, "run_logged", logged)
             if status == 0:
                 own_commands.check_edges(self.state)
             else:

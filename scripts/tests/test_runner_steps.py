@@ -5,13 +5,19 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import os
+import shutil
+import subprocess
 import sys
+import time
 import unittest
 from pathlib import Path
 from typing import Callable
+from unittest import mock
 
 from common import builds as cmake
 from common import child_processes, command_line
+from common.repository import ROOT
 from runner_case import RunnerCase, counts
 from test import builds, command, fuzzers
 from test.run import NotReached, Run, StepFailed, StepSkipped, Suite
@@ -33,6 +39,38 @@ class FuzzTest(RunnerCase):
             bad = self.fuzz(script)
             self.assertEqual(counts(bad), (0, 1, 0))
             self.assertIn("target ended with status", "".join(bad.report))
+
+    def test_targets_run_for_a_moment_or_in_a_deep_run_for_longer(self) -> None:
+        seconds: list[int] = []
+
+        def fuzz(fuzzer: fuzzers.Fuzzer, folder: Path, n: int) -> Suite:
+            seconds.append(n)
+            return Suite(fuzzer.target)
+
+        self.replace(fuzzers, "fuzz", fuzz)
+        fuzzers.run_fuzzers(self.state, self.folder)
+        self.state.options.deep = True
+        fuzzers.run_fuzzers(self.state, self.folder)
+        self.assertEqual(seconds, [10, 10, 300, 300])
+
+    def test_a_target_that_does_not_end_is_stopped(self) -> None:
+        limits: list[object] = []
+
+        def logged(words: object, log: Path, timeout: float) -> int | None:
+            limits.append(timeout)
+            log.write_text("stat::number_of_executed_units: 42\n")
+            return None
+
+        self.replace(command_line, "run_logged", logged)
+        self.assertEqual(counts(fuzzers.fuzz(fuzzers.FUZZERS[0], self.folder, 10)), (0, 1, 0))
+        self.assertEqual(limits, [310])
+
+    def test_targets_and_corpora_are_those_of_the_project(self) -> None:
+        for each in fuzzers.FUZZERS:
+            self.assertTrue((ROOT / each.corpus).is_dir())
+            self.assertTrue(each.binary.endswith(f"/{each.target}"))
+            longest = max(path.stat().st_size for path in (ROOT / each.corpus).iterdir())
+            self.assertLessEqual(longest, each.longest)
 
     def test_every_target_is_counted(self) -> None:
         self.replace(fuzzers, "fuzz", lambda fuzzer, folder, seconds: Suite(fuzzer.target, failed=1))
@@ -107,6 +145,7 @@ class ExecuteTest(RunnerCase):
         status, said = self.outcome(("a", self.suite(3, 0, 0)), ("b", ended), ("c", self.suite(9, 0, 0)))
         self.assertEqual((status, said[-1]), (143, "3 passed, 1 failed"))
         self.assertIn("failed: b, ended by SIGTERM", said)
+        self.assertIn("ended", "".join(said[1:3]))
 
     def test_times_of_failed_steps_are_not_kept(self) -> None:
         self.outcome(
@@ -142,6 +181,100 @@ class ExecuteTest(RunnerCase):
         )
         self.assertLess(set(normal), set(deep))
         self.assertNotIn("clang-tidy", normal)
+        for preset in ("release", "relacy", "asan", "tsan", "fuzz"):
+            at = normal.index(f"{preset}: configure")
+            last = "models" if preset == "relacy" else "tests"
+            self.assertEqual(normal[at + 1 : at + 3], [f"{preset}: build", f"{preset}: {last}"])
+        for name in (
+            "setup",
+            "scripts: syntax",
+            "scripts: docstrings",
+            "sources: format",
+            "protocol: models",
+        ):
+            self.assertIn(name, quick)
+        for preset in ("debug", "clang"):
+            at = deep.index(f"{preset}: configure")
+            self.assertEqual(deep[at + 1 : at + 3], [f"{preset}: build", f"{preset}: tests"])
+
+    def test_every_step_is_given_the_run_and_its_folder(self) -> None:
+        given: list[tuple[str, tuple[object, ...]]] = []
+
+        def noted(name: str) -> Callable[..., None]:
+            return lambda *words: given.append((name, words))
+
+        names = (
+            "configure",
+            "build",
+            "run_tests",
+            "run_models",
+            "fuzz_configure",
+            "run_fuzzers",
+            "clang_configure",
+        )
+        for name in (*names, "clang_tidy"):
+            self.replace(command, name, noted(name))
+        self.replace(command, "test_targets", lambda folder: [f"all of {folder.name}"])
+        for step, action in command.plan(argparse.Namespace(quick=False, deep=True)):
+            if (
+                step.split(": ")[-1] in ("configure", "build", "tests", "models", "clang-tidy")
+                and "s: " not in step
+            ):
+                if not step.startswith(("scripts", "protocol")):
+                    action(self.state)
+        self.assertEqual({words[0] for _, words in given}, {self.state})
+        folders = [(name, *(getattr(word, "name", word) for word in words[1:])) for name, words in given]
+        for expected in (
+            ("configure", "release", "release"),
+            ("build", "release", ()),
+            ("build", "asan", ["all of asan"]),
+            ("build", "fuzz", ["fuzz_dataset", "fuzz_operations"]),
+            ("fuzz_configure", "fuzz"),
+            ("run_fuzzers", "fuzz"),
+            ("clang_configure", "clang"),
+            ("build", "clang"),
+            ("clang_tidy", "clang"),
+        ):
+            self.assertIn(expected, folders)
+
+    def test_a_terminal_or_a_log_sees_each_step_with_the_time_that_is_left(self) -> None:
+        command.TIMES.write_text('{"a": 8, "bb": 50, "c: tests": 70}')
+        self.replace(time, "monotonic", iter(range(0, 1000, 4)).__next__)
+        _, said = self.outcome(
+            ("a", self.suite(3, 0, 0)), ("bb", self.suite(1, 0, 0)), ("c: tests", lambda run: None)
+        )
+        self.assertEqual(said[0], "[1/3] a             4.0 s  3 passed   about 2 min left")
+        self.assertEqual(said[1], "[2/3] bb            4.0 s  1 passed   about 70 s left")
+        self.assertEqual(said[2], "[3/3] c: tests      4.0 s  ok")
+        self.assertEqual(command.load_times(), {"a": 6, "bb": 27, "c: tests": 37})
+        table = said[said.index("") + 1 :]
+        self.assertEqual(table[0], "suite  tests  passed  failed  skipped  assertions  seconds")
+        self.assertEqual(table[1], "unit       3       3       0        0           -      0.0")
+        self.assertEqual(table[-2], "32 s; logs in build/test-logs")
+
+    def test_times_that_cannot_be_kept_are_no_failure(self) -> None:
+        self.replace(command, "TIMES", Path("/dev/null/times"))
+        self.assertEqual(self.outcome(("a", self.suite(1, 0, 0)))[0], 0)
+
+    def test_without_a_suite_there_is_no_table(self) -> None:
+        _, said = self.outcome(("a", lambda run: None))
+        self.assertFalse(any("assertions" in line for line in said))
+
+    def test_flags_choose_how_much(self) -> None:
+        for flags, expected in (
+            (["--quick"], (True, False)),
+            (["--deep"], (False, True)),
+            ([], (False, False)),
+        ):
+            self.replace(sys, "argv", ["scripts/test", *flags])
+            seen: list[argparse.Namespace] = []
+            self.replace(command, "plan", lambda options: seen.append(options) or [("a", lambda run: None)])
+            with contextlib.redirect_stdout(io.StringIO()):
+                command.main()
+            self.assertEqual((seen[0].quick, seen[0].deep), expected)
+        self.replace(sys, "argv", ["scripts/test", "--quick", "--deep"])
+        with self.assertRaises(SystemExit), contextlib.redirect_stderr(io.StringIO()):
+            command.main()
 
 
 class BuildsTest(RunnerCase):
@@ -184,6 +317,60 @@ class BuildsTest(RunnerCase):
             with self.assertRaises(StepSkipped):
                 step(self.state, self.folder)
             self.assertEqual(self.state.broken, {self.folder})
+
+    def configured(self, step: Callable[[Run, Path], None], **environment: str) -> list[str]:
+        """Returns the words with which a step configures."""
+        words: list[str] = []
+
+        def run_logged(command: list[object], log: Path, **options: object) -> int:
+            words.extend(map(str, command))
+            return 0
+
+        self.replace(command_line, "run_logged", run_logged)
+        with mock.patch.dict(os.environ, environment):
+            step(self.state, self.folder)
+        return words
+
+    def test_warnings_are_errors_where_a_server_builds(self) -> None:
+        configure = builds.configure
+        for server, said in (("true", "ON"), ("", "OFF")):
+            words = self.configured(lambda run, folder: configure(run, "release", folder), CI=server)
+            expected = ["cmake", "--preset", "release", "-B", str(self.folder), f"-DHOTINDEX_WERROR={said}"]
+            self.assertEqual(words, expected)
+
+    def test_with_clang_its_builds_are_configured_and_libfuzzer_is_tried(self) -> None:
+        self.replace(builds, "clang_available", lambda: True)
+        words = self.configured(builds.clang_configure)
+        self.assertEqual(words[1:3] + words[-1:], ["--preset", "release", "-DHOTINDEX_WERROR=ON"])
+        for status, skipped in ((0, False), (1, True)):
+            done = subprocess.CompletedProcess([], status, "", "")
+            self.replace(child_processes, "run", lambda words, **o: done if o["capture_output"] else None)
+            if skipped:
+                self.state.broken.clear()
+                with self.assertRaises(StepSkipped):
+                    builds.fuzz_configure(self.state, self.folder)
+                self.assertEqual(self.state.broken, {self.folder})
+            else:
+                self.assertEqual(self.configured(builds.fuzz_configure)[1:3], ["--preset", "fuzz"])
+
+    def test_clang_needs_both_compilers(self) -> None:
+        for there, available in (("clang-19 clang++-19", True), ("clang-19", False), ("clang++-19", False)):
+            self.replace(shutil, "which", lambda name: name if name in there.split() else None)
+            self.assertEqual(builds.clang_available(), available)
+
+    def test_how_far_a_build_is_is_shown(self) -> None:
+        shown: list[str] = []
+        self.replace(self.state, "live", shown.append)
+
+        def run_logged(command: object, log: Path, on_line: Callable[[str], None]) -> int:
+            for line in ("[3/9] Building", "warning"):
+                on_line(line)
+            return 0
+
+        self.replace(command_line, "run_logged", run_logged)
+        self.replace(cmake, "known_targets", lambda folder: set())
+        builds.build(self.state, self.folder)
+        self.assertEqual(shown, ["3/9"])
 
 
 if __name__ == "__main__":
