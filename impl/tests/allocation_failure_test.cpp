@@ -66,6 +66,12 @@ void check_index(const Index& index, const Model& model, const std::vector<std::
         say(index.changes_in_flight() == 0, "a change is in flight");
     say(index.search(query, model.size() + 1) == expected, "search differs");
     say(index.search_batch(query, model.size() + 1) == std::vector<std::vector<Match>>{expected}, "batch differs");
+    // What a call without memory has left with the thread is no harm to a larger batch than it was made for.
+    Vector queries;
+    for (int i = 0; i != 9; ++i)
+        queries.insert(queries.end(), query.begin(), query.end());
+    say(index.search_batch(queries, model.size() + 1) == std::vector<std::vector<Match>>(9, expected),
+        "a larger batch differs");
 }
 
 /// What an operation must not change when it throws, besides the vectors.

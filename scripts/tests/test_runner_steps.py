@@ -261,17 +261,18 @@ class ExecuteTest(RunnerCase):
         self.assertFalse(any("assertions" in line for line in said))
 
     def test_flags_choose_how_much(self) -> None:
-        for flags, expected in (
-            (["--quick"], (True, False)),
-            (["--deep"], (False, True)),
-            ([], (False, False)),
-        ):
-            self.replace(sys, "argv", ["scripts/test", *flags])
-            seen: list[argparse.Namespace] = []
-            self.replace(command, "plan", lambda options: seen.append(options) or [("a", lambda run: None)])
+        seen: list[argparse.Namespace] = []
+
+        def plan(options: argparse.Namespace) -> list[command.Step]:
+            seen.append(options)
+            return [("a", lambda run: None)]
+
+        self.replace(command, "plan", plan)
+        for flags, expected in (("--quick", (True, False)), ("--deep", (False, True)), ("", (False, False))):
+            self.replace(sys, "argv", ["scripts/test", *flags.split()])
             with contextlib.redirect_stdout(io.StringIO()):
                 command.main()
-            self.assertEqual((seen[0].quick, seen[0].deep), expected)
+            self.assertEqual((seen[-1].quick, seen[-1].deep), expected)
         self.replace(sys, "argv", ["scripts/test", "--quick", "--deep"])
         with self.assertRaises(SystemExit), contextlib.redirect_stderr(io.StringIO()):
             command.main()

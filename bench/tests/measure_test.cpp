@@ -1,0 +1,183 @@
+// How one benchmark is measured: made-up workloads whose answers are known.
+#include "harness/google_benchmark_versions.hpp"
+#include "harness/measure.hpp"
+
+#include <benchmark/benchmark.h>
+
+#include <catch.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace hotindex::bench {
+namespace {
+
+using Run = benchmark::BenchmarkReporter::Run;
+
+/// What the workloads of a test have in common.
+struct Notes {
+    std::mutex mutex;
+    std::vector<std::uint64_t> random; ///< the first random number of each lane
+    std::vector<std::uint64_t> asked;  ///< operations of each call
+    std::vector<bool> thorough;        ///< of each check
+    std::int64_t growth = 0;           ///< at the last check
+    std::uint64_t rounds = 0;
+    std::optional<std::string> fault;
+    bool all_fail = false;
+};
+
+/// Three of four operations succeed, and each that does adds two.
+class Counted {
+  public:
+    static constexpr std::uint64_t period = 4;
+    struct Lane {};
+
+    explicit Counted(Notes& notes) : notes_(&notes) {}
+
+    Lane lane(std::size_t, Random random) {
+        const std::lock_guard lock(notes_->mutex);
+        notes_->random.push_back(random());
+        return {};
+    }
+    Tally run(Lane&, std::uint64_t operations) {
+        const std::lock_guard lock(notes_->mutex);
+        notes_->asked.push_back(operations);
+        if (notes_->all_fail)
+            return {0, operations, 0};
+        done_ += static_cast<std::int64_t>(operations / 4 * 3 * 2);
+        return {operations / 4 * 3, operations / 4, static_cast<std::int64_t>(operations / 4 * 3 * 2)};
+    }
+    std::optional<std::string> fault(std::int64_t growth, bool thorough) {
+        notes_->growth = growth;
+        notes_->thorough.push_back(thorough);
+        if (growth != done_)
+            return "the growth is not what was done";
+        return notes_->fault;
+    }
+
+  protected:
+    Notes* notes_;
+    std::int64_t done_ = 0;
+};
+
+/// The same, each lap on a fresh structure.
+class CountedInRounds : public Counted {
+  public:
+    using Counted::Counted;
+    void start_round() {
+        done_ = 0;
+        ++notes_->rounds;
+    }
+    [[nodiscard]] std::uint64_t round_operations() const { return 8; }
+};
+
+class Kept : public benchmark::BenchmarkReporter {
+  public:
+    bool ReportContext(const Context&) override { return true; }
+    void ReportRuns(const std::vector<Run>& runs) override {
+        for (const Run& run : runs)
+            if (run.run_type == Run::RT_Iteration)
+                kept.push_back(run);
+    }
+    std::vector<Run> kept;
+};
+
+/// Runs a workload twice on so many threads.
+template <class Workload>
+std::vector<Run> measured(Notes& notes, std::size_t threads) {
+    const Settings settings{.threads = {threads}, .seconds = 0.002, .seed = 5};
+    const auto workload = std::make_shared<Measured<Workload>>(
+        settings, threads, [&](std::size_t) { return std::make_unique<Workload>(notes); });
+    benchmark::ClearRegisteredBenchmarks();
+    benchmark::RegisterBenchmark("made_up", [workload](benchmark::State& state) { (*workload)(state); })
+        ->UseRealTime()
+        ->Iterations(1)
+        ->Repetitions(2)
+        ->Threads(static_cast<int>(threads));
+    Kept kept;
+    benchmark::RunSpecifiedBenchmarks(&kept);
+    benchmark::ClearRegisteredBenchmarks();
+    return kept.kept;
+}
+
+TEST_CASE("throughput counts what succeeded, and what failed stands beside it") {
+    Notes notes;
+    const int before = failed_checks;
+    const std::vector<Run> runs = measured<Counted>(notes, 2);
+    CHECK(failed_checks == before);
+    CHECK(runs.size() == 2);
+    for (const Run& run : runs) {
+        const auto counter = [&](const char* name) { return static_cast<double>(run.counters.at(name)); };
+        CHECK_FALSE(failure_of(run));
+        CHECK(counter("ops") > 0);
+        CHECK(counter("failed") == Catch::Approx(counter("ops") / 3));
+        CHECK(counter("items_per_second") == Catch::Approx(counter("ops") * 4 / 3));
+        CHECK(counter("timed_seconds") > 0);
+        CHECK(counter("fairness") > 0);
+        CHECK(counter("fairness") <= 1);
+    }
+    for (const std::uint64_t operations : notes.asked)
+        CHECK(operations % Counted::period == 0);
+}
+
+TEST_CASE("every thread and every repetition has random numbers of its own, and every index the same ones") {
+    Notes first;
+    Notes second;
+    (void)measured<Counted>(first, 3);
+    (void)measured<Counted>(second, 3);
+    CHECK(first.random.size() == 6);
+    const std::set<std::uint64_t> numbers(first.random.begin(), first.random.end());
+    CHECK(numbers.size() == 6);
+    CHECK(numbers == std::set<std::uint64_t>(second.random.begin(), second.random.end()));
+}
+
+TEST_CASE("a check that fails is told, and makes the exit status") {
+    Notes notes;
+    notes.fault = "an answer is wrong";
+    const int before = failed_checks;
+    const std::vector<Run> runs = measured<Counted>(notes, 1);
+    CHECK(failed_checks == before + 2);
+    for (const Run& run : runs)
+        CHECK(failure_of(run) == notes.fault);
+    failed_checks = before;
+}
+
+TEST_CASE("a benchmark in which nothing succeeds has failed") {
+    Notes notes;
+    notes.all_fail = true;
+    const int before = failed_checks;
+    const std::vector<Run> runs = measured<Counted>(notes, 2);
+    CHECK(failed_checks == before + 2);
+    for (const Run& run : runs)
+        CHECK(failure_of(run) == "no operation succeeded");
+    CHECK(notes.thorough.empty());
+    failed_checks = before;
+}
+
+TEST_CASE("the first repetition is checked thoroughly, with all that was added since it was prepared") {
+    Notes notes;
+    (void)measured<Counted>(notes, 2);
+    CHECK(notes.thorough == std::vector<bool>{true, false});
+    CHECK(notes.growth > 0); // that it is the sum, Counted checks
+}
+
+TEST_CASE("a workload in rounds begins each lap with a fresh structure, after one to warm up") {
+    Notes notes;
+    const int before = failed_checks;
+    const std::vector<Run> runs = measured<CountedInRounds>(notes, 2);
+    CHECK(failed_checks == before);
+    CHECK(runs.size() == 2);
+    CHECK(notes.rounds >= 4);
+    CHECK(notes.asked.size() == 2 * notes.rounds);
+    for (const std::uint64_t operations : notes.asked)
+        CHECK(operations == 8);
+    CHECK(notes.growth == 2 * 12);
+}
+
+} // namespace
+} // namespace hotindex::bench
