@@ -1,69 +1,32 @@
-"""scripts/stress --matrix, --garbage, --peer and --list: what a program's end says about a bug, and the exit
-status that follows. Made-up programs stand in for the real ones."""
+"""scripts/stress --matrix, --garbage and --peer: what a program's end says about a bug, and the exit status
+that follows. Made-up programs stand in for the real ones."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import json
 import os
+import signal
 import sys
-import tempfile
+import threading
 import unittest
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Callable
-from unittest import mock
 
-from common import child_processes
+from common import builds, child_processes
 from common.failure import Failure
 from plot import style
-from stress import command, detection, garbage, matrix, peer, soak
+from program_case import ProgramCase, quietly
+from stress import detection, garbage, matrix, peer
 from stress.detection import DETECTORS, OF_ORDERS, Cell, Detector
 from stress.matrix import Matrix, Row
+from stress.program import PLANTED
 
 DETECTOR = Detector("a check", "release", "pool", ("--no-checks",))
 ASAN = "echo 'ERROR: AddressSanitizer: heap-use-after-free' >&2"
 SEGV = "echo 'ERROR: AddressSanitizer: SEGV on unknown address' >&2"
 BUG, ORDER = Row("bug", "pin_once", "pins once", "--bug=pin_once"), Row("order", "pin", "x", "--weaken=pin")
-
-
-def quietly(run: Callable[[], object]) -> tuple[object, str]:
-    """Returns (what a function returns, what it prints)."""
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        return run(), said.getvalue()
-
-
-class ProgramCase(unittest.TestCase):
-    """Each test has a program of its own in place of those that are built."""
-
-    def setUp(self) -> None:
-        scratch = tempfile.TemporaryDirectory(prefix="hotindex-scripts-")
-        self.addCleanup(scratch.cleanup)
-        self.folder = Path(scratch.name)
-        self.script = ""
-        for module in (detection, matrix, garbage, peer, soak, command):
-            if hasattr(module, "soak_command"):
-                self.replace(module, "soak_command", self.command)
-            if hasattr(module, "build"):
-                self.replace(module, "build", lambda preset, target="": None)
-            for place in ("RESULTS", "BUILD"):
-                if hasattr(module, place):
-                    self.replace(module, place, self.folder)
-        self.replace(matrix, "MATRIX", self.folder / "detection.json")
-        self.replace(matrix, "ROOT", self.folder)
-
-    def replace(self, owner: object, name: str, value: object) -> None:
-        """Puts something in another's place for the time of the test."""
-        patch = mock.patch.object(owner, name, value)
-        patch.start()
-        self.addCleanup(patch.stop)
-
-    def command(self, preset: str, *flags: str, name: str = "") -> list[str]:
-        """Returns the words that run the program of the test; $* are its flags."""
-        return ["sh", "-c", self.script, preset, *flags]
 
 
 class DetectTest(ProgramCase):
@@ -105,6 +68,33 @@ class DetectTest(ProgramCase):
             self.cell(f'[ "$*" = "{flags}" ] && [ "$TSAN_OPTIONS" = halt_on_error=1 ]').verdict, ""
         )
 
+    def test_a_program_that_is_killed_early_has_crashed_and_one_in_time_is_not_touched(self) -> None:
+        self.assertEqual(self.cell("kill -KILL $$", 60).verdict, "crash")
+        limits: list[float] = []
+        timer = threading.Timer
+
+        def noted(limit: float, tell: Callable[[int], None], numbers: tuple[int]) -> threading.Timer:
+            limits.append(limit)
+            self.assertEqual(numbers, (signal.SIGKILL,))
+            made = timer(limit, tell, numbers)
+            self.timers.append(made)
+            return made
+
+        self.timers: list[threading.Timer] = []
+        self.replace(threading, "Timer", noted)
+        self.cell("exit 0", 5)
+        self.assertEqual(limits, [35])
+        self.assertTrue(self.timers[0].daemon)
+        self.timers[0].join(5)
+        self.assertFalse(self.timers[0].is_alive())
+
+    def test_checks_are_of_kinds_in_builds(self) -> None:
+        for each in DETECTORS:
+            self.assertIn(each.preset, ("release", "asan", "tsan"))
+            self.assertRegex(each.kinds, r"^[a-z_,]+$")
+            self.assertEqual(each.flags, detection.ALONE if each.preset != "release" else ())
+        self.assertLessEqual(set(OF_ORDERS), {each.name for each in DETECTORS})
+
     def test_a_cell_in_words(self) -> None:
         self.assertEqual([str(Cell(v, 1.25)) for v in ("", "found", "hang")], [".", "1.2 s", "hang 1.2 s"])
 
@@ -138,6 +128,38 @@ class MatrixTest(ProgramCase):
         longer = [each for each in self.asked if each[2] == 60]
         self.assertEqual(len(longer), len(DETECTORS))
         self.assertEqual({flag for flag, _, _ in longer}, {"--bug=pin_once"})
+        page = (self.folder / "detection.md").read_text()
+        self.assertIn("Nobody found pin_once in that time: those rows had 60 s.", page)
+        self.assertIn("| bug | black box, controlled | ", page)
+        self.assertIn("# Threads stopped for ever", (self.folder / "progress.md").read_text())
+
+    def test_only_rows_that_had_longer_are_said_to(self) -> None:
+        self.cells["--bug=pin_once", "pool"] = "found"
+        self.run_it()
+        self.assertNotIn("Nobody found", (self.folder / "detection.md").read_text())
+        whole = Matrix([BUG], 5, 1)
+        for seconds, verdict, longer in (
+            (60, "", True),
+            (59, "", False),
+            (60, "found", False),
+            (61, "", True),
+        ):
+            whole.cells = {("bug", "pin_once", each.name): Cell("found", 1) for each in DETECTORS}
+            whole.cells["bug", "pin_once", "pool"] = Cell(verdict, seconds)
+            self.assertEqual(whole.had_longer(BUG), longer)
+
+    def test_what_is_needed_is_built_first(self) -> None:
+        built: list[tuple[str, str]] = []
+        self.replace(matrix, "build", lambda preset, target="": built.append((preset, target)))
+        self.run_it()
+        planted = PLANTED
+        self.assertEqual(built, [("release", ""), ("release", planted), ("tsan", planted), ("asan", planted)])
+
+    def test_cells_are_kept_in_order(self) -> None:
+        cells = {("bug", "b", "x"): Cell("", 1.0), ("bug", "a", "x"): Cell("found", 2.0)}
+        self.assertEqual(
+            json.loads(matrix.as_json(cells)), [["bug", "a", "x", "found", 2], ["bug", "b", "x", "", 1]]
+        )
 
     def test_a_bug_that_one_check_finds_is_one(self) -> None:
         for verdict in ("found", "crash", "hang"):
@@ -240,7 +262,42 @@ class PeerTest(ProgramCase):
         self.assertIn("\nas expected", said)
         page = (self.folder / "hnswlib.md").read_text()
         self.assertIn("| 1 thread | 9 | 90 | 0 |\n| 4 threads | 9 | 90 | 3 |", page)
-        self.assertIn("1 data races", page)
+        self.assertIn("1 data races.", page)
+        self.assertIn("(none)", page)
+
+    def test_the_page_shows_the_first_history_and_where_threads_raced(self) -> None:
+        history = "noise\\nNOT linearizable\\na\\nb\\n\\nNOT linearizable\\nc\\n\\n"
+        summary = "SUMMARY: ThreadSanitizer: data race a.h:1 in hnsw::searchKnn(int)\\nother x::y(z)\\n"
+        races = self.RACES.replace("exit", f'printf "{summary}"; exit')
+        violation = "printf 'violation\\tx\\t/p.html\\n'"
+        status, said = self.peer(f"printf '{history}'; {self.DONE}; {violation}; {races}")
+        page = (self.folder / "hnswlib.md").read_text()
+        self.assertIn("```\nNOT linearizable\na\nb\n```", page)
+        self.assertIn("1 data races, in searchKnn and others.", page)
+        self.assertIn("p.html", said)
+
+    def test_a_peer_that_cannot_be_run_is_told(self) -> None:
+        status, said = self.peer("echo the reason; exit 139")
+        self.assertIn("the process ended with status 139", said)
+        self.assertIn("the reason", said)
+
+    def test_a_peer_that_does_not_build_ends_the_command(self) -> None:
+        build = peer.build_peers
+        for works in (True, False):
+            built: list[str] = []
+
+            def run_in_turn(commands: list[list[object]], log: Path) -> bool:
+                built.append(log.name)
+                return works
+
+            self.replace(builds, "run_in_turn", run_in_turn)
+            if works:
+                build()
+                self.assertEqual(built, ["release-peers-build.log", "tsan-peers-build.log"])
+            else:
+                with self.assertRaises(SystemExit) as raised:
+                    quietly(build)
+                self.assertIn("is hnswlib installed", str(raised.exception))
 
     def test_anything_else_is_no_success(self) -> None:
         for script in (
@@ -254,81 +311,6 @@ class PeerTest(ProgramCase):
                 status, said = self.peer(script)
                 self.assertEqual(status, 1)
                 self.assertNotIn("\nas expected", said)
-
-
-class SoakTest(ProgramCase):
-    def soak(self, script: str, **more: object) -> tuple[object, str]:
-        """Returns (exit status, what was said) of a soak whose program does so."""
-        self.script = script
-        fixed: dict[str, object] = {"sanitizer": "none", "minutes": 0.01, "seed": 1, "out": self.folder}
-        fixed |= dict.fromkeys(("bug", "weaken", "replay"))
-        options = argparse.Namespace(**{**fixed, **more})
-        return quietly(lambda: soak.soak(options))
-
-    DONE = "printf 'done\\t2.0\\t20\\t200\\t0\\t6\\t4.0\\n'"
-
-    def test_only_status_0_without_a_report_is_success(self) -> None:
-        for script, status in (
-            (self.DONE, 0),
-            (f"{self.DONE}; exit 1", 1),
-            (f"{self.DONE}; exit 2", 1),
-            (f"{self.DONE}; {ASAN}", 1),
-            (f"{self.DONE}; echo 'a.cpp:1: runtime error: overflow'", 1),
-        ):
-            with self.subTest(script=script):
-                self.assertEqual(self.soak(script)[0], status)
-
-    def test_a_round_that_does_not_end_is_told(self) -> None:
-        status, said = self.soak(f"{self.DONE}; sleep 60", minutes=-599.7 / 60)
-        self.assertEqual(status, 1)
-        self.assertIn("stopped: a round did not end", said)
-
-    def test_a_violation_says_how_to_play_it_again(self) -> None:
-        script = f"printf 'violation\\tpool:7\\t-\\n'; {self.DONE}; exit 1"
-        status, said = self.soak(script, weaken="pin", sanitizer="tsan")
-        self.assertEqual(status, 1)
-        self.assertIn("again: scripts/stress --replay pool:7 --sanitizer tsan --weaken pin", said)
-
-    def test_suppressions_are_refused(self) -> None:
-        with mock.patch.dict("os.environ", {"TSAN_OPTIONS": "suppressions=/x"}):
-            with self.assertRaises(SystemExit) as raised:
-                self.soak(self.DONE)
-        self.assertIn("proves nothing", str(raised.exception))
-
-
-class CommandTest(ProgramCase):
-    def main(self, *flags: str) -> object:
-        """Returns the exit status of scripts/stress with these flags."""
-        self.replace(sys, "argv", ["scripts/stress", *flags])
-        return quietly(command.main)[0]
-
-    def test_each_task_gives_its_status(self) -> None:
-        names = {
-            "--matrix": "matrix",
-            "--garbage": "garbage",
-            "--peer=hnswlib": "peer",
-            "--minutes=1": "soak",
-        }
-        for flag, name in names.items():
-            for status in (0, 1):
-                self.replace(command, name, lambda options: status)
-                self.assertEqual(self.main(flag), status)
-
-    def test_a_list_that_fails_is_no_success(self) -> None:
-        for script, status in (("exit 0", 0), ("exit 3", 3), ("kill -SEGV $$", 139)):
-            self.script = script
-            self.assertEqual(self.main("--list"), status)
-
-    def test_flags_that_do_not_go_together_are_wrong_usage(self) -> None:
-        for flags in (
-            ["--only", "a"],
-            ["--threads", "0", "--churn"],
-            ["--structure", "x", "--churn"],
-            ["--against", "a"],
-        ):
-            with self.subTest(flags=flags), self.assertRaises(SystemExit) as raised:
-                self.main(*flags)
-            self.assertEqual(raised.exception.code, 2)
 
 
 if __name__ == "__main__":
