@@ -335,7 +335,9 @@ class CountingTest(RunnerCase):
         self.assertEqual(own_commands.run_models(self.state, self.folder)[0].failed, 1)
         self.state.options.deep = True
         own_commands.run_models(self.state, self.folder)
-        self.assertEqual(self.state.counts(), (0, 6, 0))
+        self.assertEqual(own_commands.try_mutants(self.state)[0].failed, 1)
+        self.assertEqual(self.state.counts(), (0, 7, 0))
+        self.assertEqual(calls.pop()[:3], ["mutate", "--sample", "200"])
         self.assertEqual(calls[0][1:], ["run.py"])
         self.assertEqual(
             calls[1:],

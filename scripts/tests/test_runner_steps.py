@@ -181,6 +181,9 @@ class ExecuteTest(RunnerCase):
         )
         self.assertLess(set(normal), set(deep))
         self.assertNotIn("clang-tidy", normal)
+        self.assertEqual(
+            [("scripts: mutants" in plan) for plan in (quick, normal, deep)], [False, False, True]
+        )
         for preset in ("release", "relacy", "asan", "tsan", "fuzz"):
             at = normal.index(f"{preset}: configure")
             last = "models" if preset == "relacy" else "tests"

@@ -1,5 +1,4 @@
-"""scripts/stress --minutes, --replay and --list: what a soak says, its exit status, and what the flags ask for.
-"""
+"""scripts/stress --minutes, --replay and --list: what a soak says and how it ends, what the flags ask for."""
 
 from __future__ import annotations
 

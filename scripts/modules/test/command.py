@@ -17,7 +17,15 @@ from common.repository import ROOT
 from test.binaries import run_tests, test_targets
 from test.builds import build, clang_configure, configure, fuzz_configure
 from test.fuzzers import FUZZERS, run_fuzzers
-from test.own_commands import check_counts, check_edges, check_protocol, run_models, test_gate, test_scripts
+from test.own_commands import (
+    check_counts,
+    check_edges,
+    check_protocol,
+    run_models,
+    test_gate,
+    test_scripts,
+    try_mutants,
+)
 from test.python_checks import check_docstrings, check_python_format, check_types
 from test.run import BUILD, LOGS, NotReached, Run, StepFailed, StepSkipped, Suite
 from test.source_checks import check_format, check_scripts, clang_tidy, setup
@@ -54,6 +62,7 @@ GUESSES = {
     "types": 20,
     "self-test": 20,
     "clang-tidy": 240,
+    "mutants": 240,
 }
 
 
@@ -101,6 +110,7 @@ def plan(options: argparse.Namespace) -> list[Step]:
         steps.append(("fuzz: build", lambda run: build(run, fuzzers, [fuzzer.target for fuzzer in FUZZERS])))
         steps.append(("fuzz: tests", lambda run: run_fuzzers(run, fuzzers)))
     if options.deep:
+        steps.append(("scripts: mutants", try_mutants))
         add("debug", targets=test_targets)
         folder = BUILD / "clang"
         steps.append(("clang: configure", lambda run: clang_configure(run, folder)))

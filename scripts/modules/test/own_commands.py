@@ -84,6 +84,16 @@ def check_protocol(run: Run) -> list[Suite]:
     return suites
 
 
+def try_mutants(run: Run) -> list[Suite]:
+    """Tries a sample of the scripts' mutants, another one every day. Returns one test."""
+    seed = int(time.time()) // 86_400
+    sample = ["--sample", "200", "--seed", str(seed), "--at-least", "60"]
+    command: Command = [ROOT / "scripts" / "mutate", *sample]
+    suites = [run_counting(run, "scripts mutants", command, LOGS / "scripts-mutants.log", ROOT)]
+    run.suites += suites
+    return suites
+
+
 def check_counts(run: Run) -> list[Suite]:
     """Compares what operations cost with the committed counts. Returns how many are as they must be."""
     if BUILD / "release" in run.broken:
