@@ -276,6 +276,50 @@ TEST_CASE("blocks wander between threads and no block is handed out twice", "[po
     CHECK(pool.stats().blocks < 200); // 4 threads x at most 7 live and 2 in caches: not one block an operation
 }
 
+TEST_CASE("no block is lost or made twice, whoever gives it back", "[pool][threads]") {
+    // Blocks made by one thread are destroyed by the next one. Then as many as the slabs hold are made: all of them are
+    // there, each once, and no slab is added.
+    using Pool = MemoryPool<ProductionBackend, DefaultTraits, Line>;
+    constexpr std::size_t team = 4;
+    constexpr std::uint64_t n = 400;
+    Pool pool;
+    Pool::Cache keeper;
+    const std::vector<Line*> pins = make_lines(pool, keeper, 8 * n); // so that slabs stay open all the while
+    std::array<std::vector<Line*>, team> handed;
+    for (int round = 0; round != 20; ++round) {
+        std::vector<std::thread> threads;
+        for (std::size_t t = 0; t != team; ++t)
+            threads.emplace_back([&, t] {
+                Pool::Cache cache;
+                destroy_lines(pool, cache, handed[t]);
+                handed[t] = make_lines(pool, cache, n + t);
+                pool.flush(cache);
+            });
+        for (auto& thread : threads)
+            thread.join();
+        std::rotate(handed.begin(), handed.begin() + 1, handed.end());
+    }
+    std::size_t live = pins.size();
+    for (const std::vector<Line*>& lines : handed)
+        live += lines.size();
+    pool.flush(keeper);
+    const std::size_t blocks = pool.stats().blocks;
+    const std::size_t slabs = pool.stats().slabs;
+    REQUIRE(blocks >= live);
+    const std::vector<Line*> rest = make_lines(pool, keeper, blocks - live);
+    CHECK(pool.stats().slabs == slabs);
+    std::set<Line*> all(pins.begin(), pins.end());
+    all.insert(rest.begin(), rest.end());
+    for (const std::vector<Line*>& lines : handed)
+        all.insert(lines.begin(), lines.end());
+    CHECK(all.size() == blocks);
+    for (Line* line : all)
+        pool.destroy(keeper, line);
+    pool.flush(keeper);
+    pool.trim();
+    CHECK(pool.stats().slabs == 0);
+}
+
 TEMPLATE_TEST_CASE("slabs are closed and opened under the hands of threads, and every object stays as it is",
                    "[pool][threads]", TinyTraits, DefaultTraits) {
     using Pool = MemoryPool<ProductionBackend, TestType, Line>;
