@@ -129,6 +129,26 @@ class FilesTest(GateCase):
             self.assertEqual(self.compare(*sides, "--allow-missing", "rwlock")[0], 0)
             self.assertEqual(self.compare(*sides, "--filter", "/mutex/|get")[0], 0)
 
+    def test_counts_of_one_side_alone_are_no_data(self) -> None:
+        without = saved()
+        del without["counts"]
+        for sides in ((saved(), without), (without, saved())):
+            status, said, _ = self.compare(*sides)
+            self.assertEqual(status, 3)
+            self.assertIn("does not count this operation", said)
+        self.assertEqual(self.compare(without, without)[0], 0)
+        times = {**CONTEXT, "dataset": "other"}
+        self.assertEqual(self.compare(saved(), {"context": times, "counts": [COUNTED]})[0], 3)
+
+    def test_one_look_has_the_whole_level_and_the_first_floor(self) -> None:
+        few, slow = saved(), saved(1.3)
+        for each in (few, slow):
+            each["benchmarks"] = [entry for entry in each["benchmarks"] if entry["pair"] < 7][:7]
+        self.assertEqual(self.compare(few, slow)[0], 1)  # 1/128 is below 0.01
+        self.replace(comparison, "load_floors", lambda options, context, notes: [{NAME: 0.5}, {}])
+        files = ("--baseline", self.folder / "old", "--candidate", self.folder / "new")
+        self.assertEqual(self.status(*files)[0], 2)
+
     def test_too_few_pairs_are_status_2(self) -> None:
         few = saved()
         few["benchmarks"] = [each for each in few["benchmarks"] if each["pair"] < 5]

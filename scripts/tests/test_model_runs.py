@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import unittest
 from pathlib import Path
@@ -12,6 +13,7 @@ from unittest import mock
 from common import builds
 from model_check import command, models, mutants, protocol, spin, windows
 from model_check.models import Results, Row
+from model_check.protocol_list import BUGS, CONFIGURATIONS, LONG, MOMENT
 from model_check.spin import SpinFailed
 from test_model_check import BUG, MUTANT, NAME, SITE, ModelCase, facts, quietly
 
@@ -337,6 +339,85 @@ class SpinTest(ModelCase):
         self.assertEqual(spin.Outcome("x"), spin.Outcome("x", "", 0, 0, 0, 0.0, 0.0))
         said = "pan:1: assertion violated (a==b) (at depth 9)\ndepth reached 9, errors: 0\n"
         self.assertEqual(spin.read_outcome(said, 0).verdict, spin.INCOMPLETE)
+
+
+class ProtocolTest(ModelCase):
+    """What is told of the searches of the protocol."""
+
+    def row(self, verdict: str, planted: bool = False, why: str = "why") -> protocol.Row:
+        """Returns a made-up search."""
+        outcome = spin.Outcome(verdict, why, 1, 1234, 56, 78.9, 2.5)
+        return protocol.Row(CONFIGURATIONS[0], BUGS[0] if planted else None, outcome)
+
+    def test_a_fault_is_told_in_its_own_words(self) -> None:
+        for verdict, planted, words in (
+            (spin.HOLDS, False, ""),
+            (spin.VIOLATED, True, ""),
+            (spin.VIOLATED, False, "the protocol fails: why\n  its trace: cd build/protocol/"),
+            (spin.HOLDS, True, f"the planted error survives in {CONFIGURATIONS[0].name}: -D"),
+            (spin.INCOMPLETE, False, "not decided: why; -D"),
+            (spin.INCOMPLETE, True, "not decided: why; -D"),
+        ):
+            fault = self.row(verdict, planted).fault()
+            self.assertTrue(fault.startswith(words), fault)
+            self.assertEqual(bool(fault), bool(words))
+
+    def test_the_table_has_a_row_for_each_search(self) -> None:
+        searches = [(spin.HOLDS, False), (spin.INCOMPLETE, False), (spin.VIOLATED, True), (spin.HOLDS, True)]
+        lines = protocol.table([self.row(*each) for each in searches], "6.5.2").splitlines()
+        rows = [line for line in lines if "1,234" in line]
+        self.assertEqual(len(rows), 4)
+        self.assertTrue(rows[0].endswith("| 1,234 | 56 | 2.5 | 79 | 1 |"))
+        self.assertTrue(rows[1].endswith("| 1,234 | 56 | 2.5 | 79 | **not decided**: why |"))
+        self.assertTrue(
+            rows[2].startswith(f"| {BUGS[0].number} | {BUGS[0].what} | {CONFIGURATIONS[0].name} | `why` |")
+        )
+        self.assertIn("| **holds** why | 1,234 | 2.5 | 1 |", rows[3])
+        self.assertIn("1 of 2 configurations; 1 of 2 planted errors", "\n".join(lines))
+        self.assertEqual(lines.count("## Planted errors"), 1)
+        parameters = protocol.shown_parameters({"A": 1, "B": 2})
+        self.assertEqual(parameters, "A=1 B=2")
+        kept = protocol.as_json(self.row(spin.VIOLATED, True))
+        self.assertEqual((kept["name"], kept["verdict"], kept["states"]), (BUGS[0].name, spin.VIOLATED, 1234))
+
+    def test_each_search_is_given_its_parameters_and_told(self) -> None:
+        given: list[tuple[object, ...]] = []
+
+        def search(*words: object, long: bool, timeout: float) -> spin.Outcome:
+            given.append((*words[:3], long, timeout))
+            words[3]("half")  # type: ignore[operator]
+            return spin.Outcome(spin.HOLDS, "", 0, 1234, 56, 78.9, 2.5)
+
+        self.replace(spin, "search", search)
+        each = CONFIGURATIONS[0]
+        _, said = quietly(lambda: protocol.search_all([(each, None), (CONFIGURATIONS[-1], BUGS[0])]))
+        folder = protocol.BUILD / each.name
+        long = each.seconds > LONG
+        self.assertEqual(given[0], (protocol.MODEL, dict(each.parameters), folder, long, protocol.TIMEOUT))
+        self.assertEqual(given[1][1], {**CONFIGURATIONS[-1].parameters, "BUG": BUGS[0].number})
+        self.assertRegex(said, rf"{each.name} +holds +1,234 states  depth   56 +2.5 s +79 MiB")
+        self.assertIn(f"FAILED: {BUGS[0].name}: the planted error survives", said)
+
+    def test_what_takes_a_moment_is_what_the_list_says(self) -> None:
+        quick = {(each.name, bug) for each, bug in protocol.chosen(True, "")}
+        for each in CONFIGURATIONS:
+            self.assertEqual((each.name, None) in quick, each.seconds <= MOMENT)
+        self.assertEqual({bug for _, bug in quick if bug}, {bug for bug in BUGS if bug.quick})
+
+    def test_the_documents_hold_every_search_once(self) -> None:
+        self.replace(spin, "version", lambda: "6.5.2")
+        self.replace(protocol, "LEDGER", self.folder)
+        self.replace(
+            protocol, "search_all", lambda jobs: [self.row(spin.HOLDS), self.row(spin.VIOLATED, True)]
+        )
+        status, said = quietly(lambda: protocol.check_protocol(False, ""))
+        self.assertEqual((status, said.splitlines()[-1]), (0, "2 passed, 0 failed"))
+        self.assertIn("# The snapshot protocol in Spin", said)
+        document = json.loads((self.folder / "protocol.json").read_text())
+        self.assertEqual([len(document[part]) for part in ("configurations", "planted")], [1, 1])
+        self.assertEqual((document["planted"][0]["name"], document["spin"]), (BUGS[0].name, "6.5.2"))
+        status, said = quietly(lambda: protocol.check_protocol(False, "no such thing"))
+        self.assertEqual((status, "--only no such thing: no configuration" in said), (2, True))
 
 
 class WindowsTest(ModelCase):

@@ -277,13 +277,14 @@ class KeptTest(Case):
         with mock.patch.object(trials, "digest", lambda path: path.stem):
             first = Trials(tests, kept)
             killed = Fate(mutant("a").name, "t", "failed", first.mark("source", ["test_m"]), "test_m")
-            alive = Fate(mutant("b").name, "", "", first.mark("source", ["test_m", "test_n"]))
+            alive = Fate(mutant("b").name, "", "", first.mark_of_all("source", tests))
             first.fates = {each.name: each for each in (killed, alive)}
             first.keep()
             again = Trials(tests, kept)
             self.assertEqual(again.remembered(mutant("a"), "source"), killed)
             self.assertEqual(again.remembered(mutant("b"), "source"), alive)
             self.assertIsNone(again.remembered(mutant("a"), "other"))
+            self.assertIsNone(Trials(tests, kept, 1).remembered(mutant("b"), "source"))
             self.assertIsNone(again.remembered(mutant("c"), "source"))
             self.assertEqual([each.name for each in again.asked(mutant())], ["t", "u"])
             self.assertEqual([each.name for each in Trials(tests, kept, 1).asked(mutant())], ["t"])

@@ -16,6 +16,7 @@ from unittest import mock
 from bench.results import Json
 from common import builds as cmake
 from common import child_processes, command_line
+from common import repository
 from common.repository import ROOT
 from runner_case import RunnerCase, counts
 from test import binaries, builds, catch_report, fuzzers, own_commands, run
@@ -277,6 +278,50 @@ class CatchTest(RunnerCase):
         )
         self.assertEqual(self.state.suites, suites)
         self.assertEqual(self.state.counts(), (4, 0, 0))
+
+
+class FilesTest(RunnerCase):
+    """Which files the checks look at."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.replace(run, "ROOT", self.folder)
+        self.replace(run, "BUILD", self.folder / "build")
+        for name, text in (
+            ("b.py", ""),
+            ("a.py", ""),
+            ("build/c.py", ""),
+            ("tool", "#!/usr/bin/env python3\n"),
+            ("shell", "#!/usr/bin/env bash\n# python3\n"),
+            ("other", "text\n#!/usr/bin/env bash\n"),
+            ("c.sh", "#!/usr/bin/env bash\n"),
+            ("d.sh", "#!/bin/sh\n"),
+        ):
+            (self.folder / name).parent.mkdir(exist_ok=True)
+            (self.folder / name).write_text(text)
+
+    def test_with_git_those_that_it_knows(self) -> None:
+        listed = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        known = "\0".join(["b.py", "gone.py", "a.py", "tool", "shell", "other", "c.sh", "d.sh", "b.py", ""])
+        self.replace(repository, "git", lambda *words: known if list(words) == listed else "")
+        names = [path.name for path in run.files_of_project(".py")]
+        self.assertEqual(names, ["a.py", "b.py"])
+        self.assertEqual([path.name for path in run.python_files()], ["a.py", "b.py", "tool"])
+        self.assertEqual([path.name for path in run.shell_files()], ["c.sh", "shell"])
+
+    def test_without_git_all_but_those_of_builds(self) -> None:
+        def refuses(*_: str) -> str:
+            raise repository.GitRefused("no clone")
+
+        self.replace(repository, "git", refuses)
+        self.assertEqual([path.name for path in run.files_of_project(".py")], ["a.py", "b.py"])
+
+    def test_a_path_is_shown_from_the_root_on(self) -> None:
+        inside = self.folder.resolve() / "x" / "y"
+        self.replace(run, "ROOT", self.folder.resolve())
+        self.assertEqual(
+            [run.shorten(inside), run.shorten("/etc/passwd"), run.shorten(None)], ["x/y", "/etc/passwd", ""]
+        )
 
 
 class CountingTest(RunnerCase):

@@ -59,18 +59,22 @@ class Trials:
         """Returns the tests that may notice a mutant, cheapest first."""
         return [test for test in self.tests if test.reaches(mutant)]
 
-    def mark(self, source: str, files: Iterable[str]) -> str:
-        """Returns a hash of a source and of files of tests."""
+    def mark(self, source: str, files: Iterable[str], asked: Iterable[Test] = ()) -> str:
+        """Returns a hash of a source, of files of tests, and of which of these tests were asked."""
         marks = "".join(self.marks.get(file, "gone") for file in sorted(set(files)))
-        return f"{hash_of(source)}{hash_of(marks)}"
+        return f"{hash_of(source)}{hash_of(marks + ' '.join(sorted(each.name for each in asked)))}"
 
     def remembered(self, mutant: Mutant, source: str) -> Fate | None:
         """Returns a mutant's fate, if neither its file nor the tests that decided have changed since."""
         known = self.known.get(mutant.name)
         if not known:
             return None
-        files = [known.file] if known.file else [test.file for test in self.asked(mutant)]
-        return known if known.mark == self.mark(source, files) else None
+        mark = self.mark(source, [known.file]) if known.file else self.mark_of_all(source, self.asked(mutant))
+        return known if known.mark == mark else None
+
+    def mark_of_all(self, source: str, asked: list[Test]) -> str:
+        """Returns the hash that stands beside a mutant that lives: of all the tests that were asked."""
+        return self.mark(source, [each.file for each in asked], asked)
 
     def one(self, worker: workshop.Worker, mutant: Mutant, source: str) -> Fate:
         """Tries one mutant. Returns its fate."""
@@ -80,8 +84,8 @@ class Trials:
             limits = [(each.name, each.limit) for each in asked]
             test, how = worker.attempt(mutant.path, mutant.apply(source), limits)
         file = self.files.get(test, "")
-        decided = [file] if file else [each.file for each in asked]
-        return Fate(mutant.name, test, how or ("" if asked else UNREACHED), self.mark(source, decided), file)
+        mark = self.mark(source, [file]) if file else self.mark_of_all(source, asked)
+        return Fate(mutant.name, test, how or ("" if asked else UNREACHED), mark, file)
 
     def run(self, mutants: list[Mutant], sources: dict[str, str], jobs: int) -> None:
         """Tries all of them, so many at a time."""
