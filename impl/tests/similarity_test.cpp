@@ -228,7 +228,7 @@ TEST_CASE("rows_outside_the_mask_are_not_read") {
         const auto row = rows.vector(63);
         const std::vector<float> asked(row.begin(), row.end()); // no part of the rows that are spoilt below
         const PreparedQuery query(asked, Metric::cosine);
-        float before[64], after[64];
+        float before[64] = {}, after[64] = {}; // what stands for rows of a group without any selected one, stays
         score_rows(query, rows.row(0), rows.inverse_norms.data(), 64, mask, before);
         const std::vector<float> packed = unpacked(query, rows, mask);
         for (std::size_t i = 0; i < 64; ++i)
