@@ -32,6 +32,10 @@ namespace hotindex {
     X(table_next,           "a next table, initialised with untouched buckets")                                          \
     X(table_root,           "a table whose buckets hold everything that the one before held")                            \
     X(table_progress,       "buckets moved by others to whoever sees that all are moved")                                \
+    X(tower_link,           "a tower of a skip list, initialised, and linked on the levels below; what is behind one unlinked")  \
+    X(tower_mark,           "that a tower is marked on all levels above, to whoever unlinks it")                         \
+    X(tower_value,          "a value of a skip list, and what came before its end")                                      \
+    X(tower_unlinked,       "every unlinking of a tower, to whoever retires it")                                         \
     X(entry_current,        "a slot: row, norm, entry; the removal of an entry; announced changes")        \
     X(change_end,           "a change that is complete: in the groups, and in the death of what was replaced")          \
     X(slot_mark,            "that a change is announced, to a search that stamps it")                                    \

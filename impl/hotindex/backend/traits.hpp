@@ -2,6 +2,7 @@
 // model checker reaches it within a few steps. The words are those of the glossary in impl/README.md.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -127,6 +128,17 @@ struct DefaultTraits {
     /// A thread that finds a table growing moves so many buckets.
     static constexpr std::size_t buckets_per_help = 32;
 
+    // ---- the skip list ----
+
+    /// Levels of a tower, at most: enough for 4^16 elements.
+    static constexpr std::uint32_t most_levels = 16;
+    /// The height of a tower, from random bits: every fourth tower reaches the next level.
+    static constexpr std::uint32_t tower_height(std::uint64_t random) noexcept {
+        return 1 + static_cast<std::uint32_t>(std::countr_zero(random | std::uint64_t{1} << 63)) / 2;
+    }
+    /// A visit of many elements passes so many of them, then unpins and goes on from the last key.
+    static constexpr std::uint32_t passed_per_pin = 128;
+
     // ---- access tracking ----
 
     /// Accesses that a thread gathers before it writes them to their records (a power of two).
@@ -190,6 +202,11 @@ struct TinyTraits {
     static constexpr std::size_t growth_factor(std::size_t) noexcept { return 2; }
     static constexpr std::uint32_t inserts_per_load_check = 1;
     static constexpr std::size_t buckets_per_help = 1;
+    static constexpr std::uint32_t most_levels = 3;
+    static constexpr std::uint32_t tower_height(std::uint64_t random) noexcept {
+        return 1 + static_cast<std::uint32_t>(random % 3);
+    }
+    static constexpr std::uint32_t passed_per_pin = 2;
     static constexpr std::size_t tracked_cells = 2;
     static constexpr std::uint32_t tracking_sample_period = 2;
     static constexpr std::uint32_t tier_sweep = 2;

@@ -17,13 +17,16 @@
 #include <hotindex/backend/production.hpp>
 #include <hotindex/backend/traits.hpp>
 #include <hotindex/map/bucket_table.hpp>
+#include <hotindex/map/concurrent_map.hpp>
 #include <hotindex/map/hash.hpp>
 #include <hotindex/reclaim/epoch_domain.hpp>
 #include <hotindex/threads/this_thread.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -298,5 +301,6 @@ class LockFreeHashMap {
     typename B::template anchored<Domain> domain_;
     Table table_;
 };
+static_assert(ConcurrentMap<LockFreeHashMap<std::string, std::uint64_t>, std::string, std::uint64_t>);
 
 } // namespace hotindex
