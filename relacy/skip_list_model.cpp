@@ -30,9 +30,12 @@ using Flat = List<Levels<1>>;
 using Tall = List<Levels<2>>;
 using Mixed = List<TinyTraits>;
 
+/// Each search takes half a second.
+constexpr model::Effort light{.bounded = 2000, .random = 2000};
+
 #define HOTINDEX_SCRIPT(name, list, claim, ...)                                                                        \
     constexpr Script name##_script __VA_ARGS__;                                                                        \
-    const Model<Scripted<name##_script, list>> name##_model("skip_list_" #name, claim)
+    const Model<Scripted<name##_script, list>> name##_model("skip_list_" #name, claim, light)
 
 // ---- one key ----
 
@@ -135,10 +138,10 @@ struct VisitBackwards : Visited<L> {
     }
 };
 const Model<VisitForwards<Flat>> visit_forwards("skip_list_visit_forwards",
-                                                "a visit misses nothing that is there throughout");
-const Model<VisitForwards<Tall>> visit_towers("skip_list_visit_towers", "a visit goes on from its last key");
+                                                "a visit misses nothing that is there throughout", light);
+const Model<VisitForwards<Tall>> visit_towers("skip_list_visit_towers", "a visit goes on from its last key", light);
 const Model<VisitBackwards<Tall>> visit_backwards("skip_list_visit_backwards",
-                                                  "a visit backwards misses nothing that is there throughout");
+                                                  "a visit backwards misses nothing that is there throughout", light);
 
 /// clear() beside an insert.
 struct ClearedMeanwhile {
@@ -165,6 +168,6 @@ struct ClearedMeanwhile {
         expect(map.drain(*handles[0]), "everything retired goes in the end");
     }
 };
-const Model<ClearedMeanwhile> cleared_meanwhile("skip_list_cleared_meanwhile", "clear beside an insert");
+const Model<ClearedMeanwhile> cleared_meanwhile("skip_list_cleared_meanwhile", "clear beside an insert", light);
 
 } // namespace
