@@ -57,6 +57,11 @@ HOTINDEX_SCRIPT(told_by_an_erase, Flat, "who finds a key erased knows what was d
 HOTINDEX_SCRIPT(told_by_an_insert, Flat, "an insert in the place of an erased key knows what was done before",
                 {{insert(1, 10), insert(2, 20)}, {{{assign(2, 21), erase(1)}, {insert(1, 11), get(2)}, {}}}});
 
+HOTINDEX_SCRIPT(insert_after_erase, Flat, "an insert does not take an erased tower for its key",
+                {{insert(1, 10)}, {{{erase(1), get(1)}, {erase(1), insert(1, 20)}, {}}}});
+HOTINDEX_SCRIPT(newcomer, Flat, "a lookup sees a tower that has just been linked whole",
+                {{insert(1, 10), insert(3, 30)}, {{{insert(2, 20)}, {get(2), get(3)}, {}}}});
+
 // ---- towers of two levels ----
 
 HOTINDEX_SCRIPT(tower_insert_erase, Tall, "a tower is erased while its inserter still links it",
@@ -72,6 +77,12 @@ HOTINDEX_SCRIPT(tower_neighbours, Tall, "an insert beside an erase of the tower 
                 {{insert(1, 10), insert(3, 30)}, {{{insert(2, 20), get(2)}, {erase(1), get(2)}, {}}}});
 HOTINDEX_SCRIPT(tower_behind, Tall, "an insert beside an erase of the tower behind it",
                 {{insert(2, 20), insert(3, 30)}, {{{insert(1, 10), get(1)}, {erase(2), get(1)}, {}}}});
+HOTINDEX_SCRIPT(behind_an_erased_tower, Tall, "what is inserted behind an erased tower is found",
+                {{insert(1, 10), insert(3, 30)}, {{{erase(1), insert(2, 20), get(2)}, {get(3)}, {}}}});
+HOTINDEX_SCRIPT(insert_behind_an_insert, Flat, "an insert looks for its place behind a tower that has just been linked",
+                {{insert(1, 10)}, {{{insert(2, 20)}, {insert(3, 30), get(2)}, {}}}});
+HOTINDEX_SCRIPT(erased_before_a_newcomer, Flat, "who reads past an unlinked tower sees the next one whole",
+                {{insert(1, 10)}, {{{insert(2, 20), erase(1)}, {get(2), insert(3, 30)}, {}}}});
 HOTINDEX_SCRIPT(two_neighbours_erased, Tall, "two neighbours are erased at the same time",
                 {{insert(1, 10), insert(2, 20)}, {{{erase(1), get(2)}, {erase(2), get(1)}, {}}}});
 HOTINDEX_SCRIPT(three_on_a_tower, Tall, "insert, erase and lookup of a key by three threads",
@@ -169,5 +180,182 @@ struct ClearedMeanwhile {
     }
 };
 const Model<ClearedMeanwhile> cleared_meanwhile("skip_list_cleared_meanwhile", "clear beside an insert", light);
+
+// ---- staged windows ----
+
+/// Towers of thread 0 have two levels, others one.
+struct TallByFirst : TinyTraits {
+    static std::uint32_t tower_height(std::uint64_t) noexcept { return model::current_thread() == 0 ? 2 : 1; }
+};
+/// Tower 1 is erased by thread 0, which stops when it has marked it. Thread 1 need not know that there is a second
+/// level when it unlinks tower 1 and inserts 2; when it looks for 2, it does.
+struct MarkedTower {
+    static constexpr int threads = 2;
+    List<TallByFirst> map;
+    std::array<std::optional<List<TallByFirst>::Handle>, 2> handles;
+    bool marked = false;
+    bool done = false;
+    MarkedTower() {
+        for (auto& h : handles)
+            h.emplace(map.join());
+        model::stage([this](const model::Site& site) {
+            if (model::current_thread() == 0 && !marked && erasing && model::within(site, "try_locate")) {
+                marked = true;
+                hold_until([this] { return done; });
+            }
+        });
+    }
+    bool erasing = false;
+    void thread(int i) {
+        if (i == 0) {
+            map.insert(*handles[0], 1, 10);
+            erasing = true;
+            map.erase(*handles[0], 1);
+            return;
+        }
+        hold_until([this] { return marked; });
+        map.insert(*handles[1], 2, 20);
+        expect(map.contains(*handles[1], 2), "what a thread has inserted it finds");
+        done = true;
+    }
+};
+const Model<MarkedTower> marked_tower("skip_list_marked_tower", "who unlinks a tower knows of the marks above",
+                                      model::staged);
+
+/// Thread 0 inserts tower 1 and stops before it links level 1. Thread 1 erases it (or thread 2, which stops between its
+/// marks), inserts 2 and looks for it, when tower 1 is linked on level 1.
+template <int Threads>
+struct LateLevel {
+    static constexpr int threads = Threads;
+    List<TallByFirst> map;
+    std::array<std::optional<List<TallByFirst>::Handle>, Threads> handles;
+    bool at_level_1 = false;
+    bool inserted = false;
+    bool linked = false;
+    int marks = 0;
+    bool done = false;
+    LateLevel() {
+        for (auto& h : handles)
+            h.emplace(map.join());
+        model::stage([this](const model::Site& site) {
+            const int me = model::current_thread();
+            if (me == 0 && !at_level_1 && site.named == edge::tower_link && model::within(site, "build")) {
+                at_level_1 = true;
+                hold_until([this] { return inserted; });
+            } else if (me == 0 && site.named == edge::tower_built) {
+                linked = true;
+                hold_until([this] { return done; });
+            } else if (me == 2 && site.named == edge::tower_mark && ++marks == 2) {
+                hold_until([this] { return done; });
+            }
+        });
+    }
+    void thread(int i) {
+        if (i == 0) {
+            map.insert(*handles[0], 1, 10);
+            linked = true;
+            return;
+        }
+        hold_until([this] { return at_level_1; });
+        if (i == 2) {
+            map.erase(*handles[2], 1);
+            return;
+        }
+        if (Threads == 2)
+            map.erase(*handles[1], 1);
+        else
+            hold_until([this] { return marks == 2; });
+        map.insert(*handles[1], 2, 20);
+        inserted = true;
+        hold_until([this] { return linked; });
+        expect(map.contains(*handles[1], 2), "what a thread has inserted it finds");
+        done = true;
+    }
+};
+const Model<LateLevel<2>> late_level("skip_list_late_level", "a level is linked after the tower was erased",
+                                     model::staged);
+const Model<LateLevel<3>> between_marks("skip_list_between_marks", "a level is linked between the tower's marks",
+                                        model::staged);
+
+/// Tower 1 is retired by thread 0, which has been pinned for an epoch longer than thread 1, which unlinks its level 1.
+/// Thread 2 pins an epoch later than that, and looks where level 1 of the list begins, while thread 1 goes on to the
+/// epoch at which what thread 0 has retired is reclaimed.
+template <bool Late>
+struct RetiredByAnother {
+    static constexpr int threads = 3;
+    Tall map;
+    std::array<std::optional<Tall::Handle>, 3> handles;
+    bool pinned = false;   // thread 0, at the first epoch
+    bool advanced = false; // by thread 1, which is pinned next
+    bool marked = false;   // by thread 0
+    bool dropped = false;  // thread 1 has unlinked level 1, or is about to link it
+    bool held = false;
+    bool retired = false; // by thread 0
+    bool looking = false; // thread 2
+    bool reclaimed = false;
+    int loads = 0;
+    RetiredByAnother() {
+        for (auto& h : handles)
+            h.emplace(map.join());
+        if (!Late)
+            map.insert(*handles[0], 1, 10);
+        map.insert(*handles[0], 2, 20);
+        map.insert(*handles[0], 3, 30);
+        model::stage([this](const model::Site& site) { look(site); });
+    }
+    void look(const model::Site& site) {
+        const int me = model::current_thread();
+        if (me == 0 && !pinned && model::within(site, "descend")) {
+            pinned = true;
+            hold_until([this] { return Late ? dropped : advanced; });
+        } else if (me == 0 && !marked && model::within(site, "try_locate")) {
+            marked = true;
+            if (!Late)
+                hold_until([this] { return held; });
+        } else if (me == 1 && Late && !dropped && site.named == edge::tower_link && model::within(site, "build")) {
+            dropped = true;
+            hold_until([this] { return retired; });
+        } else if (me == 1 && Late && !held && site.named == edge::tower_built) {
+            held = true;
+            hold_until([this] { return looking; });
+        } else if (me == 1 && !Late && !held && dropped) {
+            held = true;
+            hold_until([this] { return looking; });
+        } else if (me == 1 && !Late && marked && site.named == edge::tower_unlinked) {
+            dropped = true;
+        } else if (me == 2 && !looking && model::within(site, "descend") && ++loads == 3) {
+            looking = true;
+            hold_until([this] { return reclaimed; });
+        }
+    }
+    void thread(int i) {
+        if (i == 0) {
+            map.erase(*handles[0], 1);
+            retired = true;
+        } else if (i == 1) {
+            hold_until([this] { return pinned; });
+            map.insert_or_assign(*handles[1], 3, 31);
+            advanced = true;
+            if (Late) {
+                map.insert(*handles[1], 1, 10);
+                map.insert_or_assign(*handles[1], 3, 32);
+            } else {
+                hold_until([this] { return marked; });
+                map.erase(*handles[1], 2);
+            }
+            reclaimed = true;
+        } else {
+            hold_until([this] { return Late ? held : retired; });
+            expect(map.contains(*handles[2], 3), "what is there throughout is found");
+            looking = true;
+        }
+    }
+};
+const Model<RetiredByAnother<false>> retired_by_another("skip_list_retired_by_another",
+                                                        "who retires a tower knows that all levels are unlinked",
+                                                        model::staged);
+const Model<RetiredByAnother<true>> linked_when_erased("skip_list_linked_when_erased",
+                                                       "a level that is linked late keeps its tower from being retired",
+                                                       model::staged);
 
 } // namespace

@@ -34,6 +34,7 @@ namespace hotindex {
     X(table_progress,       "buckets moved by others to whoever sees that all are moved")                                \
     X(tower_link,           "a tower of a skip list, initialised, and linked on the levels below; what is behind one unlinked")  \
     X(tower_mark,           "that a tower is marked on all levels above, to whoever unlinks it")                         \
+    X(tower_built,          "on which levels a tower is linked, to whoever marks it")                                    \
     X(tower_value,          "a value of a skip list, and what came before its end")                                      \
     X(tower_unlinked,       "every unlinking of a tower, to whoever retires it")                                         \
     X(entry_current,        "a slot: row, norm, entry; the removal of an entry; announced changes")        \

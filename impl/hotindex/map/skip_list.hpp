@@ -19,16 +19,18 @@
 //       is linked on the lower level then. So each tower met on a level was linked there at some instant after the pin.
 //   S4  `linked` is not zero while a level links the tower. Its inserter counts all levels in advance and gives back
 //       those that it does not link. So a level that is linked late, of a tower that is erased meanwhile, keeps the
-//       tower's memory; the inserter sees the mark afterwards and unlinks it.
+//       tower's memory.
 //   S5  A retired tower is met by nobody who pins from then on: not from a linked tower (S4), and not through the
 //       frozen link of an unlinked one, because that one is seen marked on the level above, if it is linked there (S3).
+//   S6  When nothing runs, no level links an erased tower: its inserter and whoever marked it look for what is linked,
+//       the one after its last link, the other after the mark, and one of the two knows of both (tower_built).
 //
 // Linearization. insert: the CAS that links level 0. erase, assign: the CAS on the value. Lookups: the load of the
 // value; where no tower has the key, an instant at which the two towers that they ended between were neighbours.
 //
 // Progress: lock-free. Lookups write nothing and never begin again: they take as many steps as there are towers ahead
-// of them, new ones included. A thread that stops in the middle leaves at most one tower that others walk past.
-// Where a tower's last link and its marks cross, it may stay linked (and in memory) until the next update that passes.
+// of them, new ones included. A thread that stops in the middle leaves at most one tower that others walk past, until
+// an update passes.
 //
 // Sources: Pugh, "Skip lists", CACM 1990; Fraser, "Practical lock-freedom", 2004, section 4.3; Herlihy and Shavit, "The
 // Art of Multiprocessor Programming", 14.4; the value word after ConcurrentSkipListMap (Lea).
@@ -80,8 +82,11 @@ class SkipList {
         while (all != nullptr) {
             auto* const t = static_cast<Element*>(all);
             all = t->next_in_limbo.get();
-            if (Box* const box = t->value.load(B::relaxed()))
+            Box* const box = t->value.load(B::relaxed()); // relaxed: see above
+            if (box != nullptr)
                 pools_.boxes.destroy_last(box);
+            if constexpr (B::verifies)
+                B::verify(box != nullptr, "S6: what is erased is unlinked when nothing runs");
             if (t->height.get() <= Pools::low_levels)
                 pools_.low.destroy_last(reinterpret_cast<typename Pools::Low*>(t));
             else
@@ -235,7 +240,7 @@ class SkipList {
             Element* t = Element::of(first);
             while (t != nullptr) {
                 // [tower_link] acquire-load; synchronizes-with the release-CASes of link(), build(), locate()
-                // [tower_mark] acquire-load; synchronizes-with the release-CAS in mark_all()
+                // [tower_mark] acquire-load; synchronizes-with the acq_rel-CAS in mark_all()
                 const tower::Word next = t->links()[level].load(B::acquire(edge::tower_link));
                 if (tower::is_marked(next)) {
                     tower::Word expected = Element::pack(t);
@@ -287,7 +292,14 @@ class SkipList {
             tower::Word next = mine.load(B::relaxed());
             if (tower::is_marked(next))
                 break;
-            const tower::Word after = Element::pack(place.after[level]);
+            Element* const neighbour = place.after[level];
+            // S1: it may be the erased tower in whose place this one came. Then it is marked, and seen so, because it
+            // was unlinked from level 0 before this one was linked there.
+            if (neighbour != nullptr && tower::is_marked(neighbour->links()[level].load(B::relaxed()))) {
+                located = locate_if_possible(guard, t, place);
+                continue;
+            }
+            const tower::Word after = Element::pack(neighbour);
             if (next != after && !mine.compare_exchange_strong(next, after, B::relaxed(), B::relaxed()))
                 break; // marked
             tower::Word expected = after;
@@ -302,9 +314,12 @@ class SkipList {
         }
         if (level != height)
             give_back(guard, t, height - level);
-        // relaxed: whoever marks looks for links afterwards
-        if (tower::is_marked(t->links()[height - 1].load(B::relaxed())))
+        // [tower_built] release-RMW; synchronizes-with the acquire-CAS in mark_all(); publishes: what is linked
+        // A load would not do: either it sees the mark, or the mark sees the links.
+        if (tower::is_marked(t->links()[height - 1].fetch_add(0, B::release(edge::tower_built)))) {
+            mark_all(t);
             (void)locate_if_possible(guard, t, place); // S4
+        }
     }
 
     /// From the top down (S2). The value is gone.
@@ -312,11 +327,12 @@ class SkipList {
         for (std::uint32_t level = t->height.get(); level-- != 0;) {
             Link& link = t->links()[level];
             tower::Word next = link.load(B::relaxed()); // relaxed: a first guess, the CAS decides
-            // [tower_mark] release-CAS; synchronizes-with the acquire-loads of links; publishes: the marks above
+            // [tower_mark] acq_rel-CAS; synchronizes-with the acquire-loads of links; publishes: the marks above
+            // [tower_built] acquire-CAS; synchronizes-with the release-RMW in build(): who unlinks finds what is linked
             // relaxed on failure: only tried again
             while (
                 !tower::is_marked(next) &&
-                !link.compare_exchange_strong(next, next | tower::mark, B::release(edge::tower_mark), B::relaxed())) {
+                !link.compare_exchange_strong(next, next | tower::mark, B::acq_rel(edge::tower_mark), B::relaxed())) {
             }
         }
     }
