@@ -277,53 +277,106 @@ const Model<LateLevel<2>> late_level("skip_list_late_level", "a level is linked 
 const Model<LateLevel<3>> between_marks("skip_list_between_marks", "a level is linked between the tower's marks",
                                         model::staged);
 
-/// Tower 1 is retired by thread 0, which has been pinned for an epoch longer than thread 1, which unlinks its level 1.
-/// Thread 2 pins an epoch later than that, and looks where level 1 of the list begins, while thread 1 goes on to the
-/// epoch at which what thread 0 has retired is reclaimed.
-template <bool Late>
-struct RetiredByAnother {
-    static constexpr int threads = 3;
+/// Four towers of two levels, of which one is retired in the course of three epochs.
+template <int Threads>
+struct ThreeEpochs {
+    static constexpr int threads = Threads;
     Tall map;
-    std::array<std::optional<Tall::Handle>, 3> handles;
-    bool pinned = false;   // thread 0, at the first epoch
-    bool advanced = false; // by thread 1, which is pinned next
-    bool marked = false;   // by thread 0
-    bool dropped = false;  // thread 1 has unlinked level 1, or is about to link it
-    bool held = false;
-    bool retired = false; // by thread 0
-    bool looking = false; // thread 2
-    bool reclaimed = false;
-    int loads = 0;
-    RetiredByAnother() {
+    std::array<std::optional<Tall::Handle>, Threads> handles;
+    bool pinned = false;    // thread 0, at the first epoch
+    bool advanced = false;  // by thread 1, which is pinned next
+    bool dropped = false;   // thread 1 is about to say that it has unlinked a level
+    bool held = false;      // thread 1, before its last steps
+    bool retired = false;   // tower 1, by thread 0
+    bool looking = false;   // thread 2, at tower 1, pinned one epoch later
+    bool reclaimed = false; // what thread 0 has retired
+    int steps = 0;
+    int looks = 0;
+    explicit ThreeEpochs(int first) {
         for (auto& h : handles)
             h.emplace(map.join());
-        if (!Late)
-            map.insert(*handles[0], 1, 10);
-        map.insert(*handles[0], 2, 20);
-        map.insert(*handles[0], 3, 30);
+        for (int key = first; key != 5; ++key)
+            map.insert(*handles[0], key, 10 * key);
+    }
+    /// Thread 1 makes the epoch advance.
+    void advance() { map.insert_or_assign(*handles[1], 4, 41); }
+};
+
+/// Thread 3 has erased and marked tower 1. Thread 1 unlinks its level 0, thread 0 its level 1, and retires it: it has
+/// been pinned for an epoch longer. Thread 2 pins an epoch later than thread 1, and looks where level 0 begins.
+struct RetiredByAnother : ThreeEpochs<4> {
+    bool between_levels = false; // thread 1
+    bool marked = false;
+    bool erased = false;
+    RetiredByAnother() : ThreeEpochs(1) {
+        model::stage([this](const model::Site& site) { look(site); });
+    }
+    void look(const model::Site& site) {
+        const int me = model::current_thread();
+        const bool locates = model::within(site, "try_locate");
+        if (me == 0 && !pinned && model::within(site, "descend")) {
+            pinned = true;
+            hold_until([this] { return held; });
+        } else if (me == 1 && dropped && !held) {
+            held = true;
+            hold_until([this] { return looking; });
+        } else if (me == 1 && advanced && locates && ++steps == 4) {
+            between_levels = true;
+            hold_until([this] { return marked; });
+        } else if (me == 1 && between_levels && site.named == edge::tower_unlinked) {
+            dropped = true;
+        } else if (me == 2 && model::within(site, "descend") && ++looks == 4) {
+            looking = true;
+            hold_until([this] { return reclaimed; });
+        } else if (me == 3 && !marked && locates) {
+            marked = true;
+            hold_until([this] { return looking; });
+        }
+    }
+    void thread(int i) {
+        if (i == 0) {
+            map.erase(*handles[0], 3);
+            retired = true;
+        } else if (i == 1) {
+            hold_until([this] { return pinned; });
+            advance();
+            advanced = true;
+            map.insert(*handles[1], 0, 0);
+            hold_until([this] { return erased; });
+            advance();
+            reclaimed = true;
+        } else if (i == 2) {
+            hold_until([this] { return retired; });
+            expect(map.contains(*handles[2], 2), "what is there throughout is found");
+            looking = true;
+        } else {
+            hold_until([this] { return between_levels; });
+            map.erase(*handles[3], 1);
+            erased = true;
+        }
+    }
+};
+const Model<RetiredByAnother> retired_by_another("skip_list_retired_by_another",
+                                                 "who retires a tower knows that all levels are unlinked",
+                                                 model::staged);
+
+/// Thread 0 erases tower 1 before thread 1, which is pinned an epoch later, links its level 1.
+struct LinkedWhenErased : ThreeEpochs<3> {
+    LinkedWhenErased() : ThreeEpochs(2) {
         model::stage([this](const model::Site& site) { look(site); });
     }
     void look(const model::Site& site) {
         const int me = model::current_thread();
         if (me == 0 && !pinned && model::within(site, "descend")) {
             pinned = true;
-            hold_until([this] { return Late ? dropped : advanced; });
-        } else if (me == 0 && !marked && model::within(site, "try_locate")) {
-            marked = true;
-            if (!Late)
-                hold_until([this] { return held; });
-        } else if (me == 1 && Late && !dropped && site.named == edge::tower_link && model::within(site, "build")) {
+            hold_until([this] { return dropped; });
+        } else if (me == 1 && !dropped && site.named == edge::tower_link && model::within(site, "build")) {
             dropped = true;
             hold_until([this] { return retired; });
-        } else if (me == 1 && Late && !held && site.named == edge::tower_built) {
+        } else if (me == 1 && !held && site.named == edge::tower_built) {
             held = true;
             hold_until([this] { return looking; });
-        } else if (me == 1 && !Late && !held && dropped) {
-            held = true;
-            hold_until([this] { return looking; });
-        } else if (me == 1 && !Late && marked && site.named == edge::tower_unlinked) {
-            dropped = true;
-        } else if (me == 2 && !looking && model::within(site, "descend") && ++loads == 3) {
+        } else if (me == 2 && model::within(site, "descend") && ++looks == 3) {
             looking = true;
             hold_until([this] { return reclaimed; });
         }
@@ -334,28 +387,19 @@ struct RetiredByAnother {
             retired = true;
         } else if (i == 1) {
             hold_until([this] { return pinned; });
-            map.insert_or_assign(*handles[1], 3, 31);
-            advanced = true;
-            if (Late) {
-                map.insert(*handles[1], 1, 10);
-                map.insert_or_assign(*handles[1], 3, 32);
-            } else {
-                hold_until([this] { return marked; });
-                map.erase(*handles[1], 2);
-            }
+            advance();
+            map.insert(*handles[1], 1, 10);
+            advance();
             reclaimed = true;
         } else {
-            hold_until([this] { return Late ? held : retired; });
+            hold_until([this] { return held; });
             expect(map.contains(*handles[2], 3), "what is there throughout is found");
             looking = true;
         }
     }
 };
-const Model<RetiredByAnother<false>> retired_by_another("skip_list_retired_by_another",
-                                                        "who retires a tower knows that all levels are unlinked",
-                                                        model::staged);
-const Model<RetiredByAnother<true>> linked_when_erased("skip_list_linked_when_erased",
-                                                       "a level that is linked late keeps its tower from being retired",
-                                                       model::staged);
+const Model<LinkedWhenErased> linked_when_erased("skip_list_linked_when_erased",
+                                                 "a level that is linked late keeps its tower from being retired",
+                                                 model::staged);
 
 } // namespace
