@@ -1,8 +1,9 @@
-// What happens when memory runs out in a map.
+// What happens when memory runs out in a map: the hash map, and the skip list.
 #include "catch.hpp"
 #include "failing_allocations.hpp"
 
 #include <hotindex/map/lock_free_hash_map.hpp>
+#include <hotindex/map/lock_free_skip_list.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -28,6 +29,10 @@ using PlainMap = Map<DefaultHash<std::string>, DefaultTraits>;
 using CollidingMap = Map<OneBucketHash, DefaultTraits>;
 using TinyMap = Map<DefaultHash<std::string>, TinyTraits>;
 using TinyCollidingMap = Map<OneBucketHash, TinyTraits>;
+template <class Traits>
+using SkipList = LockFreeSkipList<std::string, std::string, DefaultLess<std::string>, ProductionBackend, Traits>;
+using PlainSkipList = SkipList<DefaultTraits>;
+using TinySkipList = SkipList<TinyTraits>;
 using MapModel = std::map<std::string, std::string, std::less<>>;
 
 template <class M, class Say>
@@ -166,7 +171,7 @@ void fail_all_along_a_map(Complaints& complaints, int n) {
 } // namespace
 
 TEMPLATE_TEST_CASE("a map operation that runs out of memory changes nothing, or is done", "[allocation]", PlainMap,
-                   CollidingMap, TinyMap, TinyCollidingMap) {
+                   CollidingMap, TinyMap, TinyCollidingMap, PlainSkipList, TinySkipList) {
     experiment([](Complaints& complaints) {
         for (const int size : {1, 2, 3, 8, 20})
             fail_in_every_map_operation<TestType>(complaints, size);
@@ -174,7 +179,7 @@ TEMPLATE_TEST_CASE("a map operation that runs out of memory changes nothing, or 
 }
 
 TEMPLATE_TEST_CASE("a map that runs out of memory at every step grows nevertheless", "[allocation]", PlainMap,
-                   CollidingMap, TinyMap) {
+                   CollidingMap, TinyMap, PlainSkipList, TinySkipList) {
     experiment([](Complaints& complaints) {
         fail_all_along_a_map<TestType>(complaints, std::is_same_v<TestType, CollidingMap> ? 200 : 2000);
     });

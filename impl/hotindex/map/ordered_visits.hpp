@@ -32,13 +32,13 @@ class OrderedVisits {
     /// is_within(key), until it returns false.
     template <class IsBefore, class IsWithin, class Use>
     void forwards(IsBefore is_before, IsWithin is_within, Use use) const {
-        in_turn(
-            [&](const Guard& guard, const Last& last) {
-                return (last ? list_.descend(guard, [&](const Key& k) { return !list_.less(*last, k); })
-                             : list_.descend(guard, is_before))
-                    .after;
-            },
-            [&](const Guard& guard, Element* t) { return list_.next(guard, t); }, is_within, use);
+        const auto begin = [&](const Guard& guard, [[maybe_unused]] const Last& last) {
+            if constexpr (in_sections)
+                if (last)
+                    return list_.descend(guard, [&](const Key& k) { return !list_.less(*last, k); }).after;
+            return list_.descend(guard, is_before).after;
+        };
+        in_turn(begin, [&](const Guard& guard, Element* t) { return list_.next(guard, t); }, is_within, use);
     }
 
     /// The same from the last tower before that place, backwards.
@@ -47,16 +47,18 @@ class OrderedVisits {
         const auto before = [&](const Guard& guard, const Key& key) {
             return list_.descend(guard, [&](const Key& k) { return list_.less(k, key); }).before;
         };
-        in_turn([&](const Guard& guard,
-                    const Last& last) { return last ? before(guard, *last) : list_.descend(guard, is_before).before; },
-                [&](const Guard& guard, Element* t) { return before(guard, t->key.get()); }, is_within, use);
+        const auto begin = [&](const Guard& guard, [[maybe_unused]] const Last& last) {
+            if constexpr (in_sections)
+                if (last)
+                    return before(guard, *last);
+            return list_.descend(guard, is_before).before;
+        };
+        in_turn(begin, [&](const Guard& guard, Element* t) { return before(guard, t->key.get()); }, is_within, use);
     }
 
   private:
-    struct NoKey {
-        explicit operator bool() const noexcept { return false; }
-        const Key& operator*() const noexcept; // never called
-    };
+    struct NoKey {};
+    /// The key of the last tower of the section before.
     using Last = std::conditional_t<in_sections, std::optional<Key>, NoKey>;
 
     template <class Begin, class Step, class IsWithin, class Use>
