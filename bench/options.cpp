@@ -176,6 +176,9 @@ void add_explanations(CommandLine& line) {
     line.entry("lock_free", "LockFreeHotVectorIndex");
     line.entry("map_mutex, map_rwlock", "std::unordered_map behind a std::mutex, a std::shared_mutex");
     line.entry("map_lock_free", "LockFreeHashMap");
+    line.entry(
+        "map_tree_mutex, map_tree_rwlock, map_skip_list",
+        "maps with an order: std::map behind a lock, LockFreeSkipList; ranges, and with --full all that maps do");
     line.say(
         "indexes compare by cosine (unless the dataset or --metric says otherwise), statistics on and tracker off, "
         "except in tax.\n\ncounters");

@@ -38,7 +38,7 @@ void register_index_benchmarks(const Plan& plan) {
 }
 
 std::vector<WorkloadHelp> workload_help() {
-    return help_of(IndexWorkloads());
+    return help_of(AllWorkloads());
 }
 
 } // namespace hotindex::bench

@@ -6,6 +6,7 @@
 #include "workloads/insert.hpp"
 #include "workloads/mixed.hpp"
 #include "workloads/mixes.hpp"
+#include "workloads/ranges.hpp"
 #include "workloads/search.hpp"
 #include "workloads/search_beside_writer.hpp"
 #include "workloads/tax.hpp"
@@ -17,5 +18,7 @@ struct Workloads {};
 
 using IndexWorkloads = Workloads<Insert, Search, Mixed, Mixes, Churn, SearchBesideWriter, Tax>;
 using MapWorkloads = Workloads<Mixes, Churn>;
+using OrderedMapWorkloads = Workloads<Ranges>;
+using AllWorkloads = Workloads<Insert, Search, Mixed, Mixes, Churn, Ranges, SearchBesideWriter, Tax>; // for the help
 
 } // namespace hotindex::bench

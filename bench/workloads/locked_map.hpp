@@ -1,4 +1,4 @@
-// LockedMap: std::unordered_map behind one lock, with the members of LockFreeHashMap: what the lock-free map is
+// LockedMap: std::unordered_map or std::map behind one lock, with the members of the lock-free maps: what they are
 // compared with.
 //
 // As fast as one lock allows: lookup by string_view without a copy; a key to insert is built before the lock is taken;
@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <shared_mutex>
@@ -26,12 +27,15 @@ struct StringHash {
     [[nodiscard]] std::size_t operator()(std::string_view s) const { return std::hash<std::string_view>()(s); }
 };
 
+template <class Value>
+using HashedMap = std::unordered_map<std::string, Value, StringHash, std::equal_to<>>;
+template <class Value>
+using TreeMap = std::map<std::string, Value, std::less<>>;
+
 /// Thread-safety: all members but construction and destruction may run at the same time. Blocking.
-template <class Value, class Mutex>
+template <class Value, class Mutex, class Map = HashedMap<Value>>
 class LockedMap {
   public:
-    explicit LockedMap(std::size_t expected = 0) { map_.reserve(expected); }
-
     /// Inserts if the key is absent; true if it was.
     bool insert(std::string_view key, Value value) {
         std::string owned(key);
@@ -67,13 +71,22 @@ class LockedMap {
         return true;
     }
 
+    /// Calls visit(key, value) for the elements with from <= key < to, in order, with the lock held.
+    template <class Visit>
+    void for_each_in_range(std::string_view from, std::string_view to, Visit visit) const
+    requires std::is_same_v<Map, TreeMap<Value>>
+    {
+        const ReadLock lock(mutex_);
+        for (auto at = map_.lower_bound(from); at != map_.end() && at->first < to; ++at)
+            visit(at->first, at->second);
+    }
+
     [[nodiscard]] std::size_t size() const {
         const ReadLock lock(mutex_);
         return map_.size();
     }
 
   private:
-    using Map = std::unordered_map<std::string, Value, StringHash, std::equal_to<>>;
     using ReadLock =
         std::conditional_t<std::is_same_v<Mutex, std::shared_mutex>, std::shared_lock<Mutex>, std::unique_lock<Mutex>>;
 

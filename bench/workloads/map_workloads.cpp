@@ -3,6 +3,7 @@
 #include "workloads/locked_map.hpp"
 
 #include <hotindex/map/lock_free_hash_map.hpp>
+#include <hotindex/map/lock_free_skip_list.hpp>
 
 #include <cstdint>
 #include <mutex>
@@ -30,6 +31,19 @@ void register_map_benchmarks(const Plan& plan) {
         add.template operator()<LockedMap<std::uint64_t, std::shared_mutex>>("map_rwlock");
     }
     add.template operator()<LockFreeHashMap<std::string, std::uint64_t>>("map_lock_free");
+    if (plan.profile != Profile::standard && plan.profile != Profile::full)
+        return;
+    // The mixes on three more maps would make the standard run a third longer.
+    const auto add_ordered = [&]<class Map>(std::string_view name) {
+        const MapBench bench{plan, name, inputs};
+        if (plan.profile == Profile::full)
+            add_all<Map>(bench, MapWorkloads());
+        add_all<Map>(bench, OrderedMapWorkloads());
+    };
+    add_ordered.template operator()<LockedMap<std::uint64_t, std::mutex, TreeMap<std::uint64_t>>>("map_tree_mutex");
+    add_ordered.template operator()<LockedMap<std::uint64_t, std::shared_mutex, TreeMap<std::uint64_t>>>(
+        "map_tree_rwlock");
+    add_ordered.template operator()<LockFreeSkipList<std::string, std::uint64_t>>("map_skip_list");
 }
 
 } // namespace hotindex::bench

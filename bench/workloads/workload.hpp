@@ -5,7 +5,7 @@
 //       template <class Index>
 //       static void on_index(const IndexBench& bench); // add_benchmark() for the profiles in which it takes part
 //       template <class Map>
-//       static void on_map(const MapBench& bench);     // if it is in MapWorkloads
+//       static void on_map(const MapBench& bench);     // if it is in MapWorkloads or OrderedMapWorkloads
 //   };
 //
 // and what is measured, the class that it gives to add_benchmark(), is described above Measured in measure.hpp.

@@ -20,7 +20,7 @@ from common.failure import Failure
 
 BASELINE = "mutex"
 QUIET = 0.15  # cores that may be busy with other programs before the reader is told
-INDEXES = ("mutex", "rwlock", "lock_free")
+INDEXES = ("mutex", "rwlock", "lock_free", "tree_mutex", "tree_rwlock", "skip_list")
 WORKLOADS = (
     "insert",
     "search",
@@ -29,6 +29,7 @@ WORKLOADS = (
     "exchange",
     "rapid_grow",
     "churn",
+    "ranges",
     "search_beside_writer",
     "tax",
 )
@@ -204,6 +205,7 @@ def describe(workload: str, structure: str, parameters: dict[str, str]) -> str:
             "exchange": "Exchange: 10% read, 40% insert, 40% remove, 10% update",
             "rapid_grow": "Rapid growth: 5% read, 80% insert, 5% remove, 10% update",
             "churn": "Churn: an insert and a remove by turns, at a constant size",
+            "ranges": "Ranges: 80% visits of about 32 keys in order, 10% insert, 10% remove",
             "search_beside_writer": (
                 f"Search beside a writer of {writes} replacements/s"
                 if writes
