@@ -228,9 +228,9 @@ TEMPLATE_TEST_CASE("small histories of a map are linearizable", "[map][history]"
         INFO(violation.value_or(""));
         CHECK_FALSE(violation.has_value());
     };
-    none(scaled(50), freely);
-    none(scaled(50), disturbed);
-    none(scaled(200), controlled);
+    none(scaled(30), freely);
+    none(scaled(30), disturbed);
+    none(scaled(100), controlled);
 }
 
 TEMPLATE_TEST_CASE("a thread that stops for ever at any step of a map's operation stops nobody else", "[map][progress]",
