@@ -30,8 +30,9 @@ using Flat = List<Levels<1>>;
 using Tall = List<Levels<2>>;
 using Mixed = List<TinyTraits>;
 
-/// Each search takes half a second.
-constexpr model::Effort light{.bounded = 2000, .random = 2000};
+/// Two searches of a scenario take half a second.
+constexpr model::Effort light{.bounded = 1200, .random = 1200};
+constexpr model::Effort in_a_window{.bounded = 1000, .random = 1500};
 
 #define HOTINDEX_SCRIPT(name, list, claim, ...)                                                                        \
     constexpr Script name##_script __VA_ARGS__;                                                                        \
@@ -220,7 +221,7 @@ struct MarkedTower {
     }
 };
 const Model<MarkedTower> marked_tower("skip_list_marked_tower", "who unlinks a tower knows of the marks above",
-                                      model::staged);
+                                      in_a_window);
 
 /// Thread 0 inserts tower 1 and stops before it links level 1. Thread 1 erases it (or thread 2, which stops between its
 /// marks), inserts 2 and looks for it, when tower 1 is linked on level 1.
@@ -273,9 +274,9 @@ struct LateLevel {
     }
 };
 const Model<LateLevel<2>> late_level("skip_list_late_level", "a level is linked after the tower was erased",
-                                     model::staged);
+                                     in_a_window);
 const Model<LateLevel<3>> between_marks("skip_list_between_marks", "a level is linked between the tower's marks",
-                                        model::staged);
+                                        in_a_window);
 
 /// Four towers of two levels, of which one is retired in the course of three epochs.
 template <int Threads>
@@ -357,8 +358,7 @@ struct RetiredByAnother : ThreeEpochs<4> {
     }
 };
 const Model<RetiredByAnother> retired_by_another("skip_list_retired_by_another",
-                                                 "who retires a tower knows that all levels are unlinked",
-                                                 model::staged);
+                                                 "who retires a tower knows that all levels are unlinked", in_a_window);
 
 /// Thread 0 erases tower 1 before thread 1, which is pinned an epoch later, links its level 1.
 struct LinkedWhenErased : ThreeEpochs<3> {
@@ -400,6 +400,6 @@ struct LinkedWhenErased : ThreeEpochs<3> {
 };
 const Model<LinkedWhenErased> linked_when_erased("skip_list_linked_when_erased",
                                                  "a level that is linked late keeps its tower from being retired",
-                                                 model::staged);
+                                                 in_a_window);
 
 } // namespace
