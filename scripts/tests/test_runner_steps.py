@@ -340,7 +340,12 @@ class BuildsTest(RunnerCase):
         for server, said in (("true", "ON"), ("", "OFF")):
             words = self.configured(lambda run, folder: configure(run, "release", folder), CI=server)
             expected = ["cmake", "--preset", "release", "-B", str(self.folder), f"-DHOTINDEX_WERROR={said}"]
-            self.assertEqual(words, expected)
+            self.assertEqual(words, [*expected, "-DHOTINDEX_EVERY_CHECK=OFF"])
+
+    def test_a_deep_run_has_every_check_of_the_sanitizers(self) -> None:
+        self.state.options.deep = True
+        words = self.configured(lambda run, folder: builds.configure(run, "asan", folder))
+        self.assertIn("-DHOTINDEX_EVERY_CHECK=ON", words)
 
     def test_with_clang_its_builds_are_configured_and_libfuzzer_is_tried(self) -> None:
         self.replace(builds, "clang_available", lambda: True)

@@ -17,7 +17,11 @@ def configure(run: Run, preset: str, folder: Path, extra: Sequence[str] = ()) ->
     """Configures a build folder."""
     # Said either way, so that the folder does not remember the last run's answer.
     strict = os.environ.get("CI") == "true"
-    definitions = [f"-DHOTINDEX_WERROR={'ON' if strict else 'OFF'}", *extra]
+    definitions = [
+        f"-DHOTINDEX_WERROR={'ON' if strict else 'OFF'}",
+        f"-DHOTINDEX_EVERY_CHECK={'ON' if run.options.deep else 'OFF'}",
+        *extra,
+    ]
     log = LOGS / f"{folder.name}-configure.log"
     command: Command = ["cmake", "--preset", preset, "-B", folder, *definitions]
     if command_line.run_logged(command, log, on_line=lambda line: run.live(line.strip())) != 0:
