@@ -188,6 +188,80 @@ TEST_CASE("a segment that was made after a search's time does not stay for it", 
     CHECK(seen == 1);
 }
 
+/// Every thread is fast, however slow the machine.
+struct FastTraits : DefaultTraits {
+    static constexpr std::int64_t fast_us = std::int64_t{1} << 60;
+};
+using FastIndex = BasicLockFreeHotVectorIndex<ProductionBackend, FastTraits>;
+
+void replace(FastIndex& index, const FastIndex::Handle& me, std::size_t n, std::size_t times) {
+    const std::vector<float> row(64, 1.0F);
+    for (std::size_t i = 0; i != times; ++i)
+        index.add_vector(me, id_of(i * 7919 % n), row);
+}
+
+TEST_CASE("slots that a fast thread has at hand are its own until it leaves", "[slots]") {
+    const std::vector<float> row(64, 1.0F);
+    const bool leaves = GENERATE(true, false);
+    FastIndex index({.dimension = 64, .metric = Metric::inner_product});
+    const auto stays = index.join();
+    for (std::size_t i = 0; i != 200; ++i)
+        index.add_vector(stays, id_of(i), row);
+    std::optional fast(index.join());
+    replace(index, *fast, 200, 10'000);
+    if (leaves)
+        fast.reset();
+    index.drain(stays);
+    const std::uint64_t bytes = index.slot_bytes();
+    std::size_t fit = 0;
+    for (; index.slot_bytes() == bytes; ++fit)
+        index.add_vector(stays, id_of(200 + fit), row);
+    --fit; // the last one did not
+    if (leaves) {
+        CHECK(fit == 256 - 200);
+    } else {
+        CHECK(fit < 256 - 200);
+        CHECK(fit >= 256 - 200 - FastTraits::slots_at_hand - FastTraits::fresh_indices);
+    }
+}
+
+TEST_CASE("a fast thread that rests keeps the first segments, and no large one", "[slots]") {
+    const std::vector<float> row(64, 1.0F);
+    FastIndex index({.dimension = 64, .metric = Metric::inner_product});
+    const auto me = index.join();
+    const auto rests = index.join();
+    const std::size_t many = 9'000, few = 4;
+    for (std::size_t i = 0; i != many; ++i)
+        index.add_vector(me, id_of(i), row);
+    CHECK(index.slot_bytes() > 5'000'000);
+    replace(index, rests, many, 30'000);
+    for (std::size_t i = few; i != many; ++i)
+        index.remove_vector(me, id_of(i));
+    index.drain(me);
+    replace(index, me, few, 2'000);
+    index.drain(me);
+    CHECK(index.slot_bytes() < 1'000'000);
+}
+
+TEST_CASE("where adds and removals take turns, vectors are moved together nevertheless", "[slots]") {
+    const std::vector<float> row(64, 1.0F);
+    LockFreeHotVectorIndex index({.dimension = 64, .metric = Metric::inner_product});
+    const auto me = index.join();
+    const std::size_t many = 20'000, gone = 8'000;
+    for (std::size_t i = 0; i != many; ++i)
+        index.add_vector(me, id_of(i), row);
+    const std::uint64_t full = index.slot_bytes();
+    for (std::size_t i = 0; i != gone; ++i)
+        index.remove_vector(me, id_of(i));
+    CHECK(index.slot_bytes() == full); // half of the slots would do: that is not enough to hurry
+    for (std::size_t i = 0; i != 60'000; ++i) {
+        index.add_vector(me, id_of(many), row);
+        index.remove_vector(me, id_of(many));
+    }
+    index.drain(me);
+    CHECK(index.slot_bytes() < full);
+}
+
 TEST_CASE("after mass removal a search looks at what is there, and the memory is given back", "[slots]") {
     BasicLockFreeHotVectorIndex<B> index({.dimension = 16, .metric = Metric::inner_product});
     const auto me = index.join();

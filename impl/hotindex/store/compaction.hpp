@@ -61,8 +61,11 @@ class Compaction {
             local.compact.set(compact_part(guard));
             memory_.keep_ready_below(local, local.compact.get());
             const bool bloated = memory_.present() / 2 > local.compact.get() + Traits::first_segment;
-            if (after_removal && !bloated)
-                return no_slot; // each removal would move a vector
+            if (after_removal && !bloated) { // each removal would move a vector
+                // Odd: where adds and removals take turns, an add is next.
+                local.until_look.set(Traits::updates_per_look / 4 | 1);
+                return no_slot;
+            }
             if (bloated)
                 local.until_look.set(1);
             if (at <= local.compact.get()) {

@@ -2,8 +2,8 @@
 //
 // Slots lie in segments (see SlotSegment). An IndexSet says which are free, and gives the lowest ones first; a thread
 // takes a few at once, and holds them ready. So the slots in use lie close together. A thread that updates fast has the
-// slots at hand that it reclaims itself, and uses them again without a way through the set: a few, below the compact
-// part, and in the small segments, so that a thread that rests keeps no large one. Which slots are visible, a SlotGroup
+// slots at hand that it reclaims itself, and uses them again without a way through the set: a few, in the compact part,
+// and in the first small segments. So whoever rests keeps these, and no large one. Which slots are visible, a SlotGroup
 // says for 16 at a time: so a search skips a block of dead versions after four loads, however many of them a stalled
 // search keeps.
 //
@@ -54,6 +54,8 @@ class SlotMemory {
         : stride_(stride), geometry_(stride * sizeof(float)),
           slots_at_once_(static_cast<SlotId>(
               std::clamp<std::size_t>(Traits::ready_bytes / (stride * sizeof(float)), 1, Traits::fresh_indices))),
+          most_at_hand_(static_cast<std::uint32_t>(
+              std::min<std::size_t>(Traits::ready_bytes / (stride * sizeof(float)), Traits::slots_at_hand))),
           clock_(clock), numbered_(0u), present_(0) {}
     SlotMemory(const SlotMemory&) = delete;
     SlotMemory& operator=(const SlotMemory&) = delete;
@@ -89,7 +91,7 @@ class SlotMemory {
     /// The participant has reclaimed a slot: it has it at hand, or the slot is free for everybody.
     void put(Local& local, SlotId s) {
         const std::uint32_t n = local.slots_at_hand.get();
-        if (local.fast.get() && n != local.at_hand.size() && s < local.compact.get() && s < geometry_.small_part()) {
+        if (local.fast.get() && n < most_at_hand_ && s < local.compact.get() && s < geometry_.small_part()) {
             local.at_hand[n].set(s);
             local.slots_at_hand.set(n + 1);
         } else {
@@ -101,13 +103,14 @@ class SlotMemory {
     [[nodiscard]] Slot take_ready(Local& local) {
         local.used_slots.add(1);
         Slot slot;
-        if (const std::uint32_t n = local.slots_at_hand.get(); n != 0) {
-            local.slots_at_hand.set(n - 1);
-            slot = at(local.at_hand[n - 1].get());
-        } else {
-            const std::uint64_t free = local.free_slots.get();
+        // Those from the set first: they may lie anywhere, and are not to be kept for long.
+        if (const std::uint64_t free = local.free_slots.get(); free != 0) {
             local.free_slots.set(free & (free - 1));
             slot = at(local.free_block.get() + static_cast<SlotId>(std::countr_zero(free)));
+        } else {
+            const std::uint32_t n = local.slots_at_hand.get() - 1;
+            local.slots_at_hand.set(n);
+            slot = at(local.at_hand[n].get());
         }
         Words& v = slot.words();
         // relaxed, both: this thread's now
@@ -303,6 +306,7 @@ class SlotMemory {
     const std::size_t stride_;
     const SlotGeometry<Traits> geometry_;
     const SlotId slots_at_once_; ///< that a participant takes
+    const std::uint32_t most_at_hand_;
     VersionClock<B>& clock_;
     Free free_;
     Free absent_; ///< segments that have a number and are not there

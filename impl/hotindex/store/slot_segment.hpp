@@ -53,8 +53,8 @@ class SlotGeometry {
             return SlotId{1} << most_log_;
         return SlotId{1} << (segment == 0 ? first_log_ : first_log_ + segment - 1);
     }
-    /// The slots below lie in segments that are smaller than the largest.
-    [[nodiscard]] constexpr SlotId small_part() const noexcept { return SlotId{1} << most_log_; }
+    /// The slots below lie in the first segments, which have together a quarter of the largest one's size.
+    [[nodiscard]] constexpr SlotId small_part() const noexcept { return (SlotId{1} << most_log_) / 4; }
     /// Segments that all slots together have.
     [[nodiscard]] constexpr std::uint32_t count() const noexcept { return segment_of(max_slots - 1) + 1; }
 

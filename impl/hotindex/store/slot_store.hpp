@@ -80,6 +80,7 @@ struct SlotLocal : CompactionLocal<B> {
         announcer.leave();
         changes.leave();
         slots->leave(*this);
+        fast.set(Traits::slots_per_timer == 0);
         std::vector<SlotChange>().swap(found_changes);
         DecidedSlots().swap(decided);
     }
