@@ -17,8 +17,8 @@
 //   L1  a number is in one of the sets, or in the hands of one thread; only that thread touches the bag of that number.
 //   L2  a bag in waiting[e % N] is of an epoch that equals e modulo N; the bag says which. So it may be N epochs older
 //       than its neighbours. A taker puts back what is too young for it.
-//   L3  a bag of refused objects keeps the epoch of the youngest. They are asked only in a pass that began when that
-//       epoch was old enough.
+//   L3  a bag of refused objects keeps the epoch of the youngest. They are asked again only in a pass that began when
+//       that epoch was old enough. It may be young: a thread that found nobody pinned has asked them at once.
 // Progress: as IndexSet's; new_number() may allocate and is lock-free.
 #pragma once
 
