@@ -11,21 +11,15 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Callable, NoReturn
 
-from bench import results as result_file, tables as bench_tables
-from bench.conditions import (
-    cores,
-    describe_build,
-    describe_dataset,
-    describe_machine,
-    describe_source,
-    shown_arguments,
-)
+from bench import portable, results as result_file, tables as bench_tables
+from bench.conditions import cores, describe_dataset, describe_machine, shown_arguments
 from bench.keeping import Keeper, draw, remarks, tell_of_existing
 from bench.measurement import Measurement, Plan, chosen, exactly, list_benchmarks, measure
 from bench.options import parse_options
-from common import builds, command_line, output, repository
+from bench.origin import Origin, checkout
+from common import command_line, output, repository
 from common.command_line import in_words
 from common.failure import Failure
 from common.repository import ROOT
@@ -67,31 +61,6 @@ def ladder(effort: Effort) -> list[int]:
     return sorted({*counts, cores()})
 
 
-def build(logs: Path) -> Path:
-    """Builds the benchmark binary, with its logs in that folder. Returns its path. Raises Failure."""
-    progress = command_line.ProgressLine()
-    begin = time.monotonic()
-    if not command_line.run_setup():
-        raise Failure("the setup failed; HOTINDEX_NO_SETUP=1 in the environment does without it")
-
-    def show(line: str) -> None:
-        step = builds.step_of(line)
-        if step:
-            progress.show(f"build: {step}, {in_words(time.monotonic() - begin)}")
-
-    for name, command in (
-        ("configure", ["cmake", "--preset", "release"]),
-        ("build", ["cmake", "--build", "--preset", "release", "--target", "hotindex_bench"]),
-    ):
-        log = logs / f"{name}.log"
-        if command_line.run_logged(command, log, on_line=show) != 0:
-            progress.clear()
-            raise Failure(f"{shlex.join(command)} failed:\n{command_line.tail(log, 60)}")
-    progress.clear()
-    print(f"build: build/release/bench/hotindex_bench, {in_words(time.monotonic() - begin)}", flush=True)
-    return ROOT / "build" / "release" / "bench" / "hotindex_bench"
-
-
 def plan_time(
     effort: Effort, options: argparse.Namespace, count: int, begin: float
 ) -> tuple[int, float, float | None]:
@@ -121,20 +90,25 @@ def flags_of(options: argparse.Namespace, effort: Effort) -> list[str]:
     return flags
 
 
-def main() -> int:
-    """Returns the exit status."""
+def main(find: Callable[[Path], Origin] = checkout) -> int:
+    """Measures with the binary that `find` brings, given a folder for logs. Returns the exit status."""
     begin = time.monotonic()
     options = parse_options()
+    if options.portable:
+        with tempfile.TemporaryDirectory(prefix="hotindex-bench-") as scratch:
+            return portable.make(options.portable, Path(scratch))
     effort = EFFORTS["quick" if options.quick else "full" if options.full else "default"]
     moment = datetime.datetime.now(datetime.timezone.utc)
-    folder = options.out or ROOT / "results" / "local" / moment.strftime("%Y%m%dT%H%M%SZ")
+    local = ROOT if find is checkout else Path.cwd()
+    folder = options.out or local / "results" / "local" / moment.strftime("%Y%m%dT%H%M%SZ")
     trouble = output.check_folder(folder)
     if trouble:
         raise Failure(f"{trouble}; --out names another place")
     tell_of_existing(folder)
     with tempfile.TemporaryDirectory(prefix="hotindex-bench-") as scratch:
         logs = Path(scratch)
-        binary = build(logs)
+        origin = find(logs)
+        binary = origin.binary
         flags = flags_of(options, effort)
         listed, dataset_notes = list_benchmarks(binary, flags)
         if options.dataset:  # summaries are published: no paths of this machine
@@ -150,11 +124,10 @@ def main() -> int:
             {
                 "date": moment.isoformat(timespec="seconds"),
                 "machine": describe_machine(),
-                **describe_build(),
-                **describe_source(),
+                **origin.context,
                 "dataset": describe_dataset(options),
-                "dataset_notes": dataset_notes,
-                "command_line": shlex.join(["scripts/bench", *shown_arguments(sys.argv[1:])]),
+                "dataset_notes": [*dataset_notes, *origin.notes],
+                "command_line": shlex.join([origin.command, *shown_arguments(sys.argv[1:])]),
                 "min_time": min_time,
             },
         )

@@ -33,6 +33,8 @@ examples:
   scripts/bench --quick --dataset mnist.idx3-ubyte.gz    within about 90 seconds, on real vectors
   scripts/bench --threads 1,2,4 --filter '^search/'      only searches
   scripts/bench --full --out results/my-machine          long runs, for numbers to publish
+  scripts/bench --portable bench.pyz                     then, on another machine without packages:
+                                                         python3 bench.pyz --out results
 """
 FILTER = "only benchmarks in whose name this Python regular expression is found; (?!...) excludes"
 
@@ -56,7 +58,15 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--filter", metavar="REGEX", type=regular_expression, help=FILTER)
     parser.add_argument("--repetitions", metavar="N", type=positive, help="rounds, all of them run")
     parser.add_argument("--out", metavar="DIR", type=Path, help="default: results/local/<time>")
+    parser.add_argument(
+        "--portable",
+        metavar="FILE",
+        type=Path,
+        help="measure nothing; write one Python file that measures on another machine",
+    )
     options = parser.parse(sys.argv[1:])
+    if options.portable and len(sys.argv) > (2 if "=" in sys.argv[1] else 3):
+        parser.error("--portable goes alone: the file that it writes takes the other flags")
     trouble = options.out and output.check_folder(options.out)
     if trouble:
         parser.error(f"--out {trouble}")

@@ -115,23 +115,22 @@ def reason(failure: OSError) -> str:
     return f"{where}: {failure.strerror}" if where else str(failure.strerror or failure)
 
 
-def write_whole(path: Path | str, text: str) -> None:
-    """Writes a file so that whoever reads it finds the old text or the new one, never a part. Raises
+def write_whole(path: Path | str, content: str | bytes) -> None:
+    """Writes a file so that whoever reads it finds the old content or the new one, never a part. Raises
     CannotWrite."""
     path = Path(path)
+    content = content.encode("utf-8") if isinstance(content, str) else content
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         target = path.resolve()
         if target.exists() and not stat.S_ISREG(target.stat().st_mode):  # a device or a pipe stays one
-            with target.open("w", encoding="utf-8") as sink:
-                sink.write(text)
+            with target.open("wb") as sink:
+                sink.write(content)
             return
-        beside = tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False
-        )
+        beside = tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False)
         try:
             with beside:
-                beside.write(text)
+                beside.write(content)
             os.chmod(beside.name, target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~_mask())
             os.replace(beside.name, target)
         except BaseException:
