@@ -245,6 +245,30 @@ class PlotTest(unittest.TestCase):
         self.assertEqual(status, 2)
         self.assertIn("nothing was measured", said)
 
+    def test_a_summary_shows_the_notes_and_the_charts_that_were_drawn(self) -> None:
+        words = ("compiler", "flags", "commit", "dataset", "date", "command_line")
+        context: dict[str, object] = {word: "made up" for word in words}
+        context |= {"dirty": False, "rounds": 1, "min_time": 0.1, "dataset_notes": ["carried here"]}
+        context["machine"] = {"cpu": "made up", "cores": 2, "memory_gib": 1, "kernel": "none"}
+        found: list[str] = []
+
+        def draw(_: object, folder: Path, *__: object) -> list[str]:
+            found.append(str(folder))
+            return ["overview"]
+
+        with mock.patch("common.output.write_whole") as write:
+            content = {"context": context, "benchmarks": [entry("mutex", 1)]}
+            self.assertEqual(self.plot(content, "--summary", draw=draw)[0], 0)
+        [(path, text)] = [call.args for call in write.call_args_list]
+        self.assertEqual(str(path), f"{found[0]}/summary.md")
+        self.assertIn("- **note: carried here**\n", text)
+        self.assertIn("![overview](overview.svg)", text)
+
+    def test_a_summary_of_a_file_that_does_not_say_enough_is_status_2(self) -> None:
+        status, said = self.plot({"benchmarks": [entry("mutex", 1)]}, "--summary")
+        self.assertEqual(status, 2)
+        self.assertIn("does not say 'machine'", said)
+
     def test_a_readme_without_markers_is_status_2(self) -> None:
         status, said = self.plot({"benchmarks": [entry("mutex", 1)]}, "--readme", "FOLDER/README.md")
         self.assertEqual(status, 2)

@@ -79,6 +79,12 @@ class FrontierTest(Case):
         for words in ("2 searching threads", "replacements/s that the writer reached", "lock-free", "nobody"):
             self.assertIn(words, picture.replace("<!-- ", "").replace(" -->", ""))
 
+    def test_panels_reach_from_one_searcher_to_one_for_each_core(self) -> None:
+        self.assertEqual(charts.panels_of([1, 2, 4, 8, 16, 32], 16), [1, 4, 16])
+        self.assertEqual(charts.panels_of([1, 2, 4, 8], 2), [1, 2])
+        self.assertEqual(charts.panels_of([1, 2, 4, 8], 4), [1, 2, 4])
+        self.assertEqual(charts.panels_of([2, 4, 8, 16], None), [2, 8, 16])
+
     def test_the_pace_stands_in_the_title_and_what_was_reached_below_the_table(self) -> None:
         results = self.results(1000, 1000000)
         fast = next(each for each in results.groups if ("writes", "1000000") in each.parameters)

@@ -271,11 +271,18 @@ def draw_frontier_panel(axis: Axes, family: list[Group], threads: int) -> None:
     axis.set_ylabel(f"{words.replace('operations', 'searches')},\nall threads, real time")
 
 
+def panels_of(threads: list[int], cores: int | None) -> list[int]:
+    """Returns the three of these numbers of searchers that have panels: the least, one in the middle, and the
+    most that have a core for each."""
+    fitting = [count for count in threads if count <= (cores or threads[-1])]
+    return fitting if len(fitting) <= 3 else [fitting[0], fitting[len(fitting) // 2], fitting[-1]]
+
+
 def draw_frontier(family: list[Group], cores: int | None, machine: str, folder: Path) -> str:
-    """Draws the chart of searches against writes into the folder, a panel for each number of searchers up to
-    a core for each. Returns its name."""
+    """Draws the chart of searches against writes into the folder, a panel for each of three numbers of
+    searchers. Returns its name."""
     last = family[-1]
-    fitting = [count for count in last.threads if count <= (cores or last.threads[-1])][:3]
+    fitting = panels_of(last.threads, cores)
     figure, axes = style.new_figure(PANEL_WIDTH[len(fitting)] * len(fitting), 4.5, len(fitting))
     for axis, threads in zip(axes[0], fitting):
         draw_frontier_panel(axis, family, threads)

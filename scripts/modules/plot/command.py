@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from bench import results as result_file
+from bench import results as result_file, tables
 from bench.results import Ratio, Results
 from common import command_line, output, readme
 from common.failure import Failure
@@ -113,6 +113,9 @@ def main() -> int:
         type=Path,
         help="also put the tables of ratios and claims between FILE's markers",
     )
+    parser.add_argument(
+        "--summary", action="store_true", help="also write summary.md, as scripts/bench does where it draws"
+    )
     options = parser.parse(sys.argv[1:])
     trouble = output.check_folder(options.out)
     if trouble:
@@ -137,6 +140,13 @@ def main() -> int:
         results, options.out, options.only, lambda done, all: line.show(f"{done} of {all} charts")
     )
     line.clear()
+    if options.summary:
+        try:
+            text = tables.summary(results, list(results.context.get("dataset_notes", [])), drawn)
+        except KeyError as missing:
+            print(f"scripts/plot: --summary: {options.results} does not say {missing}", file=sys.stderr)
+            return 2
+        output.write_whole(options.out / "summary.md", text)
     if options.readme:
         try:
             update_readme(options.readme, results)
