@@ -63,10 +63,26 @@ void describe(const Options& options, const Plan& plan) {
     benchmark::AddCustomContext("pinned", options.pin ? "true" : "false");
 }
 
+/// What --memory prints.
+void print_memory(Profile profile) {
+    fmt::print("{{\"vectors\": {}, \"dimension\": {}, \"indexes\": [", memory_vectors, memory_dimension);
+    const char* between = "";
+    for (const VectorMemory& each : memory_of_indexes(profile)) {
+        fmt::print("{}{{\"index\": \"{}\", \"resident\": {:.1f}, \"accounted\": {:.1f}}}", between, each.index,
+                   each.resident, each.accounted);
+        between = ", ";
+    }
+    fmt::print("]}}\n");
+}
+
 int run(std::span<const char* const> arguments) {
     const Options options = read_options(arguments);
     if (options.help) {
         fmt::print("{}", help_text());
+        return 0;
+    }
+    if (options.memory) {
+        print_memory(options.profile);
         return 0;
     }
     Plan plan;

@@ -60,6 +60,17 @@ Metric read_metric(std::string_view flag, std::string_view text) {
     return metric_facts.at(command_line::position_of(flag, text, names)).metric;
 }
 
+/// As Google Benchmark takes it: "0.5", and since 1.8 "0.5s". Throws BadFlag.
+double read_seconds(const Given& given) {
+    std::string_view text = *given.value;
+    if (text.ends_with('x'))
+        throw BadFlag(fmt::format("{}: '{}' is a number of iterations: how many operations fill a time is decided here",
+                                  given.name, text));
+    if (text.ends_with('s'))
+        text.remove_suffix(1);
+    return command_line::read_number<double>(given.name, text, 0.001, 1000);
+}
+
 /// 1, 2, 4, ... to twice the processors and at least to 8, and the number of processors itself.
 std::vector<std::size_t> default_ladder(Profile profile) {
     const std::size_t processors = usable_processors().size();
@@ -152,9 +163,11 @@ void add_flags(CommandLine& line, Draft& draft) {
              "indexes get the same",
              number(options.seed, 0));
     line.add("--benchmark_min_time=SECONDS",
-             "about how long the timed laps of one repetition last, together (default 0.1; 0.5 with --full). A warm-up "
-             "of a fifth comes before, or a whole round for workloads that begin with an empty structure",
-             number(draft.seconds, 0.001, 1000));
+             "about how long the timed laps of one repetition last, together (default 0.1; 0.5 with --full), as 0.5 or "
+             "0.5s. A warm-up of a fifth comes before, or a whole round for workloads that begin with an empty "
+             "structure",
+             [&draft](const Given& given) { draft.seconds = read_seconds(given); });
+    line.add("--memory", "only prints how many bytes a vector takes in each index, as JSON", yes(options.memory));
     line.say(
         "\nGoogle Benchmark's flags, passed on (defaults here: 3 repetitions, random interleaving, so that indexes "
         "are compared under the same conditions; all repetitions are in the JSON of --benchmark_out=FILE "
@@ -187,7 +200,10 @@ void add_explanations(CommandLine& line) {
     line.entry("failed", "operations attempted in vain a second: insert of a present key; read, remove, update of an "
                          "absent one");
     line.entry("writer_ops", "adds a second of the writer beside the searchers");
+    line.entry("real_time", "of one attempted operation, all threads together: 1 / items_per_second");
     line.entry("fairness", "shortest time of a thread / longest, of equal work: 1 is fair");
+    line.entry("slowest_thread, fastest_thread", "attempted operations a second of a thread, while it worked");
+    line.entry("jain", "Jain's index of these rates: 1 is fair, 1 / threads is one thread alone");
     line.entry("processors", "processor time of the threads / real time: fewer than min(threads, processors of the "
                              "machine) when threads wait for each other, or when something else runs on the machine");
     line.entry("timed_seconds", "what the rates were divided by, together over the repetition's laps");

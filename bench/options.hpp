@@ -14,6 +14,7 @@ namespace hotindex::bench {
 
 struct Options {
     bool help = false;
+    bool memory = false; ///< only say how much memory a vector takes
     Profile profile = Profile::standard;
     std::vector<std::size_t> threads; ///< the ladder
     double seconds = 0.1;             ///< see Settings

@@ -59,6 +59,9 @@ struct alignas(128) Lap {
 struct CrewLap {
     double seconds = 0;
     double fairness = 1; ///< shortest lap of a thread / longest
+    double jain = 1;     ///< Jain's index of the threads' rates: 1 is fair, 1 / threads is one thread alone
+    double slowest = 0;  ///< the lowest rate of a thread, attempted operations a second of its own lap
+    double fastest = 0;  ///< the highest
     Tally tally;
     double beside_per_second = 0;
     double processor_seconds = 0; ///< of all threads; / seconds: how many processors they had
@@ -97,16 +100,32 @@ class Crew {
         if (length(longest).count() > 0)
             whole.fairness =
                 static_cast<double>(length(shortest).count()) / static_cast<double>(length(longest).count());
+        double sum = 0;
+        double squares = 0;
+        whole.slowest = rate_of(laps_.front());
         for (const Lap& lap : laps_) {
             whole.tally += lap.tally;
             whole.processor_seconds += lap.processor_seconds;
+            const double rate = rate_of(lap);
+            whole.slowest = std::min(whole.slowest, rate);
+            whole.fastest = std::max(whole.fastest, rate);
+            sum += rate;
+            squares += rate * rate;
         }
+        if (squares > 0) // Jain, Chiu, Hawe (1984)
+            whole.jain = sum * sum / (static_cast<double>(laps_.size()) * squares);
         if (whole.seconds > 0)
             whole.beside_per_second = static_cast<double>(end.beside_end - begin.beside_begin) / whole.seconds;
         return whole;
     }
 
   private:
+    /// Attempted operations a second; 0 of a lap that took no time.
+    [[nodiscard]] static double rate_of(const Lap& lap) noexcept {
+        const double seconds = std::chrono::duration<double>(lap.end - lap.begin).count();
+        return seconds > 0 ? static_cast<double>(lap.tally.succeeded + lap.tally.failed) / seconds : 0;
+    }
+
     std::barrier<> barrier_;
     std::vector<Lap> laps_;
 };

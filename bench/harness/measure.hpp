@@ -6,14 +6,16 @@
 // its clock when it is next scheduled and stops it when it is done itself, and real_time is the mean over the threads:
 // with more threads than processors, threads that ran one after the other would look as if they had run at once. So the
 // throughput is not computed from real_time: each thread notes when it began and when it ended, and a lap lasts from
-// the first begin to the last end. All threads meet at the end of a lap, within the timed region, so that real_time is
-// about the same (it is the time of all laps of a run).
+// the first begin to the last end. All threads meet before and after a lap, within the timed region: no clock starts
+// late or stops early, and real_time is about the same, larger by what waking up takes. It is that of one attempted operation, of all threads together (1 / items_per_second), as Google's
+// compare.py and other readers take it: the lap is one batch of as many iterations as it has operations.
 //
 // The work. Every thread of a run does the same number of operations. For a steady workload that number follows from
 // the warm-up, so that the lap lasts about as long as was asked for, whatever the index, the machine and the vectors. A
 // workload in rounds (those that begin with an empty structure) has a fixed number of operations a round; its first
-// round is the warm-up, and rounds are repeated, each on a fresh structure, until the laps add up to that time.
-// Structures are built and destroyed outside the timed region.
+// rounds are the warm-up, and as many follow, each on a fresh structure, as fill that time. Structures are built and
+// destroyed outside the timed region. The first repetition decides for all: Google Benchmark takes the mean only of
+// repetitions with equally many iterations.
 #pragma once
 
 #include "dataset/random.hpp"
@@ -24,6 +26,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -94,7 +97,10 @@ class Measured {
   private:
     struct Totals {
         double seconds = 0;
-        double fairness = 1;
+        double fairness = 1; ///< of the least fair lap, as the three below
+        double jain = 1;
+        double slowest = 0;
+        double fastest = 0;
         double processor_seconds = 0;
         double beside = 0; ///< operations
         Tally tally;
@@ -102,29 +108,59 @@ class Measured {
     };
 
     void run_steadily(benchmark::State& state, typename Workload::Lane& lane, std::size_t me, Totals& totals) {
-        const auto [operations, warm_up_growth] = warm_up(lane, me);
-        totals.growth = warm_up_growth;
-        for ([[maybe_unused]] auto _ : state) {
-            const double until = totals.seconds + settings_.seconds / 2;
-            do
-                add(totals, lap(lane, me, operations));
-            while (totals.seconds < until); // the warm-up may have been disturbed; all threads have the same sums
-        }
+        const double rate = warm_up(lane, me, totals.growth);
+        crew_.alone(me, [&] {
+            if (operations_ == 0)
+                operations_ = operations_at(rate);
+        });
+        while (state.KeepRunningBatch(static_cast<benchmark::IterationCount>(operations_)))
+            add(totals, timed_lap(state, lane, me, operations_, [&] { crew_.meet(); }));
     }
 
     void run_rounds(benchmark::State& state, typename Workload::Lane& lane, std::size_t me, Totals& totals) {
-        crew_.alone(me, [&] { workload_->start_round(); });
-        (void)lap(lane, me, workload_->round_operations());
-        for ([[maybe_unused]] auto _ : state) {
-            const double until = totals.seconds + settings_.seconds;
-            do {
-                state.PauseTiming();
-                crew_.alone(me, [&] { workload_->start_round(); });
-                totals.growth = 0;
-                state.ResumeTiming();
-                add(totals, lap(lane, me, workload_->round_operations()));
-            } while (totals.seconds < until); // all threads have the same sums
-        }
+        const auto begin_round = [&] {
+            crew_.alone(me, [&] { workload_->start_round(); });
+            totals.growth = 0;
+        };
+        double spent = 0;
+        double fastest = 0;
+        do { // all threads have the same sums
+            begin_round();
+            const double seconds = lap(lane, me, workload_->round_operations()).seconds;
+            fastest = spent == 0 ? seconds : std::min(fastest, seconds);
+            spent += seconds;
+        } while (spent < settings_.seconds / 5);
+        crew_.alone(me, [&] {
+            if (operations_ == 0)
+                operations_ = rounds_of(fastest) * workload_->round_operations();
+        });
+        while (state.KeepRunningBatch(static_cast<benchmark::IterationCount>(operations_)))
+            for (std::uint64_t done = 0; done != operations_; done += workload_->round_operations())
+                add(totals, timed_lap(state, lane, me, workload_->round_operations(), begin_round));
+    }
+
+    /// How many operations each thread does in a lap, so that it lasts as long as was asked for.
+    [[nodiscard]] std::uint64_t operations_at(double crew_rate) const {
+        const double periods = crew_rate * settings_.seconds / static_cast<double>(crew_.size() * Workload::period);
+        return std::max(static_cast<std::uint64_t>(periods), std::uint64_t{1}) * Workload::period;
+    }
+
+    [[nodiscard]] std::uint64_t rounds_of(double seconds) const {
+        return seconds > 0
+                   ? std::max(static_cast<std::uint64_t>(std::ceil(settings_.seconds / seconds)), std::uint64_t{1})
+                   : 1;
+    }
+
+    /// A lap that Google Benchmark times as well. `prepare` ends with a meeting of all, when nobody's clock runs; then
+    /// all clocks are started, and only after that anybody begins.
+    template <class Prepare>
+    CrewLap timed_lap(benchmark::State& state, typename Workload::Lane& lane, std::size_t me, std::uint64_t operations,
+                      Prepare prepare) {
+        state.PauseTiming();
+        prepare();
+        state.ResumeTiming();
+        crew_.meet();
+        return lap(lane, me, operations);
     }
 
     /// The whole crew's lap; the same on all threads.
@@ -147,35 +183,42 @@ class Measured {
     }
 
     static void add(Totals& totals, const CrewLap& lap) {
-        totals.seconds += lap.seconds;
         totals.fairness = std::min(totals.fairness, lap.fairness);
+        totals.jain = std::min(totals.jain, lap.jain);
+        totals.slowest = totals.seconds == 0 ? lap.slowest : std::min(totals.slowest, lap.slowest);
+        totals.fastest = std::max(totals.fastest, lap.fastest);
+        totals.seconds += lap.seconds;
         totals.processor_seconds += lap.processor_seconds;
         totals.beside += lap.beside_per_second * lap.seconds;
         totals.tally += lap.tally;
         totals.growth += lap.tally.growth;
     }
 
-    /// Works until a fifth of the lap's time is over; from that, how many operations each thread will do in the lap.
-    std::pair<std::uint64_t, std::int64_t> warm_up(typename Workload::Lane& lane, std::size_t me) {
-        crew_.alone(me, [&] {
-            warm_at_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                                          std::chrono::duration<double>(settings_.seconds / 5));
-        });
-        crew_.lap(me).time([&] {
-            Tally tally;
-            std::uint64_t chunk = Workload::period;
-            do {
-                tally += workload_->run(lane, chunk);
-                chunk = std::min(2 * chunk, largest_chunk);
-            } while (Clock::now() < warm_at_);
-            return tally;
-        });
-        crew_.meet();
-        const CrewLap whole = crew_.sum();
-        crew_.meet();
-        const double rate = static_cast<double>(whole.tally.succeeded + whole.tally.failed) / whole.seconds;
-        const double periods = rate * settings_.seconds / static_cast<double>(crew_.size() * Workload::period);
-        return {std::max(static_cast<std::uint64_t>(periods), std::uint64_t{1}) * Workload::period, whole.tally.growth};
+    /// Works for a fifth of the lap's time, in two stretches of which one may be disturbed. Returns the operations a
+    /// second of the crew in the faster one, the same on all threads; adds to `growth` what was added.
+    double warm_up(typename Workload::Lane& lane, std::size_t me, std::int64_t& growth) {
+        double rate = 0;
+        std::uint64_t chunk = Workload::period;
+        for (int stretch = 0; stretch != 2; ++stretch) {
+            crew_.alone(me, [&] {
+                warm_at_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                              std::chrono::duration<double>(settings_.seconds / 10));
+            });
+            crew_.lap(me).time([&] {
+                Tally tally;
+                do {
+                    tally += workload_->run(lane, chunk);
+                    chunk = std::min(2 * chunk, largest_chunk);
+                } while (Clock::now() < warm_at_);
+                return tally;
+            });
+            crew_.meet();
+            const CrewLap whole = crew_.sum();
+            crew_.meet();
+            growth += whole.tally.growth;
+            rate = std::max(rate, static_cast<double>(whole.tally.succeeded + whole.tally.failed) / whole.seconds);
+        }
+        return rate;
     }
 
     void report(benchmark::State& state, const Totals& totals) {
@@ -185,6 +228,9 @@ class Measured {
         state.counters["ops"] = rate(totals.tally.succeeded);
         state.counters["failed"] = rate(totals.tally.failed);
         state.counters["fairness"] = totals.fairness;
+        state.counters["jain"] = totals.jain;
+        state.counters["slowest_thread"] = totals.slowest;
+        state.counters["fastest_thread"] = totals.fastest;
         state.counters["processors"] = totals.processor_seconds / totals.seconds;
         state.counters["timed_seconds"] = totals.seconds;
         if constexpr (requires(const Workload& w) { w.beside(); })
@@ -208,6 +254,7 @@ class Measured {
     std::unique_ptr<Workload> workload_;
     Clock::time_point warm_at_;
     std::uint64_t repetition_ = 0;
+    std::uint64_t operations_ = 0; ///< of each thread in a repetition; 0: the first one decides
     bool checked_ = false;
 };
 

@@ -120,9 +120,33 @@ TEST_CASE("throughput counts what succeeded, and what failed stands beside it") 
         CHECK(counter("timed_seconds") > 0);
         CHECK(counter("fairness") > 0);
         CHECK(counter("fairness") <= 1);
+        CHECK(counter("jain") >= 0.5); // of two threads
+        CHECK(counter("jain") <= 1.000001);
+        CHECK(counter("slowest_thread") > 0);
+        CHECK(counter("slowest_thread") <= counter("fastest_thread"));
     }
     for (const std::uint64_t operations : notes.asked)
         CHECK(operations % Counted::period == 0);
+}
+
+/// An iteration is an attempted operation: what other tools divide by.
+void check_iterations(const std::vector<Run>& runs) {
+    CHECK(runs.size() == 2);
+    for (const Run& run : runs) {
+        CHECK(static_cast<double>(run.iterations) ==
+              Catch::Approx(run.counters.at("items_per_second") * run.counters.at("timed_seconds")));
+        CHECK(run.iterations == runs.front().iterations); // Google Benchmark's means need that
+    }
+}
+
+TEST_CASE("an iteration is an operation, in laps and in rounds") {
+    Notes steady;
+    check_iterations(measured<Counted>(steady, 1));
+    check_iterations(measured<Counted>(steady, 3));
+    Notes rounds;
+    const std::vector<Run> runs = measured<CountedInRounds>(rounds, 2);
+    check_iterations(runs);
+    CHECK(runs.front().iterations % 16 == 0); // two threads, eight operations a round
 }
 
 TEST_CASE("every thread and every repetition has random numbers of its own, and every index the same ones") {

@@ -72,6 +72,16 @@ TEST_CASE("profiles exclude each other, and full has longer laps unless the time
     CHECK(reading({"--full", "--benchmark_min_time=0.25"}).seconds == 0.25);
 }
 
+TEST_CASE("a least time may have the unit that Google Benchmark gives it") {
+    CHECK(reading({"--benchmark_min_time=0.5s"}).seconds == 0.5);
+    CHECK(reading({"--benchmark_min_time", "2s"}).seconds == 2);
+    CHECK_THROWS_WITH(reading({"--benchmark_min_time=100x"}),
+                      Catch::Matchers::ContainsSubstring("'100x' is a number of iterations"));
+    CHECK_THROWS_WITH(reading({"--benchmark_min_time=s"}),
+                      "--benchmark_min_time: '' is not a number from 0.001 to 1000");
+    CHECK_THROWS_AS(reading({"--benchmark_min_time=1ms"}), command_line::BadFlag);
+}
+
 TEST_CASE("every workload is in the help") {
     for (const WorkloadHelp& workload : workload_help())
         CHECK_THAT(help_text(), Catch::Matchers::ContainsSubstring(fmt::format("  {} ", workload.name)));

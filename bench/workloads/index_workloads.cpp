@@ -1,10 +1,17 @@
 // Every workload on every index.
+#include "dataset/random.hpp"
+#include "harness/memory_use.hpp"
 #include "workloads/list.hpp"
 
 #include <hotindex/hot_vector_index.hpp>
 #include <hotindex/lock_free_hot_vector_index.hpp>
 
+#include <fmt/format.h>
+
+#include <cstddef>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <string_view>
 #include <vector>
@@ -24,17 +31,47 @@ std::vector<WorkloadHelp> help_of(Workloads<Workload...>) {
     return all;
 }
 
+/// An index that holds `memory_vectors` vectors, of which it was not told how many would come.
+template <class Index>
+std::shared_ptr<const void> filled() {
+    IndexOptions options;
+    options.dimension = memory_dimension;
+    auto index = std::make_shared<Index>(options);
+    Random random(1, 0);
+    std::vector<float> row(memory_dimension);
+    for (std::size_t i = 0; i != memory_vectors; ++i) {
+        for (float& value : row)
+            value = static_cast<float>(1 + random.below(1000));
+        index->add_vector(fmt::format("vector:{:08}", i), row);
+    }
+    return index;
+}
+
+/// Calls add(the type, its name in benchmark names) for each index.
+template <class Add>
+void for_each_index(Profile profile, Add add) {
+    add.template operator()<HotVectorIndex<std::mutex>>("mutex");
+    if (profile != Profile::gate)
+        add.template operator()<HotVectorIndex<std::shared_mutex>>("rwlock");
+    add.template operator()<LockFreeHotVectorIndex>("lock_free");
+}
+
 } // namespace
 
 void register_index_benchmarks(const Plan& plan) {
     const IndexInputs inputs(plan);
-    const auto add = [&]<class Index>(std::string_view name) {
+    for_each_index(plan.profile, [&]<class Index>(std::string_view name) {
         add_all<Index>(IndexBench{plan, name, inputs}, IndexWorkloads());
-    };
-    add.template operator()<HotVectorIndex<std::mutex>>("mutex");
-    if (plan.profile != Profile::gate)
-        add.template operator()<HotVectorIndex<std::shared_mutex>>("rwlock");
-    add.template operator()<LockFreeHotVectorIndex>("lock_free");
+    });
+}
+
+std::vector<VectorMemory> memory_of_indexes(Profile profile) {
+    std::vector<VectorMemory> all;
+    for_each_index(profile, [&]<class Index>(std::string_view name) {
+        if (const std::optional<MemoryUse> use = memory_of(filled<Index>))
+            all.push_back({name, use->resident / double{memory_vectors}, use->accounted / double{memory_vectors}});
+    });
+    return all;
 }
 
 std::vector<WorkloadHelp> workload_help() {

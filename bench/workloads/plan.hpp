@@ -4,6 +4,7 @@
 #include "dataset/dataset.hpp"
 #include "harness/measure.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string_view>
@@ -26,6 +27,19 @@ struct Plan {
 
 void register_index_benchmarks(const Plan& plan);
 void register_map_benchmarks(const Plan& plan);
+
+/// What a vector takes in an index, in bytes.
+struct VectorMemory {
+    std::string_view index;
+    double resident;
+    double accounted; ///< see MemoryUse
+};
+inline constexpr std::size_t memory_vectors = 20'000;
+inline constexpr std::size_t memory_dimension = 64;
+
+/// With so many vectors of so many floats in each index, ids of 15 bytes. Without those for which it is not known. Call
+/// it while the process has one thread.
+[[nodiscard]] std::vector<VectorMemory> memory_of_indexes(Profile profile);
 
 /// A workload in the help.
 struct WorkloadHelp {

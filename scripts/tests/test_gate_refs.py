@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import time
 import unittest
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from common.repository import GitRefused
 from gate import chart, command, comparison, counts, refs, runs
 from gate.counts import Accepted, Counts, CountsFailed
 from gate.refs import Version
+from gate.session import Program
 from plot import style
 from runner_case import RunnerCase
 
@@ -32,9 +34,10 @@ class Session:
     factors: dict[str, list[float]] = {}
     breaks: set[str] = set()
     signal_after = 99
+    cut_after = 99  # looks, of which the last is not whole
 
-    def __init__(self, baseline: Version, candidate: Version, flags: list[str], *rest: object) -> None:
-        self.versions = (baseline, candidate)
+    def __init__(self, baseline: Program, candidate: Program, flags: list[str], *rest: object) -> None:
+        self.programs = (baseline, candidate)
         self.given = (flags, *rest)
         self.names = list(self.factors)
         self.broken = set(self.breaks)
@@ -43,14 +46,18 @@ class Session:
         self.times: list[dict[str, dict[int, float]]] = [{}, {}]
         self.counts: object = None
         self.kept = 0
+        self.cut_short = False
+        self.until: list[float] = []
         self.why = ""
         Session.made.append(self)
 
-    def measure(self, names: list[str], count: int, title: str) -> float:
+    def measure(self, names: list[str], count: int, title: str, until: float) -> float:
         """Measures pairs of these benchmarks. Returns the seconds it took."""
         if len(self.asked) == self.signal_after:
             raise child_processes.Ended(15)
         look = len(self.asked)
+        self.until.append(until - time.monotonic())
+        self.cut_short = look + 1 >= self.cut_after
         self.asked.append((list(names), count, title))
         for name in names:
             for _ in range(count):
@@ -81,12 +88,8 @@ class Session:
 class RefsTest(RunnerCase):
     def setUp(self) -> None:
         super().setUp()
-        Session.made, Session.factors, Session.breaks, Session.signal_after = (
-            [],
-            {FAST: [1.0], SLOW: [1.0]},
-            set(),
-            99,
-        )
+        Session.made, Session.factors, Session.breaks = [], {FAST: [1.0], SLOW: [1.0]}, set()
+        Session.signal_after = Session.cut_after = 99
         self.built: list[str] = []
         self.counted: dict[str, Counts | CountsFailed] = {
             "old": self.loads(30),
@@ -111,6 +114,7 @@ class RefsTest(RunnerCase):
         self.replace(repository, "git", self.git)
         self.replace(counts, "accepted_at", lambda commit: self.accepted if commit == "bbbbbbbbbbbb" else {})
         self.replace(conditions, "describe_machine", lambda: {"cpu": "described", "cores": 4})
+        self.replace(conditions, "describe_build", lambda folder: {"flags": f"of {folder}"})
         self.replace(style, "cannot_draw", lambda: "no matplotlib")
 
     @staticmethod
@@ -146,7 +150,12 @@ class RefsTest(RunnerCase):
         self.assertEqual(session.asked, [([FAST, SLOW], 30, "first look")])
         self.assertEqual(session.given, (["threads=[1, 2]", "all=False"], None, None))
         self.assertEqual(
-            tuple(version.commit for version in session.versions), ("aaaaaaaaaaaa", "bbbbbbbbbbbb")
+            [(each.context["commit"], each.context["flags"]) for each in session.programs],
+            [("aaaaaaaaaaaa", "of a"), ("bbbbbbbbbbbb", "of b")],
+        )
+        self.assertEqual(
+            [each.path for each in session.programs],
+            [Path("a/bench/hotindex_bench"), Path("b/bench/hotindex_bench")],
         )
         self.assertEqual(session.counts, (self.loads(30), self.loads(30)))
         self.assertEqual(
@@ -154,7 +163,8 @@ class RefsTest(RunnerCase):
         )
         self.assertIn("baseline: old (aaaaaaaaaaaa)\ncandidate: bbbbbbbbbbbbb\n", said)
         self.assertIn(
-            "measure: 2 benchmarks, 30 pairs of each, then 90 more of those that are not decided", said
+            "measure: 2 benchmarks, 30 pairs of each, then 90 more of those that are not decided; at most 8 min",
+            said,
         )
         self.assertIn("count: old, counts and instructions", said)
         self.assertIn("note: the measurements are in build/gate/baseline.json", said)
@@ -193,6 +203,27 @@ class RefsTest(RunnerCase):
         status, said = self.gate()
         self.assertEqual(status, 1)
         self.assertIn(f"Regression: {SLOW}", said)
+
+    def test_when_the_time_is_over_what_is_not_decided_stays_so(self) -> None:
+        Session.factors, Session.cut_after = {FAST: [1.0], SLOW: [1.0, 1.0]}, 1
+        status, said = self.gate("--minutes", "3")
+        [session] = Session.made
+        self.assertEqual((status, len(session.asked)), (2, 1))
+        self.assertTrue(0 < session.until[0] <= 180)
+        self.assertIn("note: the time ran out: benchmarks have 30 to 30 pairs; --minutes 6 gives", said)
+        Session.cut_after = 2  # what the second look has until then counts
+        self.assertEqual(self.gate()[0], 0)
+
+    def test_what_cannot_be_decided_is_green_or_red_as_one_likes(self) -> None:
+        Session.factors, Session.cut_after = {FAST: [1.0], SLOW: [1.0, 1.0]}, 1
+        for colour, status in (("green", 0), ("red", 1)):
+            found, said = self.gate("--cannot-decide", colour)
+            self.assertEqual(found, status)
+            self.assertIn(
+                f"Cannot decide on 1 of 2 benchmarks: {SLOW}; nothing else got slower; that counts as", said
+            )
+        Session.factors = {FAST: [1.3], SLOW: [1.0, 1.0]}  # a regression stays one
+        self.assertEqual(self.gate("--cannot-decide", "green")[0], 1)
 
     def test_a_benchmark_that_breaks_is_not_measured_again(self) -> None:
         Session.factors, Session.breaks = {FAST: [1.0], SLOW: [1.0, 1.0]}, {SLOW}

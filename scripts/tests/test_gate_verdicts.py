@@ -7,7 +7,6 @@ import contextlib
 import copy
 import io
 import math
-import re
 import unittest
 from pathlib import Path
 from typing import Any
@@ -201,7 +200,7 @@ class RunsTest(unittest.TestCase):
         self.assertIn("the baseline lacks it", found[2].trouble)
         failed = runs.samples(self.run_of(both), self.run_of({}, x="it failed: wrong"))
         self.assertIn("the candidate: it failed: wrong", failed[0].trouble)
-        [chosen] = runs.samples(self.run_of({**both, "old": {1: 1.0}}), self.run_of(both), re.compile("^x"))
+        [chosen] = runs.samples(self.run_of({**both, "old": {1: 1.0}}), self.run_of(both), "^x")
         self.assertEqual(chosen.name, "x")
 
     def test_separate_runs_are_not_paired(self) -> None:
@@ -229,10 +228,42 @@ class RunsTest(unittest.TestCase):
             differ(machine={"cpu": "x", "cores": 4}), [("machine", "a has cores 2, b has cores 4")]
         )
         self.assertEqual(differ(compiler="e"), [("compiler", "a has 'c', b has 'e'")])
-        self.assertEqual(differ(flags=None), [("flags", "b does not say the flags")])
+        self.assertEqual(differ(flags=None), [])  # what a file does not say is told, not refused
         self.assertEqual(differ(seed=None), [("settings", "a has seed 1, b has seed unknown")])
+
+    def test_what_a_file_does_not_say_is_told(self) -> None:
+        def silent(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
+            return runs.silences(runs.SavedRun("a", a, {}, {}), runs.SavedRun("b", b, {}, {}))
+
+        same = ": make sure that it is the same on both sides"
         self.assertEqual(
-            runs.differences(*[runs.SavedRun("a", {}, {}, {})] * 2)[0][1], "a and a do not say the machine"
+            silent({}, {}), [f"a and b do not say the machine, the compiler and the flags{same}"]
+        )
+        whole = {"machine": {"cores": 2}, "compiler": "c", "flags": "-O3", "dataset": "d"}
+        self.assertEqual(silent(whole, whole), [])
+        self.assertEqual(silent({**whole, "flags": None}, whole), [f"a does not say the flags{same}"])
+        self.assertEqual(
+            silent({**whole, "flags": None}, {**whole, "compiler": None, "dataset": None}),
+            [f"b does not say the compiler and the dataset{same}", f"a does not say the flags{same}"],
+        )
+
+    def test_machines_are_compared_by_what_both_files_say_of_them(self) -> None:
+        ours = {"machine": {"cpu": "x", "cores": 2}}
+        cache = {"level": 2, "size": 1048576}
+        google = {"num_cpus": 2, "caches": [cache]}
+
+        def differ(a: dict[str, Any], b: dict[str, Any]) -> list[tuple[str, str]]:
+            return runs.differences(runs.SavedRun("a", a, {}, {}), runs.SavedRun("b", b, {}, {}))
+
+        self.assertEqual(differ(ours, google), [])
+        self.assertEqual(differ(google, google), [])
+        self.assertEqual(differ(google, {}), [])
+        self.assertEqual(
+            differ(ours, {**google, "num_cpus": 4}), [("machine", "a has cores 2, b has cores 4")]
+        )
+        self.assertEqual(
+            differ(google, {"num_cpus": 2, "caches": [{**cache, "size": 2048}]}),
+            [("machine", "a has caches L2 1024 KiB, b has caches L2 2 KiB")],
         )
 
 

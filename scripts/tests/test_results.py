@@ -300,7 +300,7 @@ class FileTest(unittest.TestCase):
         whole = json.dumps({"context": {}, "benchmarks": [entry("mutex", 1)]})
         cases: list[tuple[str | bytes, str]] = [
             (whole[:-9], "cut short"),
-            (whole.replace("1,", "NaN,", 1), "NaN"),
+            (whole.replace('"ops": 1', '"ops": NaN'), "ops is nan, not a rate"),
             (b"\xff", "byte 0 is not UTF-8"),
             ("{,}", "not JSON"),
             ("[]", 'no list "benchmarks"'),
@@ -315,6 +315,9 @@ class FileTest(unittest.TestCase):
                 self.assertIn(why, said)
                 self.assertIn(str(self.path), said)
         self.assertNotIn("cut short", self.refused("{,}"))
+        with self.assertRaisesRegex(BadResults, "it holds NaN"):  # of our own files, which never have one
+            self.path.write_text("[NaN]")
+            results.load(self.path)
         self.path.unlink()
         with self.assertRaisesRegex(BadResults, "No such file"):
             results.read(self.path)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
-from bench import results as result_file
+from bench import options as bench_options, results as result_file
 from bench.conditions import cores
 from bench.results import Json
 from common import child_processes, command_line
@@ -37,12 +37,14 @@ def list_benchmarks(binary: Path, flags: list[str]) -> tuple[list[str], list[str
 def chosen(names: list[str], pattern: str | None) -> list[str]:
     """Returns the benchmarks that --filter means, here and in scripts/gate. Raises Failure when it means
     none."""
-    found = [name for name in names if pattern is None or re.search(pattern, name)]
+    found = [name for name in names if bench_options.selects(pattern, name)]
     if not found:
         if pattern is None:
             raise Failure("the binary lists no benchmark")
         near = nearest(pattern, {part for name in names for part in name.split("/")})
         help_ = near or (f"; names are such as {names[0]}" if names else "")
+        if pattern.startswith("-"):
+            raise Failure(f"--filter {pattern}: every benchmark has that in its name, and is left out")
         raise Failure(f"--filter {pattern}: no benchmark has that in its name{help_}")
     return found
 

@@ -36,7 +36,10 @@ examples:
   scripts/bench --portable bench.pyz                     then, on another machine without packages:
                                                          python3 bench.pyz --out results
 """
-FILTER = "only benchmarks in whose name this Python regular expression is found; (?!...) excludes"
+FILTER = (
+    "only benchmarks in whose name this Python regular expression is found; -REGEX: all but those, as in "
+    "Google Benchmark's own flag"
+)
 
 
 def parse_options() -> argparse.Namespace:
@@ -99,10 +102,19 @@ def thread_list(text: str) -> list[int]:
     return sorted({int(count) for count in text.split(",")})
 
 
+def selects(pattern: str | None, name: str) -> bool:
+    """Returns whether --filter means a benchmark of this name."""
+    if pattern is None:
+        return True
+    if pattern.startswith("-"):
+        return not re.search(pattern[1:], name)
+    return bool(re.search(pattern, name))
+
+
 def regular_expression(text: str) -> str:
-    """Returns a flag's value, a regular expression that compiles."""
+    """Returns a flag's value, a regular expression that compiles, after a minus or not."""
     try:
-        re.compile(text)
+        re.compile(text[1:] if text.startswith("-") else text)
     except re.error as failure:
         raise argparse.ArgumentTypeError(f"{text}: not a regular expression: {failure}") from None
     return text

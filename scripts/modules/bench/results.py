@@ -275,11 +275,14 @@ class Results:
         return None
 
 
-def load(path: Path | str) -> Any:
-    """Returns the JSON in a file, whatever it is. Raises BadResults."""
+def load(path: Path | str, constants: bool = False) -> Any:
+    """Returns the JSON in a file, whatever it is; with `constants` there may be a NaN or an infinity in it,
+    as Google Benchmark writes them into aggregates. Raises BadResults."""
     path = Path(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        return json.loads(
+            path.read_text(encoding="utf-8"), parse_constant=float if constants else _refuse_constant
+        )
     except OSError as failure:
         raise BadResults(f"{path}: {failure.strerror or failure}") from None
     except UnicodeDecodeError as failure:
@@ -312,7 +315,16 @@ def parts(path: Path | str, document: object) -> tuple[Json, list[Json]]:
 
 def read(path: Path | str) -> Results:
     """Returns the results in a file. Raises BadResults."""
-    return summarise(Path(path), *parts(path, load(path)))
+    return summarise(Path(path), *parts(path, load(path, constants=True)))
+
+
+def entries_of(path: Path | str) -> list[Json]:
+    """Returns the benchmarks in a file as they stand there; none in one of counts alone. Raises
+    BadResults."""
+    document = load(path, constants=True)
+    if isinstance(document, dict) and "counts" in document and "benchmarks" not in document:
+        return []
+    return parts(path, document)[1]
 
 
 def summarise(path: Path | str, context: Json, entries: list[Json]) -> Results:

@@ -66,6 +66,7 @@ class StrictParser(argparse.ArgumentParser):
     one."""
 
     wrong_usage = 2  # the status
+    dashed = ("--filter",)  # flags whose values may begin with a dash
 
     def __init__(self, prog: str, description: str | None, epilog: str) -> None:
         super().__init__(
@@ -78,6 +79,7 @@ class StrictParser(argparse.ArgumentParser):
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
         """Returns what these arguments say; ends the command where they are wrong."""
+        arguments = self.join_dashed(arguments)
         # Before argparse, which would rather complain about a positional argument that the stray value looks
         # like.
         for argument in arguments:
@@ -92,6 +94,18 @@ class StrictParser(argparse.ArgumentParser):
         if rest:
             self.error(f"unexpected argument {rest[0]}")
         return parsed
+
+    def join_dashed(self, arguments: Sequence[str]) -> list[str]:
+        """Returns the arguments, a value that begins with one dash joined to its flag: argparse would take
+        it for a flag."""
+        joined: list[str] = []
+        for argument in arguments:
+            before = joined[-1] if joined else ""
+            if before in self.dashed and re.match(r"-[^-]", argument) and "--" not in joined:
+                joined[-1] = f"{before}={argument}"
+            else:
+                joined.append(argument)
+        return joined
 
     def error(self, message: str) -> NoReturn:
         """Ends the command with this message and the status for wrong usage."""

@@ -13,6 +13,7 @@ from common.command_line import in_words
 from common.repository import ROOT
 from gate import refs as gate_refs, report as gate_report, runs as gate_runs, statistics as gate_statistics
 from gate.options import CALIBRATION, SECOND, Usage, rules_of
+from gate.session import Session
 from gate.statistics import Floors, NO_DATA, PASS, Rules, Sample, UNDECIDED
 
 
@@ -84,7 +85,8 @@ def calibrate(options: argparse.Namespace) -> int:
     version = gate_refs.working_tree()
     gate_refs.build(version)
     flags = gate_refs.profile_flags(options.threads or [1, 2], options.all)
-    session = gate_refs.Session(version, version, flags, options.filter, options.min_time)
+    program = gate_refs.program_of(version)
+    session = Session(program, program, flags, options.filter, options.min_time)
     pairs = 2 * options.pairs
     print(f"measure: {len(session.names)} benchmarks against themselves, {pairs} pairs of each", flush=True)
     took = session.measure(session.names, pairs, "calibrate")

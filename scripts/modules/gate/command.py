@@ -12,7 +12,7 @@ from common import command_line, output
 from common.failure import Failure
 from gate import counts as gate_counts, refs as gate_refs, report as gate_report
 from gate.calibration import calibrate, shown
-from gate.comparison import compare_files, compare_refs
+from gate.comparison import compare_binaries, compare_files, compare_refs
 from gate.options import Usage, parse_options
 from gate.statistics import REGRESSION
 
@@ -63,6 +63,8 @@ def main(arguments: list[str]) -> int:
     options = parse_options(arguments)
     if options.refs:
         return compare_refs(options)
+    if options.binaries:
+        return compare_binaries(options)
     if options.baseline:
         return compare_files(options)
     if options.calibrate:

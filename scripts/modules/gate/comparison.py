@@ -6,10 +6,11 @@ import argparse
 import re
 import shlex
 import sys
+import time
 from pathlib import Path
 from typing import Callable, Sequence
 
-from bench import conditions, results as result_file
+from bench import conditions, disturbances, measurement, options as bench_options, results as result_file
 from bench.results import Json, Results
 from common import child_processes, command_line, output, repository
 from gate import (
@@ -18,14 +19,16 @@ from gate import (
     refs as gate_refs,
     report as gate_report,
     runs as gate_runs,
+    session as gate_session,
     statistics as gate_statistics,
 )
 from gate.calibration import load_floors
 from gate.counts import CountFinding, Counts
 from gate.options import MEASURES, SECOND, Usage, rules_of
-from gate.refs import Session, Version
+from gate.refs import Version
 from gate.report import AnyFinding, Comparison
 from gate.runs import SavedRun
+from gate.session import Program, Session
 from gate.statistics import Finding, NO_DATA, Rules, Sample, UNDECIDED
 from plot import style
 
@@ -37,8 +40,14 @@ def machine_of(context: Json) -> str:
 
 def compare_files(options: argparse.Namespace) -> int:
     """Compares two saved runs. Returns the exit status."""
-    baseline, candidate = (gate_runs.read(path) for path in (options.baseline, options.candidate))
-    return finish(compare_runs(baseline, candidate, options), options)
+    paths = options.baseline, options.candidate
+    baseline, candidate = gate_runs.read_both(paths, options.by)
+    comparison = compare_runs(baseline, candidate, options)
+    if paths[0].resolve() == paths[1].resolve():
+        comparison.notes.insert(0, "both sides are the same file: nothing can differ")
+    elif paths[0].read_bytes() == paths[1].read_bytes():
+        comparison.notes.insert(0, "both files hold the same, byte by byte: nothing can differ")
+    return finish(comparison, options)
 
 
 def compare_runs(baseline: SavedRun, candidate: SavedRun, options: argparse.Namespace) -> Comparison:
@@ -49,13 +58,22 @@ def compare_runs(baseline: SavedRun, candidate: SavedRun, options: argparse.Name
             notes.append(f"compared in spite of another {condition}: {words}")
         elif baseline.times or candidate.times or condition not in ("dataset", "settings"):
             raise Usage(f"not comparable: {words}. --across {condition} compares them all the same")
+    notes += gate_runs.silences(baseline, candidate)
+    notes += disturbances.notes_on(baseline.context, candidate.context)
     together = gate_runs.paired(baseline, candidate)
-    samples = gate_runs.samples(baseline, candidate, compiled(options.filter))
+    samples = gate_runs.samples(baseline, candidate, options.filter)
     rules = rules_of(options, 1)
     if not together and samples:
         notes.append(
             "the runs were not interleaved: what changed on the machine between them counts as a difference"
         )
+    if any(each.summaries for each in samples):
+        notes.append(
+            "of some benchmarks there are only means and standard deviations: these are compared by Welch's test, "
+            "which takes the noise for normal; without --benchmark_report_aggregates_only the repetitions are kept"
+        )
+    if not options.by:
+        notes += gate_runs.disagreements(baseline, candidate, samples)
     floors = load_floors(options, candidate.context, notes)
     findings = gate_statistics.judge(samples, rules, floors[0], intervals=False)
     counts = choose_counts(baseline.counts, candidate.counts, options)
@@ -64,12 +82,19 @@ def compare_runs(baseline: SavedRun, candidate: SavedRun, options: argparse.Name
         commits = [str(run.context.get("commit") or "") for run in (baseline, candidate)]
         if all(re.fullmatch(r"[0-9a-f]{7,40}", commit) for commit in commits):
             return refs_command(commits, name, candidate.context.get("profile") != "gate")
-        wanted = shlex.quote(f"^{re.escape(name)}$")
-        return f"build/release/bench/hotindex_bench --benchmark_filter={wanted}, with each version"
+        return binary_command(candidate.context, name)
 
     machine = machine_of(candidate.context)
     names = described(baseline), described(candidate)
-    return Comparison(*names, findings, counts, rules, machine, notes, reproduce)
+    return Comparison(*names, findings, counts, rules, machine, notes, reproduce, options.cannot_decide)
+
+
+def binary_command(context: Json, name: str) -> str:
+    """Returns the command that measures one benchmark again, with the program that a file is of."""
+    ours = "build/release/bench/hotindex_bench" if "denominator" in context else "the benchmark program"
+    program = context.get("executable") or ours
+    written = shlex.quote(str(program)) if program != "the benchmark program" else str(program)
+    return f"{written} {shlex.quote(measurement.exactly([name]))}, with each version"
 
 
 def described(run: SavedRun) -> str:
@@ -84,7 +109,7 @@ def choose_counts(baseline: Counts, candidate: Counts, options: argparse.Namespa
     if not baseline and not candidate:
         return []
     found = gate_counts.compare_counts(baseline, candidate)
-    return [each for each in found if options.filter is None or re.search(options.filter, each.name)]
+    return [each for each in found if bench_options.selects(options.filter, each.name)]
 
 
 def refs_command(refs: Sequence[str], name: str, every: bool = False) -> str:
@@ -165,25 +190,17 @@ def compare_refs(options: argparse.Namespace) -> int:
         notes.append(
             "bench/ differs between the commits: a difference may come from the benchmarks themselves"
         )
+    until = time.monotonic() + 60 * options.minutes
     counts, taken = compare_version_counts(versions, measures, options, notes)
     findings: list[Finding] = []
     rules = rules_of(options, 2)
     context: Json = {"machine": conditions.describe_machine()}
     if "times" in measures:
         flags = gate_refs.profile_flags(threads, options.all)
-        session = Session(baseline, candidate, flags, options.filter, options.min_time)
-        print(
-            f"measure: {len(session.names)} benchmarks, {options.pairs} pairs of each, "
-            f"then {(SECOND - 1) * options.pairs} more of those that are not decided",
-            flush=True,
-        )
+        programs = [gate_refs.program_of(version) for version in versions]
+        session = Session(programs[0], programs[1], flags, options.filter, options.min_time)
         session.counts = taken
-        findings = measure_and_judge(session, rules, options, notes)
-        why = session.keep()
-        kept = "the measurements are in build/gate/baseline.json and candidate.json"
-        notes.append(f"the measurements are not kept: {why}" if why else kept)
-        context = session.saved(1)[0].context
-        options.chart = options.chart or gate_refs.FOLDER / "ratios.svg"
+        findings, context = by_turns(session, rules, options, notes, until)
 
     def reproduce(name: str) -> str:
         return refs_command([version.commit for version in versions], name, options.all)
@@ -194,12 +211,61 @@ def compare_refs(options: argparse.Namespace) -> int:
 
     machine = machine_of({**context, "commit": None})
     names = called(baseline), called(candidate)
-    return finish(Comparison(*names, findings, counts, rules, machine, notes, reproduce), options)
+    told = Comparison(*names, findings, counts, rules, machine, notes, reproduce, options.cannot_decide)
+    return finish(told, options)
 
 
-def compiled(pattern: str | None) -> re.Pattern[str] | None:
-    """Returns the expression of --filter, None where there is none."""
-    return re.compile(pattern) if pattern else None
+def compare_binaries(options: argparse.Namespace) -> int:
+    """Measures two programs by turns, whoever wrote them. Returns the exit status."""
+    gate_session.FOLDER.mkdir(parents=True, exist_ok=True)
+    sides = [Program(str(path), path.resolve()) for path in options.binaries]
+    notes: list[str] = []
+    if sides[0].path == sides[1].path:
+        notes.append("both sides are the same program: nothing but noise can differ")
+    elif sides[0].path.read_bytes() == sides[1].path.read_bytes():
+        notes.append("both programs are the same, byte by byte: nothing but noise can differ")
+    session = Session(sides[0], sides[1], options.flags, options.filter, options.min_time, by=options.by)
+    session.counts = ({}, {})
+    rules = rules_of(options, 2)
+    until = time.monotonic() + 60 * options.minutes
+    findings, context = by_turns(session, rules, options, notes, until)
+
+    def reproduce(name: str) -> str:
+        words = ["scripts/gate", "--binaries", *map(str, options.binaries)]
+        words += ["--filter", f"^{re.escape(name)}$", *(["--", *options.flags] if options.flags else [])]
+        return " ".join(map(shlex.quote, words))
+
+    names = sides[0].name, sides[1].name
+    told = Comparison(
+        *names, findings, [], rules, machine_of(context), notes, reproduce, options.cannot_decide
+    )
+    return finish(told, options)
+
+
+def by_turns(
+    session: Session, rules: Rules, options: argparse.Namespace, notes: list[str], until: float
+) -> tuple[list[Finding], Json]:
+    """Measures a session, until that time on the monotonic clock at most, and keeps it. Returns (what it
+    shows, the context of the candidate)."""
+    print(
+        f"measure: {len(session.names)} benchmarks, {options.pairs} pairs of each, "
+        f"then {(SECOND - 1) * options.pairs} more of those that are not decided; "
+        f"at most {command_line.in_words(max(0.0, until - time.monotonic()))}",
+        flush=True,
+    )
+    findings = measure_and_judge(session, rules, options, notes, until)
+    if session.cut_short:
+        fewest = min(session.pairs.values(), default=0)
+        notes.append(
+            f"the time ran out: benchmarks have {fewest} to {max(session.pairs.values(), default=0)} pairs; "
+            f"--minutes {2 * options.minutes:g} gives them more"
+        )
+    notes += disturbances.notes_on(session.saved(0)[0].context, session.saved(1)[0].context)
+    why = session.keep()
+    kept = "the measurements are in build/gate/baseline.json and candidate.json"
+    notes.append(f"the measurements are not kept: {why}" if why else kept)
+    options.chart = options.chart or gate_refs.FOLDER / "ratios.svg"
+    return findings, session.saved(1)[0].context
 
 
 def compare_version_counts(
@@ -224,13 +290,13 @@ def compare_version_counts(
     return findings, (taken[0], taken[1])
 
 
-def measure_and_keep(session: Session, names: list[str], count: int, title: str) -> None:
+def measure_and_keep(session: Session, names: list[str], count: int, title: str, until: float) -> None:
     """Measures more pairs; when a signal breaks that off, those that are there are written."""
     try:
-        session.measure(names, count, title)
+        session.measure(names, count, title, until)
     except child_processes.Ended:
         command_line.ProgressLine.break_line()
-        both = " ".join(f"--{name.split('.')[0]} build/gate/{name}" for name in gate_refs.SAVED)
+        both = " ".join(f"--{name.split('.')[0]} build/gate/{name}" for name in gate_session.SAVED)
         why = session.keep()
         told = f"nothing is kept: {why}" if why else f"kept, to be compared by scripts/gate {both}"
         print(f"{sum(session.pairs.values())} pairs were measured; {told}", flush=True)
@@ -238,7 +304,7 @@ def measure_and_keep(session: Session, names: list[str], count: int, title: str)
 
 
 def measure_and_judge(
-    session: Session, rules: Rules, options: argparse.Namespace, notes: list[str]
+    session: Session, rules: Rules, options: argparse.Namespace, notes: list[str], until: float
 ) -> list[Finding]:
     """Measures both looks of a session. Returns what they show."""
 
@@ -246,12 +312,12 @@ def measure_and_judge(
         found = gate_runs.samples(session.saved(0)[0], session.saved(1)[0])
         return [each for each in found if names is None or each.name in names]
 
-    measure_and_keep(session, session.names, options.pairs, "first look")
+    measure_and_keep(session, session.names, options.pairs, "first look", until)
     floors = load_floors(options, session.saved(1)[0].context, notes)
     first = gate_statistics.judge(samples(None), rules, floors[0], intervals=False)
     undecided = [each.name for each in first if each.verdict == UNDECIDED and each.name not in session.broken]
-    if not undecided:
+    if not undecided or session.cut_short:
         return first
     print(f"measure: {len(undecided)} of {len(first)} are not decided", flush=True)
-    measure_and_keep(session, undecided, (SECOND - 1) * options.pairs, "second look")
+    measure_and_keep(session, undecided, (SECOND - 1) * options.pairs, "second look", until)
     return gate_statistics.second_look(first, lambda names: samples(set(names)), rules, floors[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from pathlib import Path
 from typing import Callable
@@ -12,24 +13,29 @@ from common import command_line, output
 from common.failure import Failure
 from common.repository import ROOT
 from common.suggestion import nearest
-from gate import runs as gate_runs
+from gate import entries as entries_of_gate, runs as gate_runs
 from gate.statistics import Rules
 
 EXPLANATION = """\
 Exit status: 0 pass, 1 regression, 2 cannot decide, 3 usage or data error. A benchmark that is missing on one
-side, an empty run, a NaN, a zero or a truncated file is never a pass. A reader that has gone, as head has, or
+side, an empty run, a NaN, a zero or a truncated file is never a pass. "Cannot decide" is neither: no slowdown
+was shown, and none was excluded; --cannot-decide green or red makes a 0 or a 1 of it. A reader that has gone, as head has, or
 a closed stdout changes no status; a full disk, or a file that was asked for and cannot be written, makes 3 of
 a 0 and leaves the others. 128 + signal when a signal ended it; the pairs measured until then are in
 build/gate.
 
 --refs measures both commits by turns, each run a fresh process, in an order drawn by lot: 30 pairs of each
 benchmark, then 90 more of those that are not decided by then; about 3 to 8 minutes on 2 cores, and what the
-builds take. Besides, it counts: operations on shared memory, allocations, bytes a vector, instructions
+builds take: when --minutes are over, what is not decided stays so. Besides, it counts: operations on shared memory, allocations, bytes a vector, instructions
 (valgrind). Counts need no statistics.
 
---baseline and --candidate compare saved runs: what scripts/bench --repetitions 10 wrote, or the two files
-that --refs left. Whatever changed on the machine between two separate runs counts as a difference: --refs
-does not have this weakness.
+--binaries does the same with two programs that use Google Benchmark, whosever they are; it counts nothing.
+
+--baseline and --candidate compare saved runs: any JSON of Google Benchmark with repetitions or at least their
+mean and stddev, such as what scripts/bench --repetitions 10 wrote, or the two files that --refs left. What a
+file does not say of its machine, compiler and flags is told; what two files say differently is refused.
+Whatever changed on the machine between two separate runs counts as a difference: --refs and --binaries do not
+have this weakness.
 
 environment:
   HOTINDEX_NO_SETUP=1   do not look for packages
@@ -38,11 +44,14 @@ examples:
   scripts/gate --refs origin/main HEAD --markdown gate.md
   scripts/gate --refs HEAD~1 HEAD --measures counts        seconds, once both are built
   scripts/gate --baseline old/results.json --candidate new/results.json
+  scripts/gate --binaries old/bench new/bench -- --benchmark_filter=BM_Parse
   scripts/gate --calibrate                                 how noisy is this machine?
   scripts/gate --write-counts --accept "versions cost one store"
 """
 
 CALIBRATION = ROOT / "results" / "gate" / "calibration.json"
+MINUTES = 8
+SET_HERE = ("--benchmark_format", "--benchmark_out", "--benchmark_list_tests", "--benchmark_repetitions")
 PAIRS = 30  # at the first look
 SECOND = 4  # times as many at the second one
 MEASURES = ("times", "counts", "instructions")
@@ -61,7 +70,9 @@ class GateParser(command_line.StrictParser):
 def parse_options(arguments: list[str]) -> argparse.Namespace:
     """Returns what a command line asks for; ends the command where it is wrong."""
     parser = every_flag()
-    options = parser.parse(arguments)
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    options = parser.parse(arguments[:end])
+    options.flags = arguments[end + 1 :]
     check_together(parser, options)
     check_places(parser, options)
     return options
@@ -73,7 +84,16 @@ def every_flag() -> GateParser:
     task = parser.add_argument_group("what to do")
     task.add_argument("--refs", nargs=2, metavar=("BASE", "HEAD"), help="build and measure two commits")
     task.add_argument("--baseline", metavar="FILE", type=Path, help="a saved run, with --candidate")
-    task.add_argument("--candidate", metavar="FILE", type=Path)
+    task.add_argument(
+        "--candidate", metavar="FILE", type=Path, help="another one; any JSON that Google Benchmark wrote"
+    )
+    task.add_argument(
+        "--binaries",
+        nargs=2,
+        metavar=("OLD", "NEW"),
+        type=program,
+        help="measure two programs by turns, anybody's; what follows -- are flags for both",
+    )
     task.add_argument(
         "--calibrate",
         action="store_true",
@@ -110,7 +130,26 @@ def every_flag() -> GateParser:
         type=bench_options.regular_expression,
         help="benchmarks that may be missing on one side",
     )
+    what.add_argument(
+        "--by",
+        metavar="NAME",
+        choices=entries_of_gate.CHOICES,
+        help=f"what counts of an entry: {', '.join(entries_of_gate.CHOICES)}; default: the first that it has of "
+        f"{', '.join(entries_of_gate.QUANTITIES)}",
+    )
     how = parser.add_argument_group("how")
+    how.add_argument(
+        "--minutes",
+        metavar="N",
+        type=minutes,
+        default=MINUTES,
+        help=f"the longest that counting and measuring may take, without the builds; default {MINUTES}",
+    )
+    how.add_argument(
+        "--cannot-decide",
+        choices=("green", "red"),
+        help='ends with 0 or with 1 where the verdict is "cannot decide"; default: a status of its own, 2',
+    )
     how.add_argument(
         "--pairs",
         metavar="N",
@@ -158,6 +197,7 @@ def check_together(parser: GateParser, options: argparse.Namespace) -> None:
     tasks = {
         "--refs": options.refs,
         "--baseline": options.baseline or options.candidate,
+        "--binaries": options.binaries,
         "--calibrate": options.calibrate,
         "--self-test": options.self_test,
         "--check-counts": options.check_counts,
@@ -172,6 +212,11 @@ def check_together(parser: GateParser, options: argparse.Namespace) -> None:
         parser.error("--baseline and --candidate belong together")
     if (options.quick or options.full) and not options.self_test:
         parser.error("--quick and --full belong to --self-test")
+    if options.flags and not options.binaries:
+        parser.error(f"{options.flags[0]}: flags after -- are for the programs of --binaries")
+    for flag in options.flags:
+        if flag.split("=")[0] in SET_HERE:
+            parser.error(f"{flag}: --binaries sets {flag.split('=')[0]} itself")
     if options.accept and not options.write_counts:
         parser.error("--accept belongs to --write-counts")
     if options.refs and any(ref.startswith("-") for ref in options.refs):
@@ -206,10 +251,28 @@ def list_of(known: tuple[str, ...]) -> Callable[[str], list[str]]:
 
 
 def seconds(text: str) -> float:
-    """Returns a flag's value as seconds."""
+    """Returns a flag's value as seconds; a unit may follow, as in Google Benchmark's own flag."""
+    text = text[:-1] if text.endswith("s") else text
     if not re.fullmatch(r"\d*\.?\d+", text) or not 0.001 <= float(text) <= 100:
         raise argparse.ArgumentTypeError(f"{text}: not a number of seconds from 0.001 to 100")
     return float(text)
+
+
+def minutes(text: str) -> float:
+    """Returns a flag's value as minutes."""
+    if not re.fullmatch(r"\d*\.?\d+", text) or not 0 < float(text) <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text}: not a number of minutes above 0")
+    return float(text)
+
+
+def program(text: str) -> Path:
+    """Returns a flag's value as the path of a program that can be run."""
+    path = Path(text)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"{text}: no such file")
+    if not os.access(path, os.X_OK):
+        raise argparse.ArgumentTypeError(f"{text}: no program: it cannot be executed")
+    return path
 
 
 def percentage(text: str) -> float:

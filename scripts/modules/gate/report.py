@@ -36,6 +36,7 @@ class Comparison:
     machine: str = ""
     notes: list[str] = field(default_factory=list)
     reproduce: Callable[[str], str] | None = None  # the command for a benchmark
+    cannot_decide: str | None = None  # "green" or "red": what that is; None: a status of its own
 
     @property
     def everything(self) -> list[Finding | CountFinding]:
@@ -53,6 +54,8 @@ class Comparison:
     @property
     def status(self) -> int:
         """The exit status."""
+        if self.verdict == UNDECIDED and self.cannot_decide:
+            return {"green": 0, "red": 1}[self.cannot_decide]
         return EXIT[self.verdict]
 
 
@@ -109,7 +112,8 @@ def sentence(comparison: Comparison) -> str:
         names = ", ".join(each.name for each in open_[:6])
         names += f" and {len(open_) - 6} more" if len(open_) > 6 else ""
         of = f"{len(open_)} of {len(comparison.findings)} benchmarks"
-        return f"Cannot decide on {of}: {names}; nothing else got slower"
+        counts_as = f"; that counts as {comparison.cannot_decide}" if comparison.cannot_decide else ""
+        return f"Cannot decide on {of}: {names}; nothing else got slower{counts_as}"
     better = [each for each in comparison.everything if each.verdict == IMPROVEMENT]
     words = [f"{len(comparison.findings)} benchmarks"] if comparison.findings else []
     words += [f"{len(comparison.counts)} counts"] if comparison.counts else []

@@ -30,7 +30,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
-from typing import Callable, Dict, Iterable, Tuple, TypedDict
+from typing import Callable, Dict, Iterable, Sequence, Tuple, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -58,16 +58,74 @@ class Rules:
     seed: int = 1  # of the bootstrap: the same data give the same verdict
 
 
+@dataclass(frozen=True)
+class Summary:
+    """What is left of one side's measurements where only aggregates were kept."""
+
+    median: float  # seconds an operation; the mean where there is no median
+    spread: float  # standard deviation / mean
+    runs: int
+
+    @staticmethod
+    def of(measured: Array) -> Summary:
+        """Returns the summary of measurements."""
+        spread = float(np.std(measured, ddof=1) / np.mean(measured)) if len(measured) > 1 else 0.0
+        return Summary(float(np.median(measured)), spread, len(measured))
+
+
 @dataclass
 class Sample:
     """The measurements of one benchmark: seconds an operation, element i of both sides from pair i where
-    paired."""
+    paired; or what is left of them."""
 
     name: str
     baseline: Array
     candidate: Array
     paired: bool = True
     trouble: str = ""  # why there is nothing to compare
+    summaries: tuple[Summary, Summary] | None = None  # instead of measurements
+
+    @property
+    def runs(self) -> tuple[int, int]:
+        """The numbers of measurements of both sides."""
+        if self.summaries:
+            return self.summaries[0].runs, self.summaries[1].runs
+        return len(self.baseline), len(self.candidate)
+
+    @property
+    def medians(self) -> tuple[float, float]:
+        """Seconds an operation on both sides."""
+        if self.summaries:
+            return self.summaries[0].median, self.summaries[1].median
+        return float(np.median(self.baseline)), float(np.median(self.candidate))
+
+
+class Welch:
+    """Welch's t-test on the logarithms of summarised times, whose standard deviations are, while they are
+    small, those of the times relative to their means."""
+
+    def __init__(self, summaries: tuple[Summary, Summary]) -> None:
+        a, b = summaries
+        parts = [max(each.spread, 1e-9) ** 2 / each.runs for each in summaries]
+        self.shift = math.log(b.median / a.median)
+        self.error = math.sqrt(sum(parts))
+        self.freedom = sum(parts) ** 2 / sum(
+            part**2 / (each.runs - 1) for part, each in zip(parts, summaries)
+        )
+
+    def p(self) -> tuple[float, float]:
+        """Returns (p that the candidate is not slower, p that it is not faster)."""
+        at = self.shift / self.error
+        return float(stats.t.sf(at, self.freedom)), float(stats.t.cdf(at, self.freedom))
+
+    def ratios(self, probabilities: Sequence[float]) -> Array:
+        """Returns these quantiles of the ratio."""
+        quantiles: Array = np.exp(self.shift + self.error * stats.t.ppf(probabilities, self.freedom))
+        return quantiles
+
+    def floor(self) -> float:
+        """Returns what identical versions stay below 99 times in 100."""
+        return float(np.expm1(self.error * stats.t.ppf(0.995, self.freedom)))
 
 
 @dataclass
@@ -116,6 +174,8 @@ def holm(p: Iterable[float]) -> Array:
 
 def test_p(sample: Sample) -> tuple[float, float]:
     """Returns (p that the candidate is not slower, p that it is not faster), each of a one-sided test."""
+    if sample.summaries:
+        return Welch(sample.summaries).p()
     a, b = np.log(sample.baseline), np.log(sample.candidate)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # ties: then the normal approximation is used
@@ -138,8 +198,11 @@ def smallest_p(runs_baseline: int, runs_candidate: int, paired: bool) -> float:
     return 1 / math.comb(runs_baseline + runs_candidate, runs_baseline)
 
 
-def runs_needed(benchmarks: int, rules: Rules, paired: bool) -> int:
-    """Returns the smallest number of runs a side with which the test can reach its corrected level."""
+def runs_needed(benchmarks: int, rules: Rules, paired: bool, summarised: bool = False) -> int:
+    """Returns the smallest number of runs a side with which the test can reach its corrected level; of a
+    standard deviation of fewer than three, nothing follows."""
+    if summarised:
+        return 3
     level = rules.alpha / rules.looks / max(1, benchmarks)
     return next(n for n in range(2, 200) if smallest_p(n, n, paired) <= level)
 
@@ -165,17 +228,28 @@ def resampled_ratios(sample: Sample, count: int, rng: np.random.Generator) -> Ar
     return resampled_medians(sample.candidate, count, rng) / resampled_medians(sample.baseline, count, rng)
 
 
+def quantiles_of(
+    sample: Sample, probabilities: Sequence[float], count: int, rng: np.random.Generator
+) -> list[float]:
+    """Returns these quantiles of the effect: from `count` resamples, or by Welch's test."""
+    if sample.summaries:
+        return [float(each) for each in Welch(sample.summaries).ratios(probabilities)]
+    return [float(each) for each in np.quantile(resampled_ratios(sample, count, rng), probabilities)]
+
+
 def effect_of(sample: Sample) -> float:
     """Returns how many times as long the candidate takes."""
     if sample.paired:
         return float(np.median(sample.candidate / sample.baseline))
-    return float(np.median(sample.candidate) / np.median(sample.baseline))
+    return sample.medians[1] / sample.medians[0]
 
 
 def noise_floor(sample: Sample, rng: np.random.Generator, count: int = 2000) -> float:
     """Returns what identical versions would show with these measurements: the 99th percentile of |ratio - 1|
     when the effect is taken out and the labels are exchanged at random, within each pair where they are
     paired."""
+    if sample.summaries:
+        return Welch(sample.summaries).floor()
     if sample.paired:
         ratios = np.log(sample.candidate / sample.baseline)
         signs = np.where(rng.random((count, len(ratios))) < 0.5, 1.0, -1.0)
@@ -193,6 +267,9 @@ def check(sample: Sample) -> str:
     """Returns why a sample cannot be compared, "" when it can."""
     if sample.trouble:
         return sample.trouble
+    if sample.summaries:
+        few = [side for side, each in zip(("baseline", "candidate"), sample.summaries) if each.runs < 2]
+        return f"the {few[0]} has one run of it, and no standard deviation" if few else ""
     for side, values in (("baseline", sample.baseline), ("candidate", sample.candidate)):
         if len(values) == 0:
             return f"the {side} has no run of it"
@@ -219,9 +296,7 @@ def judge(
     for sample in samples:
         why = check(sample)
         if why:
-            findings[sample.name] = Finding(
-                sample.name, NO_DATA, why, runs=(len(sample.baseline), len(sample.candidate))
-            )
+            findings[sample.name] = Finding(sample.name, NO_DATA, why, runs=sample.runs)
         else:
             sound.append(sample)
     family = max(family or 0, len(samples))
@@ -249,11 +324,11 @@ def judge_one(
     """Returns the finding on one sample; `p_values` are the corrected ones, that it is not slower and not
     faster."""
     level = rules.alpha / rules.looks
-    runs = (len(sample.baseline), len(sample.candidate))
+    runs = sample.runs
     ratio = effect_of(sample)
     tail = (1 - rules.confidence) / 2
-    drawn = resampled_ratios(sample, rules.resamples, rng)
-    low, high, bound = (float(x) for x in np.quantile(drawn, (tail, 1 - tail, 1 - rules.miss / rules.looks)))
+    asked = (tail, 1 - tail, 1 - rules.miss / rules.looks)
+    low, high, bound = quantiles_of(sample, asked, rules.resamples, rng)
     floor = max(noise_floor(sample, rng), calibrated_floor)
     threshold = max(rules.minimum_effect, floor)
     size = max(ratio, 1 / ratio) - 1
@@ -264,16 +339,15 @@ def judge_one(
         # Enough resamples for some hundred beyond each end of the interval would take minutes: twenty
         # must do.
         count = int(min(200_000, max(rules.resamples, 20 * family / level)))
-        ends = np.quantile(resampled_ratios(sample, count, rng), (level / family, 1 - level / family))
-        wide = float(ends[0]), float(ends[1])
-    medians = float(np.median(sample.baseline)), float(np.median(sample.candidate))
-    effect = Effect(ratio, (low, high), wide, p, floor, threshold, *medians)
+        ends = quantiles_of(sample, (level / family, 1 - level / family), count, rng)
+        wide = ends[0], ends[1]
+    effect = Effect(ratio, (low, high), wide, p, floor, threshold, *sample.medians)
     found = Finding(sample.name, UNDECIDED, "", effect, runs, sample.paired)
     if likely and ratio > 1 and wide and wide[0] > 1:
         found.verdict = REGRESSION
     elif likely and ratio < 1 and wide and wide[1] < 1:
         found.verdict = IMPROVEMENT
-    elif min(runs) < (least := runs_needed(family, rules, sample.paired)):
+    elif min(runs) < (least := runs_needed(family, rules, sample.paired, bool(sample.summaries))):
         are = "run" if min(runs) == 1 else "runs"
         few = f"{min(runs)} {are} a side cannot show anything"
         found.why = f"{few} among {family} benchmarks: {least} are needed"

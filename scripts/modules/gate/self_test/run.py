@@ -41,6 +41,7 @@ from gate.self_test.trials import (
     synthetic_slowdown,
 )
 from gate.self_test.unusable_data import data_cases
+from gate.session import Session
 from gate.statistics import REGRESSION, Sample
 from plot import style
 
@@ -51,9 +52,9 @@ def measure_identical(pairs: int, options: argparse.Namespace) -> list[Sample]:
     gate_refs.install()
     version = gate_refs.working_tree()
     gate_refs.build(version)
-    session = gate_refs.Session(
-        version, version, gate_refs.profile_flags(options.threads or [1, 2]), None, options.min_time
-    )
+    program = gate_refs.program_of(version)
+    flags = gate_refs.profile_flags(options.threads or [1, 2])
+    session = Session(program, program, flags, None, options.min_time)
     print(f"measure: {len(session.names)} benchmarks against themselves, {pairs} pairs of each", flush=True)
     session.measure(session.names, pairs, "identical versions")
     samples = gate_runs.samples(session.saved(0)[0], session.saved(1)[0])
