@@ -90,7 +90,7 @@ class FilesTest(GateCase):
         again = "scripts/gate --refs c0ffee0 c0ffee1 --all --filter"
         self.assertIn(again, said)
         status, said, _ = self.compare(saved(), saved(1.2, context={**CONTEXT, "commit": None}))
-        self.assertIn("build/release/bench/hotindex_bench --benchmark_filter='^search/", said)
+        self.assertIn("build/release/bench/hotindex_bench '--benchmark_filter=^(search/", said)
 
     def test_a_count_that_rose_is_a_regression(self) -> None:
         more = {"name": "get", "calls": 10, "totals": {"loads": 31}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import json
 import os
 import shlex
 import sys
@@ -13,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, NoReturn
 
-from bench import portable, results as result_file, tables as bench_tables
+from bench import disturbances, portable, results as result_file, tables as bench_tables
 from bench.conditions import cores, describe_dataset, describe_machine, shown_arguments
 from bench.keeping import Keeper, draw, remarks, tell_of_existing
 from bench.measurement import Measurement, Plan, chosen, exactly, list_benchmarks, measure
 from bench.options import parse_options
 from bench.origin import Origin, checkout
-from common import command_line, output, repository
+from bench.results import Json
+from common import child_processes, command_line, output, repository
 from common.command_line import in_words
 from common.failure import Failure
 from common.repository import ROOT
@@ -59,6 +61,16 @@ def ladder(effort: Effort) -> list[int]:
     while counts[-1] * 2 <= top:
         counts.append(counts[-1] * 2)
     return sorted({*counts, cores()})
+
+
+def memory_of(binary: Path) -> Json | None:
+    """Returns how many bytes a vector takes in each index; None where the binary does not know."""
+    done = child_processes.run([binary, "--memory"], capture_output=True, cwd=ROOT)
+    try:
+        found: Json = json.loads(done.stdout)
+    except ValueError:
+        return None
+    return found if done.returncode == 0 and found.get("indexes") else None
 
 
 def plan_time(
@@ -124,6 +136,8 @@ def main(find: Callable[[Path], Origin] = checkout) -> int:
             {
                 "date": moment.isoformat(timespec="seconds"),
                 "machine": describe_machine(),
+                "state": disturbances.state(),
+                "memory": memory_of(binary),
                 **origin.context,
                 "dataset": describe_dataset(options),
                 "dataset_notes": [*dataset_notes, *origin.notes],

@@ -5,12 +5,15 @@ comes out of one, whoever wrote it.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import List, NamedTuple
+from typing import NamedTuple
 
-from bench.results import Json
+from bench.measurement import busy_seconds, own_seconds
+from bench.results import QUIET, Json
 
 STOLEN = 0.01  # of the processor time, from where on it is told
+BUSY_CORES = "cores_busy_with_other_programs"  # in a context
 BUSY = 0.5  # of the processors, by the load before the first measurement
 CLOCKS = 0.1  # by which two runs' clock rates may differ
 
@@ -66,6 +69,31 @@ def stolen_since(begin: Ticks | None, now: Ticks | None = None) -> float | None:
     return round((now.stolen - begin.stolen) / (now.all - begin.all), 4)
 
 
+class Watch:
+    """Sees what the machine did besides, from its construction on."""
+
+    def __init__(self) -> None:
+        self.begun = time.monotonic(), busy_seconds(), own_seconds()
+        self.ticks = ticks()
+
+    def others(self) -> float | None:
+        """Returns how many cores other programs kept busy, on average; None when unknown."""
+        began, busy_then, own_then = self.begun
+        busy_now = busy_seconds()
+        if busy_then is None or busy_now is None:
+            return None
+        spent = busy_now - busy_then - (own_seconds() - own_then)
+        return max(0.0, spent / max(1e-9, time.monotonic() - began))
+
+    def seen(self) -> Json:
+        """Returns that for a context, and what the hypervisor took."""
+        others = self.others()
+        return {
+            BUSY_CORES: None if others is None else round(others, 2),
+            "stolen": stolen_since(self.ticks),
+        }
+
+
 # ---- what a reader must know ----
 
 
@@ -79,51 +107,61 @@ def cores_of(context: Json) -> int:
 
 
 def settings_of(context: Json) -> Json:
-    """Returns what a context says of how its machine was set: ours, else what Google Benchmark writes."""
+    """Returns what a context says of how its machine was set and what else it did: ours, else what Google
+    Benchmark writes."""
     own = context.get("state")
     found: Json = dict(own) if isinstance(own, dict) else {}
     if not found.get("governor") and isinstance(context.get("cpu_scaling_enabled"), bool):
         found["scaling"] = context["cpu_scaling_enabled"]
     load = context.get("load_avg")
-    if found.get("load") is None and isinstance(load, list) and load:
+    if isinstance(load, list) and load and not found:
         found["load"] = load[0]
-    found["library"] = context.get("library_build_type")
+    found["busy"] = context.get(BUSY_CORES)
+    if isinstance(
+        found["busy"], (int, float)
+    ):  # then the load, which a build before it has raised, says less
+        found.pop("load", None)
+    # In hotindex_bench a lap is one iteration of the library's loop: how that was built does not matter.
+    found["library"] = None if "denominator" in context else context.get("library_build_type")
     found["stolen"] = context.get("stolen")
     return found
 
 
-def warnings_of(context: Json) -> list[str]:
-    """Returns what makes the numbers of this context doubtful, each with its remedy."""
-    seen, found = settings_of(context), []
+def warnings_of(context: Json) -> dict[str, str]:
+    """Returns what makes the numbers of this context doubtful, each with its remedy, by cause."""
+    seen, found = settings_of(context), {}
     if seen.get("scaling") or (seen.get("governor") or "performance") != "performance":
         governor = f" (governor {seen['governor']})" if seen.get("governor") else ""
-        found.append(
-            f"the processor's clock is scaled{governor}: sudo cpupower frequency-set --governor performance"
-        )
+        remedy = "sudo cpupower frequency-set --governor performance"
+        found["scaling"] = f"the processor's clock is scaled{governor}: {remedy}"
     if seen.get("turbo"):
-        found.append(
-            "turbo is on, the clock follows the heat: echo 1 > /sys/devices/system/cpu/intel_pstate/no_turbo, or "
-            "echo 0 > /sys/devices/system/cpu/cpufreq/boost"
+        found["turbo"] = (
+            "turbo is on, and the clock follows the heat: echo 1 > "
+            "/sys/devices/system/cpu/intel_pstate/no_turbo, or echo 0 > /sys/devices/system/cpu/cpufreq/boost"
         )
     if seen.get("smt"):
-        found.append(
-            "hyper-threads share cores: echo off > /sys/devices/system/cpu/smt/control, or taskset to one thread "
-            "a core"
+        found["smt"] = (
+            "hyper-threads share cores: echo off > /sys/devices/system/cpu/smt/control, or taskset with one "
+            "of each core's"
         )
     load, cores = seen.get("load"), cores_of(context)
     if isinstance(load, (int, float)) and cores and load > BUSY * cores:
-        found.append(
-            f"the load was {load:.1f} on {cores} processors at the start: stop what else runs, and measure again"
-        )
-    stolen = seen.get("stolen")
+        remedy = "stop what else runs, and measure again"
+        found["load"] = f"the load was {load:.1f} on {cores} processors at the start: {remedy}"
+    busy = seen["busy"]
+    if isinstance(busy, (int, float)) and busy > QUIET:
+        of = f" of {cores}" if cores else ""
+        found[
+            "busy"
+        ] = f"other programs kept {busy:.1f}{of} cores busy meanwhile: stop them, and measure again"
+    stolen = seen["stolen"]
     if isinstance(stolen, (int, float)) and stolen > STOLEN:
-        found.append(
-            f"the hypervisor took {stolen:.1%} of the processor time: a machine of its own does not lose it"
-        )
-    if seen.get("library") == "debug":
-        found.append(
-            "libbenchmark says that it was built for debugging, as Debian's always does: what it adds to a loop "
-            "may be more; build Google Benchmark with -DCMAKE_BUILD_TYPE=Release"
+        remedy = "a machine of one's own does not lose it"
+        found["stolen"] = f"the hypervisor took {stolen:.1%} of the processor time: {remedy}"
+    if seen["library"] == "debug":
+        found["library"] = (
+            "libbenchmark says that it was built for debugging, as Debian's always does, and may add to what "
+            "is measured: build Google Benchmark with -DCMAKE_BUILD_TYPE=Release"
         )
     return found
 
@@ -161,13 +199,9 @@ def in_words(value: object) -> str:
 def notes_on(baseline: Json, candidate: Json) -> list[str]:
     """Returns what the reader of a comparison must know of the machine: what differs, and what is doubtful on
     either side."""
-    found: List[str] = [f"not the same on both sides: {each}" for each in contrasts(baseline, candidate)]
-    both = [warnings_of(baseline), warnings_of(candidate)]
-    for side, told in zip(("baseline: ", "candidate: "), both):
-        other = both[1] if told is both[0] else both[0]
-        for each in told:
-            if each not in other:
-                found.append(side + each)
-            elif told is both[0]:
-                found.append(each)
+    found = [f"not the same on both sides: {each}" for each in contrasts(baseline, candidate)]
+    old, new = warnings_of(baseline), warnings_of(candidate)
+    for cause in dict.fromkeys((*old, *new)):
+        side = "" if cause in old and cause in new else "baseline: " if cause in old else "candidate: "
+        found.append(side + (new.get(cause) or old[cause]))
     return found

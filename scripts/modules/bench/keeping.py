@@ -6,7 +6,7 @@ import contextlib
 import json
 from pathlib import Path
 
-from bench import results as result_file
+from bench import disturbances, results as result_file
 from bench.conditions import cores
 from bench.measurement import Measurement
 from bench.results import Json, Results
@@ -34,6 +34,7 @@ class Keeper:
     def __init__(self, folder: Path, context: Json) -> None:
         self.folder = folder
         self.context = context
+        self.ticks = disturbances.ticks()
         self.made = not folder.exists()
         self.trouble = ""
 
@@ -46,6 +47,7 @@ class Keeper:
             **self.context,
             "rounds": measured.rounds,
             "cores_busy_with_other_programs": None if others is None else round(others, 2),
+            "stolen": disturbances.stolen_since(self.ticks),
         }
         return {"context": context, "benchmarks": measured.entries}
 
@@ -95,6 +97,8 @@ def remarks(measured: Measurement, results: Results) -> list[str]:
             f"other programs kept {measured.others:.1f} of the {cores()} cores busy meanwhile: "
             "the numbers are lower and farther apart than on a quiet machine"
         )
+    doubts = disturbances.warnings_of(results.context)
+    notes += [words for cause, words in doubts.items() if cause != "busy"]
     if measured.crash:
         notes.append(measured.crash.splitlines()[0])
     return notes + [f"{name} failed: {message}" for name, message in dict(results.errors).items()]

@@ -14,7 +14,7 @@ import re
 import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterable, NoReturn, Tuple
+from typing import Any, Dict, Iterable, NamedTuple, NoReturn, Tuple
 
 from common.failure import Failure
 
@@ -84,6 +84,15 @@ def parse_name(text: str, threads: int = 1) -> Name | None:
     return Name(workload, index, structure, tuple(parameters), threads)
 
 
+@dataclass(frozen=True)
+class Threads:
+    """How even the threads of a repetition were, in its least fair lap."""
+
+    slowest: float  # attempted operations a second of one thread, while it worked
+    fastest: float
+    jain: float  # Jain's index of all threads' rates: 1 is fair, 1 / threads is one thread alone
+
+
 @dataclass
 class Cell:
     """One line's value at one number of threads: a throughput for each repetition."""
@@ -91,6 +100,7 @@ class Cell:
     throughput: list[float] = field(default_factory=list)
     failed: list[float] = field(default_factory=list)
     beside: list[float] = field(default_factory=list)  # of a thread beside those that are measured, if any
+    threads: list[Threads] = field(default_factory=list)  # as far as the file tells of them
 
     @property
     def median(self) -> float:
@@ -111,6 +121,11 @@ class Cell:
     def spread(self) -> float | None:
         """(max - min) / median; None with one repetition only."""
         return (self.high - self.low) / self.median if len(self.throughput) > 1 and self.median else None
+
+    @property
+    def least_fair(self) -> Threads | None:
+        """The repetition in which the threads were least even; None where the file does not tell."""
+        return min(self.threads, key=lambda each: each.jain) if self.threads else None
 
     @property
     def failed_share(self) -> float:
@@ -356,21 +371,39 @@ def summarise(path: Path | str, context: Json, entries: list[Json]) -> Results:
                 or not 0 <= value < float("inf")
             ):
                 raise BadResults(f"{path}: {text}: {label} is {value!r}, not a rate")
-        measured.append((name, float(throughput), float(failed), float(beside)))
+        measured.append(Repetition(name, float(throughput), float(failed), float(beside), threads_of(entry)))
     if not measured:
         why = f" ({errors[0][0]}: {errors[0][1]})" if errors else f" ({unnamed[0]})" if unnamed else ""
         raise BadResults(f"{path}: no benchmark here has a usable result{why}")
     return Results(context, group(measured), errors, unnamed)
 
 
-Measured = Tuple[Name, float, float, float]  # throughput, failed, beside
+def threads_of(entry: Json) -> Threads | None:
+    """Returns how even an entry's threads were, as far as it tells."""
+    told = []
+    for key in ("slowest_thread", "fastest_thread", "jain"):
+        value = entry.get(key)
+        if not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
+            return None
+        told.append(float(value))
+    return Threads(*told)
 
 
-def group(measured: list[Measured]) -> list[Group]:
+class Repetition(NamedTuple):
+    """One repetition of a benchmark: what it did a second, and how even its threads were."""
+
+    name: Name
+    throughput: float
+    failed: float
+    beside: float
+    threads: Threads | None
+
+
+def group(measured: list[Repetition]) -> list[Group]:
     """Returns what was measured by chart, the workloads in their usual order."""
     groups: dict[tuple[str, str, Parameters], Group] = {}
-    varying = _what_the_tax_varies(name for name, *_ in measured)
-    for name, throughput, failed, beside in measured:
+    varying = _what_the_tax_varies(each.name for each in measured)
+    for name, throughput, failed, beside, threads in measured:
         variant: Parameters = ()
         line, parameters = name.index, name.parameters
         if name.workload == "tax":
@@ -390,6 +423,8 @@ def group(measured: list[Measured]) -> list[Group]:
         cell.failed.append(failed)
         if name.workload == "search_beside_writer":
             cell.beside.append(beside)
+        if threads:
+            cell.threads.append(threads)
     for each in groups.values():
         each.lines = dict(sorted(each.lines.items(), key=lambda of: rank(of[0], (each.baseline, *INDEXES))))
     return sorted(groups.values(), key=lambda each: (rank(each.workload, WORKLOADS), each.structure == "map"))

@@ -6,7 +6,7 @@ import statistics
 from typing import List, Tuple
 
 from bench import results as result_file
-from bench.results import Group, Results
+from bench.results import Group, Json, Results
 
 
 Table = Tuple[List[str], List[List[str]], str]  # heading, rows, unit
@@ -84,9 +84,39 @@ def writer_of(group: Group) -> str:
     return f"the writer beside it, thousand replacements/s: {', '.join(told)}" if told else ""
 
 
+def fairness_of(group: Group) -> str:
+    """Returns how uneven the threads were, by line, where they were least even."""
+    top = max(cell.high for cells in group.lines.values() for cell in cells.values())
+    divisor, words = result_file.unit(top)
+    told = []
+    for line, cells in group.lines.items():
+        of_line = [(count, cell.least_fair) for count, cell in cells.items() if count > 1]
+        known = [(count, seen) for count, seen in of_line if seen]
+        if known:
+            count, seen = min(known, key=lambda each: each[1].jain)
+            low, high = three_digits(seen.slowest / divisor), three_digits(seen.fastest / divisor)
+            told.append(f"{line} {seen.jain:.2f} at {count} threads ({low} to {high})")
+    if not told:
+        return ""
+    what = f"Jain's index of the threads' rates, and the slowest and the fastest thread in {words}"
+    return f"least fair ({what}): {', '.join(told)}"
+
+
 def remarks_on(group: Group) -> list[str]:
     """Returns what stands below a group's table."""
-    return [remark for remark in (failures_of(group), writer_of(group)) if remark]
+    return [remark for remark in (failures_of(group), writer_of(group), fairness_of(group)) if remark]
+
+
+def memory_words(context: Json) -> str:
+    """Returns what a vector takes in each index, "" where the context does not say."""
+    memory = context.get("memory")
+    if not isinstance(memory, dict) or not memory.get("indexes"):
+        return ""
+    each = ", ".join(
+        f"{told['index']} {told['resident']:.0f} resident, {told['accounted']:.0f} accounted"
+        for told in memory["indexes"]
+    )
+    return f"bytes a vector, of {memory['vectors']:,} with {memory['dimension']} floats: {each}"
 
 
 LEGEND = (
@@ -108,6 +138,8 @@ def print_tables(results: Results) -> None:
             print("  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths)))
         for remark in remarks_on(group):
             print(f"  {remark}")
+    if memory_words(results.context):
+        print(f"\n{memory_words(results.context)}")
 
 
 def summary(results: Results, notes: list[str], drawn: list[str]) -> str:
@@ -125,6 +157,7 @@ def summary(results: Results, notes: list[str], drawn: list[str]) -> str:
         f"- dataset: {context['dataset']}",
         f"- date: {context['date']}",
         f"- command: `{context['command_line']}`",
+        *([f"- {memory_words(context)}"] if memory_words(context) else []),
         f"- rounds: {context['rounds']}, at least {context['min_time']:.3g} s a benchmark in each",
         *[f"- **note: {note}**" for note in notes],
         "",

@@ -69,8 +69,9 @@ def compare_runs(baseline: SavedRun, candidate: SavedRun, options: argparse.Name
         )
     if any(each.summaries for each in samples):
         notes.append(
-            "of some benchmarks there are only means and standard deviations: these are compared by Welch's test, "
-            "which takes the noise for normal; without --benchmark_report_aggregates_only the repetitions are kept"
+            "of some benchmarks there are only means and standard deviations: these are compared by Welch's "
+            "test, which takes the noise for normal; without --benchmark_report_aggregates_only Google "
+            "Benchmark keeps the repetitions"
         )
     if not options.by:
         notes += gate_runs.disagreements(baseline, candidate, samples)
@@ -91,10 +92,11 @@ def compare_runs(baseline: SavedRun, candidate: SavedRun, options: argparse.Name
 
 def binary_command(context: Json, name: str) -> str:
     """Returns the command that measures one benchmark again, with the program that a file is of."""
-    ours = "build/release/bench/hotindex_bench" if "denominator" in context else "the benchmark program"
-    program = context.get("executable") or ours
-    written = shlex.quote(str(program)) if program != "the benchmark program" else str(program)
-    return f"{written} {shlex.quote(measurement.exactly([name]))}, with each version"
+    program = context.get("executable")
+    if program is None and "machine" in context:  # scripts/bench publishes no paths
+        program = "build/release/bench/hotindex_bench"
+    words = [shlex.quote(str(program)) if program else "the benchmark program", measurement.exactly([name])]
+    return f"{words[0]} {shlex.quote(words[1])}, with each version"
 
 
 def described(run: SavedRun) -> str:
@@ -218,7 +220,7 @@ def compare_refs(options: argparse.Namespace) -> int:
 def compare_binaries(options: argparse.Namespace) -> int:
     """Measures two programs by turns, whoever wrote them. Returns the exit status."""
     gate_session.FOLDER.mkdir(parents=True, exist_ok=True)
-    sides = [Program(str(path), path.resolve()) for path in options.binaries]
+    sides = [Program(str(path), path.resolve(), {"executable": str(path)}) for path in options.binaries]
     notes: list[str] = []
     if sides[0].path == sides[1].path:
         notes.append("both sides are the same program: nothing but noise can differ")

@@ -91,7 +91,7 @@ class Session:
         self.kept = time.monotonic()
         # Described now: on a signal there is no time for it, and no child to ask.
         self.machine = {"machine": conditions.describe_machine(), "state": disturbances.state()}
-        self.ticks = disturbances.ticks()
+        self.watch = disturbances.Watch()
         lists = [list_names(program, flags) for program in self.programs]
         either = measurement.chosen(list(dict.fromkeys(name for names in lists for name in names)), pattern)
         wanted = [[name for name in names if name in either] for names in lists]
@@ -176,7 +176,7 @@ class Session:
         }
         context |= {
             **self.machine,
-            "stolen": disturbances.stolen_since(self.ticks),
+            **self.watch.seen(),
             **program.context,
             "interleaved": self.identifier,
             "laps": {"one thread": self.min_time or LAP, "several threads": self.min_time or LAP_OF_CREW},
