@@ -3,15 +3,22 @@
 #include "harness/measure.hpp"
 
 #include <benchmark/benchmark.h>
+#include <fmt/format.h>
 
+#include <array>
 #include <catch.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
+#include <sstream>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 namespace hotindex::bench {
@@ -201,6 +208,88 @@ TEST_CASE("a workload in rounds begins each lap with a fresh structure, after on
     for (const std::uint64_t operations : notes.asked)
         CHECK(operations == 8);
     CHECK(notes.growth == 2 * 12);
+}
+
+/// Operations of so many steps of nothing.
+class Steps {
+  public:
+    static constexpr std::uint64_t period = 1;
+    struct Lane {};
+
+    explicit Steps(int steps) : steps_(steps) {}
+
+    Lane lane(std::size_t, Random) { return {}; }
+    Tally run(Lane&, std::uint64_t operations) const {
+        for (std::uint64_t i = 0; i != operations; ++i)
+            for (int step = 0; step != steps_; ++step)
+                benchmark::DoNotOptimize(step);
+        return {operations, 0, 0};
+    }
+    static std::optional<std::string> fault(std::int64_t, bool) { return std::nullopt; }
+
+  private:
+    int steps_;
+};
+
+/// The same, each lap on a fresh structure.
+class StepsInRounds : public Steps {
+  public:
+    using Steps::Steps;
+    static void start_round() {}
+    static std::uint64_t round_operations() { return 1000; }
+};
+
+/// What Google Benchmark writes of operations of so many steps, in a file of that name.
+std::string written(const std::string& name, int steps) {
+    const Settings settings{.threads = {1, 2, 8}, .seconds = 0.004};
+    const auto make = [steps]<class Workload>() {
+        return [steps](std::size_t) { return std::make_unique<Workload>(steps); };
+    };
+    benchmark::ClearRegisteredBenchmarks();
+    add_benchmark<Steps>(settings, "laps", make.operator()<Steps>());
+    add_benchmark<StepsInRounds>(settings, "rounds", make.operator()<StepsInRounds>());
+    const std::string path = (std::filesystem::temp_directory_path() / fmt::format("{}.{}", name, ::getpid())).string();
+    std::ofstream file(path);
+    benchmark::JSONReporter reporter;
+    reporter.SetOutputStream(&file);
+    benchmark::RunSpecifiedBenchmarks(&reporter);
+    benchmark::ClearRegisteredBenchmarks();
+    return path;
+}
+
+/// What a command prints, errors too.
+std::string printed_by(const std::string& command) {
+    std::string printed;
+    std::array<char, 4096> part{};
+    std::FILE* const pipe = ::popen((command + " 2>&1").c_str(), "r");
+    while (pipe != nullptr && std::fgets(part.data(), static_cast<int>(part.size()), pipe) != nullptr)
+        printed += part.data();
+    CHECK((pipe != nullptr && ::pclose(pipe) == 0));
+    return printed;
+}
+
+TEST_CASE("Google Benchmark's compare.py sees what is seven times slower, with any number of threads") {
+    const std::string fast = written("hotindex_fast", 100);
+    const std::string slow = written("hotindex_slow", 700);
+    const std::string said = printed_by(fmt::format("{} --needs numpy,scipy {} --no-color benchmarks {} {}",
+                                                    HOTINDEX_PYTHON_SCRIPT, HOTINDEX_COMPARE_PY, fast, slow));
+    std::filesystem::remove(fast);
+    std::filesystem::remove(slow);
+    INFO(said);
+    std::set<std::string> names;
+    std::istringstream lines(said);
+    for (std::string line; std::getline(lines, line);) {
+        std::istringstream words(line);
+        std::string name;
+        double change = 0; // of real_time, of which 1 is twice the time
+        if (words >> name >> change && name.find("real_time") != std::string::npos) {
+            CHECK(change > 1);
+            names.insert(name);
+        }
+    }
+    CHECK(names == std::set<std::string>{"laps/real_time/threads:1", "laps/real_time/threads:2",
+                                         "laps/real_time/threads:8", "rounds/real_time/threads:1",
+                                         "rounds/real_time/threads:2", "rounds/real_time/threads:8"});
 }
 
 } // namespace

@@ -87,7 +87,7 @@ def writer_of(group: Group) -> str:
 def fairness_of(group: Group) -> str:
     """Returns how uneven the threads were, by line, where they were least even."""
     top = max(cell.high for cells in group.lines.values() for cell in cells.values())
-    divisor, words = result_file.unit(top)
+    divisor, _ = result_file.unit(top)
     told = []
     for line, cells in group.lines.items():
         of_line = [(count, cell.least_fair) for count, cell in cells.items() if count > 1]
@@ -96,10 +96,7 @@ def fairness_of(group: Group) -> str:
             count, seen = min(known, key=lambda each: each[1].jain)
             low, high = three_digits(seen.slowest / divisor), three_digits(seen.fastest / divisor)
             told.append(f"{line} {seen.jain:.2f} at {count} threads ({low} to {high})")
-    if not told:
-        return ""
-    what = f"Jain's index of the threads' rates, and the slowest and the fastest thread in {words}"
-    return f"least fair ({what}): {', '.join(told)}"
+    return f"least fair: {', '.join(told)}" if told else ""
 
 
 def remarks_on(group: Group) -> list[str]:
@@ -122,7 +119,8 @@ def memory_words(context: Json) -> str:
 LEGEND = (
     "Successful operations, all threads together, real time: the median of the rounds, in brackets "
     "(highest - lowest) / median; ratio: throughput relative to the {base}: the median of each round's own "
-    "ratio."
+    "ratio. Least fair: Jain's index of the threads' rates, where it is lowest (1 is fair), and in brackets the "
+    "slowest and the fastest thread, in the table's unit."
 )
 
 
