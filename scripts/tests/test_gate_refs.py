@@ -163,7 +163,7 @@ class RefsTest(RunnerCase):
         )
         self.assertIn("baseline: old (aaaaaaaaaaaa)\ncandidate: bbbbbbbbbbbbb\n", said)
         self.assertIn(
-            "measure: 2 benchmarks, 30 pairs of each, then 90 more of those that are not decided; at most 8 min",
+            "measure: 2 benchmarks, 30 pairs of each, then 90 more of those that are not decided; at most 8",
             said,
         )
         self.assertIn("count: old, counts and instructions", said)

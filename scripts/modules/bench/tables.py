@@ -119,8 +119,8 @@ def memory_words(context: Json) -> str:
 LEGEND = (
     "Successful operations, all threads together, real time: the median of the rounds, in brackets "
     "(highest - lowest) / median; ratio: throughput relative to the {base}: the median of each round's own "
-    "ratio. Least fair: Jain's index of the threads' rates, where it is lowest (1 is fair), and in brackets the "
-    "slowest and the fastest thread, in the table's unit."
+    "ratio. Least fair: Jain's index of the threads' rates, where it is lowest (1 is fair), and in brackets "
+    "the slowest and the fastest thread, in the table's unit."
 )
 
 

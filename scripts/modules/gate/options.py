@@ -19,15 +19,15 @@ from gate.statistics import Rules
 EXPLANATION = """\
 Exit status: 0 pass, 1 regression, 2 cannot decide, 3 usage or data error. A benchmark that is missing on one
 side, an empty run, a NaN, a zero or a truncated file is never a pass. "Cannot decide" is neither: no slowdown
-was shown, and none was excluded; --cannot-decide green or red makes a 0 or a 1 of it. A reader that has gone, as head has, or
-a closed stdout changes no status; a full disk, or a file that was asked for and cannot be written, makes 3 of
-a 0 and leaves the others. 128 + signal when a signal ended it; the pairs measured until then are in
-build/gate.
+was shown, and none was excluded; --cannot-decide green or red makes a 0 or a 1 of it. A reader that has gone,
+as head has, or a closed stdout changes no status; a full disk, or a file that was asked for and cannot be
+written, makes 3 of a 0 and leaves the others. 128 + signal when a signal ended it; the pairs measured until
+then are in build/gate.
 
 --refs measures both commits by turns, each run a fresh process, in an order drawn by lot: 30 pairs of each
 benchmark, then 90 more of those that are not decided by then; about 3 to 8 minutes on 2 cores, and what the
-builds take: when --minutes are over, what is not decided stays so. Besides, it counts: operations on shared memory, allocations, bytes a vector, instructions
-(valgrind). Counts need no statistics.
+builds take: when --minutes are over, what is not decided stays so. Besides, it counts: operations on shared
+memory, allocations, bytes a vector, instructions (valgrind). Counts need no statistics.
 
 --binaries does the same with two programs that use Google Benchmark, whosever they are; it counts nothing.
 
@@ -134,8 +134,8 @@ def every_flag() -> GateParser:
         "--by",
         metavar="NAME",
         choices=entries_of_gate.CHOICES,
-        help=f"what counts of an entry: {', '.join(entries_of_gate.CHOICES)}; default: the first that it has of "
-        f"{', '.join(entries_of_gate.QUANTITIES)}",
+        help=f"what counts of an entry: {', '.join(entries_of_gate.CHOICES)}; default: the first that it has "
+        f"of {', '.join(entries_of_gate.QUANTITIES)}",
     )
     how = parser.add_argument_group("how")
     how.add_argument(

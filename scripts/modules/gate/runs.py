@@ -170,9 +170,10 @@ def silences(baseline: SavedRun, candidate: SavedRun) -> list[str]:
     """Returns in words which conditions a file does not state: whether they are the same, nobody knows."""
     unknown: dict[tuple[str, ...], list[str]] = {}
     for condition, *sides in stated(baseline, candidate):
-        silent = tuple(run.path for run, side in zip((baseline, candidate), sides) if not side)
+        mute = (run.path for run, side in zip((baseline, candidate), sides) if not side)
+        silent = tuple(dict.fromkeys(mute))
         # A dataset is nothing that every benchmark has.
-        if silent and condition != "settings" and not (condition == "dataset" and len(silent) == 2):
+        if silent and condition != "settings" and not (condition == "dataset" and not any(sides)):
             unknown.setdefault(silent, []).append(f"the {condition}")
     told = []
     for paths, conditions in unknown.items():
@@ -262,10 +263,10 @@ def disagreements(baseline: SavedRun, candidate: SavedRun, samples: list[Sample]
                 told.append(f"{each.name} (x{time:.2f} and x{rate:.2f})")
     if not told:
         return []
-    more = f" and {len(told) - 3} more" if len(told) > 3 else ""
+    shown = ", ".join(told[:3]) + (f" and {len(told) - 3} more" if len(told) > 3 else "")
     return [
-        f"real_time and items_per_second do not agree on how long an operation takes: {', '.join(told[:3])}{more}; "
-        "an iteration does not do the same work, or the rate is one of processor time; --by chooses"
+        f"real_time and items_per_second do not agree on how long an operation takes: {shown}; an iteration "
+        "does not do the same work, or the rate is one of processor time; --by chooses"
     ]
 
 
