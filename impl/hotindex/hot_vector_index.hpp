@@ -19,6 +19,7 @@
 
 #include <hotindex/backend/production.hpp>
 #include <hotindex/backend/traits.hpp>
+#include <hotindex/copied_state.hpp>
 #include <hotindex/map/hash.hpp>
 #include <hotindex/monitor/lock_free_access_tracker.hpp>
 #include <hotindex/monitor/lock_free_stats.hpp>
@@ -78,6 +79,8 @@ class HotVectorIndex {
     using Threads = ThreadRegister<ProductionBackend, DefaultTraits, Local>;
 
   public:
+    using Snapshot = CopiedState;
+
     /// Throws InvalidArgument for bad options, std::bad_alloc.
     explicit HotVectorIndex(IndexOptions options)
         : options_((check::options(options), std::move(options))), stride_(row_stride(options_.dimension)),
@@ -154,6 +157,22 @@ class HotVectorIndex {
         maintain(local);
         local.stats.answered(timer, answers.size(), scored);
         return answers;
+    }
+
+    /// A copy of all vectors, made under the lock: O(size * dimension), in time and memory.
+    [[nodiscard]] Snapshot snapshot() const {
+        const ReadLock lock(mutex_);
+        Snapshot copy(options_, ids_.size());
+        for_each_row([&copy](std::string_view id, std::span<const float> row) { copy.add(id, row.data()); });
+        return copy;
+    }
+
+    /// Calls visit(std::string_view id, std::span<const float> vector) under the lock: writers wait until it has seen
+    /// all. For long visits take a snapshot().
+    template <class Visit>
+    void for_each(Visit visit) const {
+        const ReadLock lock(mutex_);
+        for_each_row(visit);
     }
 
     bool access(std::string_view id) const {
@@ -304,6 +323,14 @@ class HotVectorIndex {
     void write_row(Row row, const PreparedQuery& prepared) noexcept {
         std::memcpy(rows_.get() + row * stride_, prepared.data(), stride_ * sizeof(float));
         inverse_norms_[row] = prepared.inverse_norm();
+    }
+
+    /// Under the lock.
+    template <class Visit>
+    void for_each_row(Visit&& visit) const {
+        for (std::size_t row = 0; row != ids_.size(); ++row)
+            visit(std::string_view(*ids_[row]),
+                  std::span<const float>(rows_.get() + row * stride_, options_.dimension));
     }
 
     template <class Use>

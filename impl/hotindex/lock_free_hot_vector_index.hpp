@@ -102,6 +102,12 @@ class BasicLockFreeHotVectorIndex {
         return snapshot(me).search_batch(queries, k);
     }
 
+    /// snapshot().for_each(visit): of the state at one instant, while others go on. visit may use the index.
+    template <class Visit>
+    void for_each(const Handle& me, Visit visit) const {
+        snapshot(me).for_each(std::move(visit));
+    }
+
     // ---- accesses and tiers ----
 
     bool access(const Handle& me, std::string_view id) const {
@@ -161,6 +167,10 @@ class BasicLockFreeHotVectorIndex {
     }
     [[nodiscard]] std::vector<std::vector<Match>> search_batch(std::span<const float> queries, std::size_t k) const {
         return search_batch(self(), queries, k);
+    }
+    template <class Visit>
+    void for_each(Visit visit) const {
+        for_each(self(), std::move(visit));
     }
     bool access(std::string_view id) const { return access(self(), id); }
     [[nodiscard]] std::optional<AccessStats> access_stats(std::string_view id) const {

@@ -96,6 +96,10 @@ class InvalidArgument : public std::invalid_argument {
 /// must not call back into the index. What it throws leaves search unchanged.
 using IdPredicate = std::function<bool(std::string_view id)>;
 
+/// Is shown an id and its vector, `dimension` floats as they were added. Both last until it returns. An index takes any
+/// callable like this one.
+using VectorVisitor = std::function<void(std::string_view id, std::span<const float> vector)>;
+
 /// Argument checks shared by all indexes; each throws InvalidArgument.
 namespace check {
 /// dimension in [1, max_dimension], thresholds consistent.
@@ -109,6 +113,22 @@ float vector(std::span<const float> vector, const IndexOptions& options, std::st
 /// a batch: size must be a multiple of the dimension (an empty batch is fine); each row as `vector`, naming the row
 void batch(std::span<const float> queries, const IndexOptions& options);
 } // namespace check
+
+/// What snapshot() of every index gives: one state of it, the one at an instant between call and return of snapshot(),
+/// whatever is added and removed later. Used by the thread that took it; ends before the index does. Nothing on it
+/// counts as an access or in the statistics, but for searches where it offers these.
+template <class S>
+concept IndexState = requires(const S& state, std::string_view id, const VectorVisitor& visit) {
+    /// Vectors in this state, exactly.
+    { state.size() } -> std::same_as<std::size_t>;
+    { state.empty() } -> std::same_as<bool>;
+    /// A copy of the vector that the id had, or nullopt. Throws std::bad_alloc.
+    { state.get_vector(id) } -> std::same_as<std::optional<std::vector<float>>>;
+    /// Each vector of this state once, in no particular order. What visit throws ends it.
+    { state.for_each(visit) } -> std::same_as<void>;
+    /// Of the index.
+    { state.options() } -> std::same_as<const IndexOptions&>;
+};
 
 /// The contract.
 ///
@@ -129,7 +149,7 @@ void batch(std::span<const float> queries, const IndexOptions& options);
 template <class I>
 concept VectorIndex = std::constructible_from<I, IndexOptions> &&
                       requires(I& index, const I& reader, std::string_view id, std::span<const float> vector,
-                               std::size_t k, const IdPredicate& allowed) {
+                               std::size_t k, const IdPredicate& allowed, const VectorVisitor& visit) {
                           /// Insert or replace; says which. O(dimension).
                           { index.add_vector(id, vector) } -> std::same_as<AddOutcome>;
                           /// true if the id was there.
@@ -143,6 +163,12 @@ concept VectorIndex = std::constructible_from<I, IndexOptions> &&
                           /// Rows of `dimension` floats one after the other; result i answers row i. One consistent
                           /// state for all rows.
                           { reader.search_batch(vector, k) } -> std::same_as<std::vector<std::vector<Match>>>;
+                          /// One state, to read several things from. See IndexState. Throws std::bad_alloc.
+                          { reader.snapshot() } -> IndexState;
+                          /// Each vector of the state at one instant between call and return, once, in no particular
+                          /// order. visit must not call back into the index. What it throws ends the visit. Counts no
+                          /// access. O(size).
+                          { reader.for_each(visit) } -> std::same_as<void>;
                           /// Count an access without reading; false if the id is not there.
                           { reader.access(id) } -> std::same_as<bool>;
                           { reader.access_stats(id) } -> std::same_as<std::optional<AccessStats>>;

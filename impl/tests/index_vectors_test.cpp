@@ -1,4 +1,5 @@
-// What goes into an index: which vectors, ids and options are refused, and that the others are kept as they were given.
+// What goes into an index: which vectors, ids and options are refused, and that the others are kept as they were given,
+// and shown so by visits and snapshots.
 #include "catch.hpp"
 #include "every_index.hpp"
 #include "index_oracle.hpp"
@@ -11,6 +12,7 @@
 #include <mutex>
 #include <random>
 #include <shared_mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -318,4 +320,95 @@ TEMPLATE_TEST_CASE("bad arguments are refused by name and value, and change noth
     CHECK_FALSE(index.access(""));
     CHECK_FALSE(index.get_vector("").has_value());
     CHECK_FALSE(index.access_stats("b").has_value());
+}
+
+TEMPLATE_TEST_CASE("a visit shows each vector once, as it was added", "[contract]", EVERY_INDEX) {
+    std::mt19937 random(5);
+    TestType index(options_of(17, Metric::inner_product, Tracking::exact));
+    Oracle oracle;
+    const auto is_shown_by = [](const auto& shows) {
+        Oracle seen;
+        std::size_t calls = 0;
+        shows.for_each([&](std::string_view id, std::span<const float> vector) {
+            ++calls;
+            seen.vectors[std::string(id)].assign(vector.begin(), vector.end());
+        });
+        CHECK(calls == seen.vectors.size());
+        return seen.vectors;
+    };
+    CHECK(is_shown_by(index).empty());
+    CHECK(index.snapshot().empty());
+    for (int i = 0; i != 2000; ++i) { // replaced, removed, and come back
+        const std::string id = numbered(i % 2 == 0 ? "" : "an id of more than fifteen characters ", random() % 300);
+        if (random() % 3 == 0) {
+            index.remove_vector(id);
+            oracle.vectors.erase(id);
+        } else {
+            index.add_vector(id, oracle.vectors[id] = random_vector(random, 17));
+        }
+    }
+    CHECK((is_shown_by(index) == oracle.vectors));
+    const auto state = index.snapshot();
+    CHECK((is_shown_by(state) == oracle.vectors));
+    CHECK(state.size() == oracle.vectors.size());
+    CHECK(state.options().dimension == 17);
+    struct Enough {};
+    int seen = 0;
+    CHECK_THROWS_AS(index.for_each([&seen](std::string_view, std::span<const float>) {
+        if (++seen == 3)
+            throw Enough();
+    }),
+                    Enough);
+    CHECK(seen == 3);
+    CHECK(index.add_vector("after", random_vector(random, 17)) == AddOutcome::inserted); // no lock was left behind
+    CHECK(index.access_stats(oracle.vectors.begin()->first).value().count == 0);
+}
+
+TEMPLATE_TEST_CASE("a snapshot stays as it was, whatever is added, replaced and removed", "[contract]", EVERY_INDEX) {
+    TestType index(options_of(2, Metric::inner_product, Tracking::exact));
+    for (int i = 0; i != 100; ++i)
+        index.add_vector(std::to_string(i), Vector{static_cast<float>(i), 1});
+    const auto state = index.snapshot();
+    const auto is_as_it_was = [&state] {
+        std::map<std::string, Vector> seen;
+        state.for_each([&](std::string_view id, std::span<const float> v) {
+            CHECK(seen.emplace(id, Vector(v.begin(), v.end())).second);
+        });
+        CHECK(seen.size() == 100);
+        CHECK(state.size() == 100);
+        for (int i = 0; i != 100; ++i) {
+            const Vector then{static_cast<float>(i), 1};
+            CHECK(state.get_vector(std::to_string(i)) == then);
+            CHECK(seen[std::to_string(i)] == then);
+        }
+        CHECK_FALSE(state.get_vector("100").has_value());
+        CHECK_FALSE(state.get_vector("").has_value());
+    };
+    is_as_it_was(); // when nothing has changed yet
+    for (int i = 0; i != 150; ++i)
+        switch (i % 5) {
+        case 0: // replaced
+            index.add_vector(std::to_string(i), Vector{-1, -1});
+            break;
+        case 1: // removed
+            index.remove_vector(std::to_string(i));
+            break;
+        case 2: // removed, and another one added
+            index.remove_vector(std::to_string(i));
+            index.add_vector(std::to_string(i), Vector{-2, -2});
+            break;
+        case 3: // replaced twice, and removed
+            index.add_vector(std::to_string(i), Vector{-3, -3});
+            index.add_vector(std::to_string(i), Vector{-4, -4});
+            index.remove_vector(std::to_string(i));
+            break;
+        default: // as it was, or not there
+            break;
+        }
+    is_as_it_was();
+    state.for_each([&index](std::string_view id, std::span<const float>) { index.remove_vector(id); });
+    is_as_it_was();
+    CHECK(index.access_stats("110").value().count == 0);
+    CHECK(index.snapshot().size() == index.size());
+    CHECK(index.snapshot().get_vector("110") == Vector{-1, -1});
 }

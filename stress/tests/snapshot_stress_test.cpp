@@ -13,17 +13,21 @@
 #include <hotindex/lock_free_hot_vector_index.hpp>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <cstdlib>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <random>
 #include <set>
 #include <shared_mutex>
+#include <span>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <type_traits>
 #include <vector>
@@ -243,6 +247,89 @@ TEST_CASE("a snapshot answers from one state however long it is held", "[snapsho
     CHECK(different == 0);
     CHECK(index.drain());
     CHECK(index.epoch_stats().limbo_objects == 0);
+}
+
+/// What a writer does to its ids, step by step. So of its ids every state at one instant shows what there is after some
+/// step, and the newest version tells which.
+struct Script {
+    static constexpr int ids = 16;
+    static constexpr int id_of(int step) { return step * 7 % ids; }
+    static constexpr bool removes(int step) {
+        return step % 3 == 0;
+    } // all others add: the step's number is the version
+
+    /// Is this, id -> version, the state after `steps` steps?
+    static bool is_after(int steps, const std::map<int, int>& state) {
+        std::map<int, int> expected;
+        for (int step = std::max(1, steps - ids + 1); step <= steps; ++step)
+            if (!removes(step))
+                expected[id_of(step)] = step;
+        return state == expected;
+    }
+    static bool is_one(const std::map<int, int>& state) {
+        int newest = 0;
+        for (const auto& [id, version] : state)
+            newest = std::max(newest, version);
+        return is_after(newest, state) || (removes(newest + 1) && is_after(newest + 1, state));
+    }
+};
+
+TEMPLATE_TEST_CASE("a visit shows exactly the state at one instant, beside writers", "[snapshot]", MutexIndex,
+                   RwLockIndex, LockFreeHotVectorIndex) {
+    TestType index(IndexOptions{.dimension = dimension, .metric = Metric::inner_product});
+    constexpr int writers = 2;
+    std::atomic<int> running{writers};
+    std::atomic<int> torn{0};
+    std::atomic<int> doubled{0};
+    std::atomic<int> mixed{0};
+    std::atomic<int> changed{0};
+    using States = std::array<std::map<int, int>, writers>;
+    const auto shown_by = [&](const auto& shows) {
+        States states;
+        shows.for_each([&](std::string_view id, std::span<const float> row) { // "0-12": of writer 0
+            torn += std::adjacent_find(row.begin(), row.end(), std::not_equal_to<>()) == row.end() ? 0 : 1;
+            std::map<int, int>& state = states[static_cast<std::size_t>(id[0] - '0')];
+            const bool first = state.emplace(std::stoi(std::string(id.substr(2))), static_cast<int>(row[0])).second;
+            doubled += first ? 0 : 1;
+        });
+        for (const auto& state : states)
+            mixed += Script::is_one(state) ? 0 : 1;
+        return states;
+    };
+    on_threads(writers + 2, [&](int t) {
+        const auto name = [](int writer, int id) { return std::to_string(writer) + "-" + std::to_string(id); };
+        if (t < writers) {
+            for (int step = 1; step <= scaled(4000); ++step)
+                if (Script::removes(step))
+                    index.remove_vector(name(t, Script::id_of(step)));
+                else
+                    index.add_vector(name(t, Script::id_of(step)), nth_version(step));
+            --running;
+            return;
+        }
+        do {
+            let_writers_in<TestType>();
+            (void)shown_by(index);
+            const auto snapshot = index.snapshot();
+            const States states = shown_by(snapshot);
+            std::this_thread::yield();
+            changed += shown_by(snapshot) == states ? 0 : 1;
+            changed += snapshot.size() == states[0].size() + states[1].size() ? 0 : 1;
+            for (int w = 0; w != writers; ++w)
+                for (int id = 0; id != Script::ids; ++id) {
+                    const auto there = states[static_cast<std::size_t>(w)].find(id);
+                    const auto row = snapshot.get_vector(name(w, id));
+                    const int version = there == states[static_cast<std::size_t>(w)].end() ? 0 : there->second;
+                    changed += (row ? static_cast<int>((*row)[0]) : 0) == version ? 0 : 1;
+                }
+        } while (running != 0);
+    });
+    CHECK(torn == 0);
+    CHECK(doubled == 0);
+    CHECK(mixed == 0);
+    CHECK(changed == 0);
+    for (const auto& state : shown_by(index))
+        CHECK(Script::is_after(scaled(4000), state));
 }
 
 TEST_CASE("several searches on one snapshot agree with each other and with a batch", "[snapshot]") {

@@ -235,6 +235,9 @@ class IndexCore {
         return Present{e, slot};
     }
 
+    /// What the directory finds an id by.
+    [[nodiscard]] static std::uint64_t hash_of(std::string_view id) { return mix(DefaultHash<std::string>()(id)); }
+
     // ---- accesses and tiers ----
 
     void count_access(const Guard& guard, const Entry& e) {
@@ -360,7 +363,6 @@ class IndexCore {
         Entry* entry_ = nullptr;
     };
 
-    [[nodiscard]] static std::uint64_t hash_of(std::string_view id) { return mix(DefaultHash<std::string>()(id)); }
     // relaxed: any spread of the numbers will do
     [[nodiscard]] std::uint32_t next_hint() { return hints.fetch_add(1, B::relaxed()); }
 

@@ -63,6 +63,14 @@ class EpochDomain {
     using Record = typename Epochs<B, Traits, Participant>::Record;
 
   public:
+    /// Where a participant stands in the domain. Ends before the participant's handle does; used by the same thread.
+    class Place {
+        friend class EpochDomain;
+        Place(EpochDomain* domain, Record* record) noexcept : domain_(domain), record_(record) {}
+        EpochDomain* domain_;
+        Record* record_;
+    };
+
     /// A participant's place in the domain. Used by one thread at a time; explicit, so that algorithms need no
     /// thread_local. It must not outlive the domain.
     class Handle {
@@ -92,6 +100,8 @@ class EpochDomain {
         }
         /// Small and dense: 0, 1, 2, ...
         [[nodiscard]] std::uint32_t index() const { return record_->index.get(); }
+        /// To pin with as long as the handle lives, wherever that is moved to meanwhile.
+        [[nodiscard]] Place place() const noexcept { return Place(domain_, record_); }
 
       private:
         friend class EpochDomain;
@@ -102,7 +112,8 @@ class EpochDomain {
     /// A read section. While it lives, nothing that it could have reached is reclaimed. Nests. Stays on its thread.
     class Guard {
       public:
-        explicit Guard(const Handle& handle) : domain_(handle.domain_), record_(handle.record_) {
+        explicit Guard(const Handle& handle) : Guard(handle.place()) {}
+        explicit Guard(const Place& place) : domain_(place.domain_), record_(place.record_) {
             domain_->pin(record_->local);
         }
         Guard(Guard&& other) noexcept

@@ -197,6 +197,10 @@ class SlotStore {
     version::Word finish_birth(Slot s) { return finish(s.words().birth, s.rest().marks.birth, edge::slot_birth); }
     /// Completes the death of a removed slot, whoever began it; returns the timestamp that it has now.
     version::Word finish_death(Slot s) { return finish(s.words().death, s.rest().marks.death, edge::slot_death); }
+    /// The time at which a version was born that this thread has finished.
+    [[nodiscard]] static version::Word birth_time(const Guard&, Slot s) {
+        return s.words().birth.load(B::relaxed()); // relaxed: this thread has stamped it or seen its stamp
+    }
     /// The time at which a version died whose death is stamped, as this thread knows.
     [[nodiscard]] static version::Word death_time(const Guard&, Slot s) {
         return s.words().death.load(B::relaxed()); // relaxed: this thread has stamped it or seen its stamp
