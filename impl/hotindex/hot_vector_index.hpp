@@ -1,26 +1,19 @@
 // HotVectorIndex: the traditional index, one lock around plain data, as fast as that can honestly be made.
 //
-// Rows lie one after the other (dense: a removal moves the last row into the gap), a hash map leads from id to row.
-// What does not need the lock is done outside of it: checking arguments, padding and normalising the row or query,
-// making the memory for results. With std::shared_mutex readers share the lock. The kernels, top-k, statistics and
-// access tracking are those of the lock-free index, so that the two differ in synchronization alone.
+// The rows are DenseRows. What does not need the lock is done outside of it: checking arguments, padding and normalising
+// the row or query, making the memory for results. With std::shared_mutex readers share the lock. The kernels, top-k,
+// statistics and access tracking are those of the lock-free index, so that the two differ in synchronization alone.
 //
-// Memory follows the size: room doubles when it is full, and halves when three quarters of it are empty, down to what
-// was reserved. So each add or remove moves a few rows on average, and none does so twice in a row. The access records
-// (40 bytes each) stay as many as there were vectors at most.
+// Memory follows the size, see DenseRows. The access records (40 bytes each) stay as many as there were vectors at most.
 //
-// Invariants (under the lock)
-//   M1  rows_[0, size) are the vectors; ids_[r] and records_[r] belong to row r; positions_ maps ids_[r] to r.
-//   M2  the lists have room for capacity_ rows.
 // Linearization: inside the critical section. Progress: blocking.
-// Strong guarantee: everything that can throw comes before the first change. Halving comes after a removal that is
-// complete, and is left to a later one where memory is short.
+// Strong guarantee: everything that can throw comes before the first change.
 #pragma once
 
 #include <hotindex/backend/production.hpp>
 #include <hotindex/backend/traits.hpp>
 #include <hotindex/copied_state.hpp>
-#include <hotindex/map/hash.hpp>
+#include <hotindex/dense_rows.hpp>
 #include <hotindex/monitor/lock_free_access_tracker.hpp>
 #include <hotindex/monitor/lock_free_stats.hpp>
 #include <hotindex/search/scan.hpp>
@@ -30,19 +23,17 @@
 #include <hotindex/threads/thread_register.hpp>
 #include <hotindex/vector_index.hpp>
 
-#include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <functional>
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <shared_mutex>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -53,7 +44,7 @@ template <class Mutex = std::mutex>
 class HotVectorIndex {
     using Tracker = LockFreeAccessTracker<ProductionBackend, DefaultTraits>;
     using Stats = LockFreeStats<ProductionBackend>;
-    using Row = std::uint32_t;
+    using Row = DenseRows::Row;
 
     /// What each thread owns: its counters, and memory that its calls reuse outside the lock.
     struct Local {
@@ -83,13 +74,8 @@ class HotVectorIndex {
 
     /// Throws InvalidArgument for bad options, std::bad_alloc.
     explicit HotVectorIndex(IndexOptions options)
-        : options_((check::options(options), std::move(options))), stride_(row_stride(options_.dimension)),
-          tracker_(options_), threads_(std::in_place, *this) {
-        if (options_.expected_vectors != 0) {
-            reserve_rows(options_.expected_vectors);
-            positions_.reserve(options_.expected_vectors);
-        }
-    }
+        : options_((check::options(options), std::move(options))), tracker_(options_), threads_(std::in_place, *this),
+          rows_(row_stride(options_.dimension), options_.expected_vectors) {}
     HotVectorIndex(const HotVectorIndex&) = delete;
     HotVectorIndex& operator=(const HotVectorIndex&) = delete;
     ~HotVectorIndex() = default;
@@ -107,62 +93,87 @@ class HotVectorIndex {
 
     bool remove_vector(std::string_view id) {
         Local& local = self();
-        const bool removed = remove_row(local, id);
+        bool removed = false;
+        {
+            const std::unique_lock lock(mutex_);
+            removed = remove_row(local, id);
+        }
         if (removed)
             maintain(local);
         return removed;
     }
 
+    /// In one step.
+    std::size_t remove_batch(std::span<const std::string_view> ids) {
+        Local& local = self();
+        std::size_t removed = 0;
+        {
+            const std::unique_lock lock(mutex_);
+            for (const std::string_view id : ids)
+                removed += remove_row(local, id) ? 1u : 0u;
+        }
+        if (removed != 0)
+            maintain(local);
+        return removed;
+    }
+    /// In one step.
+    std::size_t clear() {
+        Local& local = self();
+        const std::unique_lock lock(mutex_);
+        const std::size_t removed = rows_.size();
+        for (Row row = 0; row != removed; ++row)
+            tracker_.forget(local.tracker, rows_.record(row));
+        rows_.clear();
+        return removed;
+    }
+
     [[nodiscard]] bool contains(std::string_view id) const {
         const ReadLock lock(mutex_);
-        return positions_.find(id) != positions_.end();
+        return rows_.find(id).has_value();
     }
 
     [[nodiscard]] std::optional<std::vector<float>> get_vector(std::string_view id) const {
         Local& local = self();
         std::vector<float> copy(options_.dimension);
         const ReadLock lock(mutex_);
-        const auto there = positions_.find(id);
-        if (there == positions_.end())
+        const std::optional<Row> there = rows_.find(id);
+        if (!there)
             return std::nullopt;
-        std::memcpy(copy.data(), rows_.get() + there->second * stride_, copy.size() * sizeof(float));
-        count_access(local, there->second);
+        std::memcpy(copy.data(), rows_.row(*there), copy.size() * sizeof(float));
+        count_access(local, *there);
         return copy;
     }
 
     [[nodiscard]] std::vector<Match> search(std::span<const float> query, std::size_t k) const {
-        return search_with(query, k, AllIds{});
+        return search_with(query, worst_score(options_.metric), k, AllIds{});
     }
     [[nodiscard]] std::vector<Match> search(std::span<const float> query, std::size_t k,
                                             const IdPredicate& allowed) const {
-        return search_with(query, k, allowed);
+        return search_with(query, worst_score(options_.metric), k, allowed);
+    }
+    [[nodiscard]] std::vector<Match> search_radius(std::span<const float> query, float radius,
+                                                   std::size_t k = no_limit) const {
+        check::radius(radius);
+        return search_with(query, radius, k, AllIds{});
+    }
+    [[nodiscard]] std::vector<Match> search_radius(std::span<const float> query, float radius, std::size_t k,
+                                                   const IdPredicate& allowed) const {
+        check::radius(radius);
+        return search_with(query, radius, k, allowed);
     }
 
     [[nodiscard]] std::vector<std::vector<Match>> search_batch(std::span<const float> queries, std::size_t k) const {
-        check::batch(queries, options_);
-        Local& local = self();
-        const Stats::Timer timer(options_.stats);
-        const ScratchBound bound(DefaultTraits::kept_scratch / 2, local.batch);
-        local.batch.prepare(queries, options_.dimension, k, options_.metric);
-        std::vector<std::vector<Match>> answers(local.batch.size());
-        std::size_t scored = 0;
-        {
-            const ReadLock lock(mutex_);
-            scored = local.batch.scan(blocks(), ids());
-            for (std::size_t i = 0; i != answers.size(); ++i)
-                answers[i] = matches_of(local.batch.top(i));
-            for (std::size_t i = 0; i != answers.size(); ++i) // when nothing can throw any more
-                count_accesses(local, local.batch.top(i));
-        }
-        maintain(local);
-        local.stats.answered(timer, answers.size(), scored);
-        return answers;
+        return search_batch_with(queries, k, AllIds{});
+    }
+    [[nodiscard]] std::vector<std::vector<Match>> search_batch(std::span<const float> queries, std::size_t k,
+                                                               const IdPredicate& allowed) const {
+        return search_batch_with(queries, k, allowed);
     }
 
     /// A copy of all vectors, made under the lock: O(size * dimension), in time and memory.
     [[nodiscard]] Snapshot snapshot() const {
         const ReadLock lock(mutex_);
-        Snapshot copy(options_, ids_.size());
+        Snapshot copy(options_, rows_.size());
         for_each_row([&copy](std::string_view id, std::span<const float> row) { copy.add(id, row.data()); });
         return copy;
     }
@@ -185,17 +196,17 @@ class HotVectorIndex {
             .value_or(false);
     }
     [[nodiscard]] std::optional<AccessStats> access_stats(std::string_view id) const {
-        return with_row(id, [&](Row row) { return tracker_.stats(records_[row], tracker_locals()); });
+        return with_row(id, [&](Row row) { return tracker_.stats(rows_.record(row), tracker_locals()); });
     }
     bool promote(std::string_view id) const {
         Local& local = self();
-        const bool moved = with_row(id, [&](Row row) { return tracker_.promote(records_[row]); }).value_or(false);
+        const bool moved = with_row(id, [&](Row row) { return tracker_.promote(rows_.record(row)); }).value_or(false);
         local.stats.promoted(moved ? 1 : 0);
         return moved;
     }
     bool demote(std::string_view id) const {
         Local& local = self();
-        const bool moved = with_row(id, [&](Row row) { return tracker_.demote(records_[row]); }).value_or(false);
+        const bool moved = with_row(id, [&](Row row) { return tracker_.demote(rows_.record(row)); }).value_or(false);
         local.stats.demoted(moved ? 1 : 0);
         return moved;
     }
@@ -208,7 +219,7 @@ class HotVectorIndex {
 
     [[nodiscard]] std::size_t size() const {
         const ReadLock lock(mutex_);
-        return ids_.size();
+        return rows_.size();
     }
     [[nodiscard]] bool empty() const { return size() == 0; }
     [[nodiscard]] const IndexOptions& options() const noexcept { return options_; }
@@ -218,139 +229,92 @@ class HotVectorIndex {
         return s;
     }
     void reset_stats() { stats_.reset(stats_shards()); }
+    /// O(size), under the lock. Of the hash table's nodes, what the usual standard libraries take. Nothing is in limbo.
+    [[nodiscard]] MemoryUsage memory_usage() const {
+        MemoryUsage usage;
+        usage.records = tracker_.records() * Tracker::record_bytes;
+        const ReadLock lock(mutex_);
+        rows_.count(usage);
+        return usage;
+    }
 
   private:
     using ReadLock =
         std::conditional_t<std::is_same_v<Mutex, std::shared_mutex>, std::shared_lock<Mutex>, std::unique_lock<Mutex>>;
-    struct Free {
-        std::size_t bytes = 0;
-        void operator()(float* p) const noexcept { ArrayMemory::release(p, bytes); }
-    };
-    using Floats = std::unique_ptr<float, Free>;
-
-    [[nodiscard]] static Floats uninitialised_floats(std::size_t n) {
-        return Floats(static_cast<float*>(ArrayMemory::allocate(n * sizeof(float))), Free{n * sizeof(float)});
-    }
 
     AddOutcome add_prepared(Local& local, std::string_view id) {
         const std::unique_lock lock(mutex_);
-        const auto there = positions_.find(id);
-        if (there != positions_.end()) {
-            write_row(there->second, local.prepared);
+        if (const std::optional<Row> there = rows_.find(id)) {
+            rows_.replace(*there, local.prepared);
             return AddOutcome::replaced;
         }
-        const auto row = static_cast<Row>(ids_.size());
-        reserve_rows(ids_.size() + 1);
+        rows_.reserve(rows_.size() + 1);
         const RecordId record = tracker_.track(local.tracker, now());
         try {
-            ids_.push_back(&positions_.emplace(id, row).first->first); // push_back does not allocate: reserved
+            rows_.add(id, record, local.prepared);
         } catch (...) {
             tracker_.forget(local.tracker, record);
             throw;
         }
-        records_.push_back(record); // reserved too
-        write_row(row, local.prepared);
         return AddOutcome::inserted;
     }
 
+    /// Under the lock.
     bool remove_row(Local& local, std::string_view id) {
-        const std::unique_lock lock(mutex_);
-        const auto there = positions_.find(id);
-        if (there == positions_.end())
-            return false;
-        const Row row = there->second;
-        const auto last = static_cast<Row>(ids_.size() - 1);
-        tracker_.forget(local.tracker, records_[row]);
-        positions_.erase(there);
-        if (row != last) {
-            std::memcpy(rows_.get() + row * stride_, rows_.get() + last * stride_, stride_ * sizeof(float));
-            inverse_norms_[row] = inverse_norms_[last];
-            records_[row] = records_[last];
-            ids_[row] = ids_[last];
-            positions_.find(*ids_[row])->second = row;
-        }
-        ids_.pop_back();
-        records_.pop_back();
-        give_room_back();
-        return true;
-    }
-
-    /// Room that an index takes at once and keeps: 64 rows, or fewer of the kind that fill a megabyte sooner.
-    [[nodiscard]] std::size_t fewest_rows() const noexcept {
-        return std::clamp<std::size_t>((std::size_t{1} << 20) / (stride_ * sizeof(float)), 1, 64);
-    }
-
-    /// Room for n rows. Throws std::bad_alloc and changes nothing that can be seen.
-    void reserve_rows(std::size_t n) {
-        if (n > capacity_)
-            set_capacity(std::max({n, capacity_ * 2, fewest_rows()}));
-    }
-
-    /// Halves the room when three quarters of it are empty. Where memory is short, everything stays.
-    void give_room_back() noexcept {
-        const std::size_t wanted = std::max({capacity_ / 2, options_.expected_vectors, fewest_rows()});
-        if (wanted >= capacity_ || ids_.size() > capacity_ / 4)
-            return;
-        try {
-            positions_.rehash(wanted); // first: alone it changes nothing but the table's own memory
-            set_capacity(wanted);
-        } catch (const std::bad_alloc&) {
-            // A later removal tries again.
-        }
-    }
-
-    /// Moves all rows to lists with room for n. Throws std::bad_alloc and changes nothing then.
-    void set_capacity(std::size_t n) {
-        Floats rows = uninitialised_floats(n * stride_); // first: where memory is short, nothing was done in vain
-        std::vector<const std::string*> ids;
-        std::vector<RecordId> records;
-        std::vector<float> inverse_norms;
-        ids.reserve(n);
-        records.reserve(n);
-        inverse_norms.resize(n);
-        ids.assign(ids_.begin(), ids_.end());
-        records.assign(records_.begin(), records_.end());
-        std::copy_n(inverse_norms_.begin(), ids_.size(), inverse_norms.begin());
-        if (!ids_.empty())
-            std::memcpy(rows.get(), rows_.get(), ids_.size() * stride_ * sizeof(float));
-        ids_.swap(ids);
-        records_.swap(records);
-        inverse_norms_.swap(inverse_norms);
-        rows_ = std::move(rows);
-        capacity_ = n;
-    }
-
-    void write_row(Row row, const PreparedQuery& prepared) noexcept {
-        std::memcpy(rows_.get() + row * stride_, prepared.data(), stride_ * sizeof(float));
-        inverse_norms_[row] = prepared.inverse_norm();
+        const std::optional<RecordId> record = rows_.remove(id);
+        if (record)
+            tracker_.forget(local.tracker, *record);
+        return record.has_value();
     }
 
     /// Under the lock.
     template <class Visit>
     void for_each_row(Visit&& visit) const {
-        for (std::size_t row = 0; row != ids_.size(); ++row)
-            visit(std::string_view(*ids_[row]),
-                  std::span<const float>(rows_.get() + row * stride_, options_.dimension));
+        for (Row row = 0; row != rows_.size(); ++row)
+            visit(rows_.id(row), std::span<const float>(rows_.row(row), options_.dimension));
     }
 
     template <class Use>
     [[nodiscard]] auto with_row(std::string_view id, Use use) const -> std::optional<decltype(use(Row{}))> {
         const ReadLock lock(mutex_);
-        const auto there = positions_.find(id);
-        if (there == positions_.end())
+        const std::optional<Row> there = rows_.find(id);
+        if (!there)
             return std::nullopt;
-        return use(there->second);
+        return use(*there);
     }
 
     template <class Allowed>
-    [[nodiscard]] std::vector<Match> search_with(std::span<const float> query, std::size_t k,
+    [[nodiscard]] std::vector<std::vector<Match>> search_batch_with(std::span<const float> queries, std::size_t k,
+                                                                    const Allowed& allowed) const {
+        check::batch(queries, options_);
+        Local& local = self();
+        const Stats::Timer timer(options_.stats);
+        const ScratchBound bound(DefaultTraits::kept_scratch / 2, local.batch);
+        local.batch.prepare(queries, options_.dimension, k, options_.metric);
+        std::vector<std::vector<Match>> answers(local.batch.size());
+        std::size_t scored = 0;
+        {
+            const ReadLock lock(mutex_);
+            scored = local.batch.scan(blocks(), ids(), allowed);
+            for (std::size_t i = 0; i != answers.size(); ++i)
+                answers[i] = matches_of(local.batch.top(i));
+            for (std::size_t i = 0; i != answers.size(); ++i) // when nothing can throw any more
+                count_accesses(local, local.batch.top(i));
+        }
+        maintain(local);
+        local.stats.answered(timer, answers.size(), scored);
+        return answers;
+    }
+
+    template <class Allowed>
+    [[nodiscard]] std::vector<Match> search_with(std::span<const float> query, float radius, std::size_t k,
                                                  const Allowed& allowed) const {
         const float inverse_norm = check::vector(query, options_, "query");
         Local& local = self();
         const Stats::Timer timer(options_.stats);
         const ScratchBound bound(DefaultTraits::kept_scratch / 4, local.prepared, local.top);
         local.prepared.assign(query, options_.metric, local.rows_last_time, inverse_norm);
-        local.top.reset(k, options_.metric);
+        local.top.reset(k, options_.metric, radius);
         std::vector<Match> matches;
         std::size_t scored = 0;
         {
@@ -366,22 +330,17 @@ class HotVectorIndex {
     }
 
     [[nodiscard]] auto ids() const {
-        return [this](Row row) { return std::string_view(*ids_[row]); };
+        return [this](Row row) { return rows_.id(row); };
     }
     [[nodiscard]] auto blocks() const {
-        return [this](auto&& use) {
-            const std::size_t n = ids_.size();
-            for (std::size_t first = 0; first < n; first += block_rows)
-                use(RowBlock<Row>{static_cast<Row>(first), rows_.get() + first * stride_, inverse_norms_.data() + first,
-                                  std::min(block_rows, n - first)});
-        };
+        return [this](auto&& use) { rows_.for_each_block(use); };
     }
 
     [[nodiscard]] std::vector<Match> matches_of(TopK<Row>& top) const {
         std::vector<Match> matches;
         matches.reserve(top.size());
         for (const auto& found : top.sorted(ids()))
-            matches.push_back({*ids_[found.slot], found.score});
+            matches.push_back({std::string(rows_.id(found.slot)), found.score});
         return matches;
     }
 
@@ -392,12 +351,12 @@ class HotVectorIndex {
             return;
         const std::int64_t at = now();
         for (const auto& found : top.sorted(ids()))
-            tracker_.access(local.tracker, records_[found.slot], at);
+            tracker_.access(local.tracker, rows_.record(found.slot), at);
     }
 
     void count_access(Local& local, Row row) const {
         if (options_.tracking != Tracking::off)
-            tracker_.access(local.tracker, records_[row], now());
+            tracker_.access(local.tracker, rows_.record(row), now());
     }
     /// Automatic tier management, when it is due.
     void maintain(Local& local) const {
@@ -420,20 +379,13 @@ class HotVectorIndex {
     }
 
     const IndexOptions options_;
-    const std::size_t stride_;
     std::atomic<std::uint32_t> hints_{0};
     mutable Tracker tracker_; // mutable: reads are counted
     Stats stats_;
     Anchored<Threads> threads_;
 
     mutable Mutex mutex_;
-    // Guarded by mutex_:
-    std::unordered_map<std::string, Row, DefaultHash<std::string>, DefaultEqual<std::string>> positions_;
-    std::vector<const std::string*> ids_; // the map's own keys, which stay where they are
-    std::vector<RecordId> records_;
-    Floats rows_; // capacity_ x stride_
-    std::vector<float> inverse_norms_;
-    std::size_t capacity_ = 0;
+    DenseRows rows_; // guarded by mutex_
 };
 
 static_assert(VectorIndex<HotVectorIndex<std::mutex>>);

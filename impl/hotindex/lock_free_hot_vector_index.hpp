@@ -35,6 +35,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -69,6 +70,22 @@ class BasicLockFreeHotVectorIndex {
         return core_.add(me, id, vector, inverse_norm);
     }
     bool remove_vector(const Handle& me, std::string_view id) { return core_.remove(me, id); }
+    /// Each by itself, in order; pinned anew for each.
+    std::size_t remove_batch(const Handle& me, std::span<const std::string_view> ids) {
+        std::size_t removed = 0;
+        for (const std::string_view id : ids)
+            removed += core_.remove(me, id) ? 1u : 0u;
+        return removed;
+    }
+    /// Each by itself. Copies the ids first: throws std::bad_alloc, before the first removal.
+    std::size_t clear(const Handle& me) {
+        std::vector<std::string> ids;
+        for_each(me, [&ids](std::string_view id, std::span<const float>) { ids.emplace_back(id); });
+        std::size_t removed = 0;
+        for (const std::string& id : ids)
+            removed += core_.remove(me, id) ? 1u : 0u;
+        return removed;
+    }
 
     // ---- reads ----
 
@@ -97,9 +114,21 @@ class BasicLockFreeHotVectorIndex {
                                             const IdPredicate& allowed) const {
         return snapshot(me).search(query, k, allowed);
     }
+    [[nodiscard]] std::vector<Match> search_radius(const Handle& me, std::span<const float> query, float radius,
+                                                   std::size_t k = no_limit) const {
+        return snapshot(me).search_radius(query, radius, k);
+    }
+    [[nodiscard]] std::vector<Match> search_radius(const Handle& me, std::span<const float> query, float radius,
+                                                   std::size_t k, const IdPredicate& allowed) const {
+        return snapshot(me).search_radius(query, radius, k, allowed);
+    }
     [[nodiscard]] std::vector<std::vector<Match>> search_batch(const Handle& me, std::span<const float> queries,
                                                                std::size_t k) const {
         return snapshot(me).search_batch(queries, k);
+    }
+    [[nodiscard]] std::vector<std::vector<Match>> search_batch(const Handle& me, std::span<const float> queries,
+                                                               std::size_t k, const IdPredicate& allowed) const {
+        return snapshot(me).search_batch(queries, k, allowed);
     }
 
     /// snapshot().for_each(visit): of the state at one instant, while others go on. visit may use the index.
@@ -153,6 +182,8 @@ class BasicLockFreeHotVectorIndex {
 
     AddOutcome add_vector(std::string_view id, std::span<const float> vector) { return add_vector(self(), id, vector); }
     bool remove_vector(std::string_view id) { return remove_vector(self(), id); }
+    std::size_t remove_batch(std::span<const std::string_view> ids) { return remove_batch(self(), ids); }
+    std::size_t clear() { return clear(self()); }
     [[nodiscard]] bool contains(std::string_view id) const { return contains(self(), id); }
     [[nodiscard]] std::optional<std::vector<float>> get_vector(std::string_view id) const {
         return get_vector(self(), id);
@@ -165,8 +196,20 @@ class BasicLockFreeHotVectorIndex {
                                             const IdPredicate& allowed) const {
         return search(self(), query, k, allowed);
     }
+    [[nodiscard]] std::vector<Match> search_radius(std::span<const float> query, float radius,
+                                                   std::size_t k = no_limit) const {
+        return search_radius(self(), query, radius, k);
+    }
+    [[nodiscard]] std::vector<Match> search_radius(std::span<const float> query, float radius, std::size_t k,
+                                                   const IdPredicate& allowed) const {
+        return search_radius(self(), query, radius, k, allowed);
+    }
     [[nodiscard]] std::vector<std::vector<Match>> search_batch(std::span<const float> queries, std::size_t k) const {
         return search_batch(self(), queries, k);
+    }
+    [[nodiscard]] std::vector<std::vector<Match>> search_batch(std::span<const float> queries, std::size_t k,
+                                                               const IdPredicate& allowed) const {
+        return search_batch(self(), queries, k, allowed);
     }
     template <class Visit>
     void for_each(Visit visit) const {
@@ -206,6 +249,15 @@ class BasicLockFreeHotVectorIndex {
     [[nodiscard]] std::uint64_t time() const { return core_.slots.now(); }
     /// Bytes that rows and their versions take, in use or not. They shrink when vectors are removed.
     [[nodiscard]] std::uint64_t slot_bytes() const { return core_.slots.bytes(); }
+    /// O(slots). Of ids, those of the present state are counted. While the directory grows, its new table is not.
+    [[nodiscard]] MemoryUsage memory_usage(const Handle& me) const {
+        std::uint64_t id_bytes = 0; // that do not lie in their entries
+        for_each(me, [&id_bytes](std::string_view id, std::span<const float>) {
+            id_bytes += id.size() > std::string().capacity() ? id.size() + 1 : 0;
+        });
+        return core_.memory_usage(me, id_bytes);
+    }
+    [[nodiscard]] MemoryUsage memory_usage() const { return memory_usage(self()); }
     /// Reclaims what can be reclaimed now, and gives memory back; true if nothing is left in limbo. The caller holds no
     /// snapshot.
     bool drain(const Handle& me) {

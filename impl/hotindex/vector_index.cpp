@@ -79,6 +79,11 @@ float vector(std::span<const float> vector, const IndexOptions& options, std::st
     return row(vector, options, [&] { return fmt::format("the {}", what); });
 }
 
+void radius(float radius) {
+    if (std::isnan(radius))
+        throw InvalidArgument("the radius is nan; give a score of the index's metric, or an infinity");
+}
+
 void batch(std::span<const float> queries, const IndexOptions& options) {
     if (queries.size() % options.dimension != 0)
         throw InvalidArgument(

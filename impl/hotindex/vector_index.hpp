@@ -70,6 +70,20 @@ struct IndexStats {
     std::uint64_t demotions = 0;               ///< tier changes towards cold
 };
 
+/// Bytes that an index takes, by what they are for, used or not: what is reserved, free or waits to be used again
+/// counts as well. Not counted: what calls keep for their thread (see `kept_scratch` in traits.hpp), and what the
+/// allocator needs for itself. Exact but for that when no operation is running, close otherwise.
+struct MemoryUsage {
+    std::uint64_t rows = 0;        ///< floats of vectors, padding included
+    std::uint64_t bookkeeping = 0; ///< what belongs to each row: norm, versions, links to its id
+    std::uint64_t ids = 0;         ///< ids, and the entries that they are in
+    std::uint64_t table = 0;       ///< buckets of the hash table that ids are found by
+    std::uint64_t records = 0;     ///< access records
+    std::uint64_t limbo = 0;       ///< so much of all these waits for readers, to be used again then
+    [[nodiscard]] std::uint64_t total() const noexcept { return rows + bookkeeping + ids + table + records; }
+    friend bool operator==(const MemoryUsage&, const MemoryUsage&) = default;
+};
+
 /// Everything an index is told at construction.
 struct IndexOptions {
     std::size_t dimension = 0; ///< floats in a vector, 1 to max_dimension; required
@@ -81,6 +95,8 @@ struct IndexOptions {
 };
 
 inline constexpr std::size_t max_dimension = 1u << 20;
+/// As k: all that there are.
+inline constexpr std::size_t no_limit = ~std::size_t{0};
 /// Under cosine a vector's squared norm, as the kernels add it, must be a normal float with room for its inverse, and
 /// with room above it, so that the sum of its products with another vector is finite, too.
 inline constexpr float smallest_squared_norm = 1e-30F;
@@ -92,8 +108,8 @@ class InvalidArgument : public std::invalid_argument {
     using std::invalid_argument::invalid_argument;
 };
 
-/// Tells a search which ids may be answered. Called once for each candidate id, possibly for ids that lose later; it
-/// must not call back into the index. What it throws leaves search unchanged.
+/// Tells a search which ids may be answered. Called once for each candidate id, possibly for ids that lose later, and in
+/// a batch once for each query; it must not call back into the index. What it throws leaves search unchanged.
 using IdPredicate = std::function<bool(std::string_view id)>;
 
 /// Is shown an id and its vector, `dimension` floats as they were added. Both last until it returns. An index takes any
@@ -110,7 +126,9 @@ void id(std::string_view id);
 /// under cosine, a vector whose squared norm is not in [smallest_squared_norm, largest_squared_norm]. Returns
 /// 1 / |vector| under cosine, otherwise 1.
 float vector(std::span<const float> vector, const IndexOptions& options, std::string_view what);
-/// a batch: size must be a multiple of the dimension (an empty batch is fine); each row as `vector`, naming the row
+/// a number, or an infinity
+void radius(float radius);
+/// a batch of queries: size must be a multiple of the dimension (an empty batch is fine); each row as `vector`, naming the row
 void batch(std::span<const float> queries, const IndexOptions& options);
 } // namespace check
 
@@ -140,29 +158,48 @@ concept IndexState = requires(const S& state, std::string_view id, const VectorV
 /// | NaN or infinity                           | InvalidArgument naming the position                           |
 /// | under cosine, a zero vector, or one whose |                                                               |
 /// | squared norm is below 1e-30 or above 1e38 | InvalidArgument (also for a query)                            |
+/// | NaN as the radius                         | InvalidArgument                                               |
 /// | k == 0                                    | empty result                                                  |
 /// | k > size                                  | all vectors, ordered                                          |
 /// | memory exhausted                          | std::bad_alloc; the index is as before the call (strong)      |
 ///
 /// Thread-safety: every member may be called from any number of threads at once; construction and destruction may not
 /// overlap with any call. Threads that have used an index may end before it, after it or meanwhile.
+///
+/// Radius. search_radius answers all vectors whose score is not worse than `radius`, which is a score of the index's
+/// metric: cosine and inner_product: scores of at least that; squared_euclidean: of at most that, so it is the square
+/// of a distance. A score of exactly the radius is within. That is what search with k = size answers, cut off there.
 template <class I>
 concept VectorIndex = std::constructible_from<I, IndexOptions> &&
                       requires(I& index, const I& reader, std::string_view id, std::span<const float> vector,
-                               std::size_t k, const IdPredicate& allowed, const VectorVisitor& visit) {
+                               std::span<const std::string_view> ids, std::size_t k, float radius,
+                               const IdPredicate& allowed, const VectorVisitor& visit) {
                           /// Insert or replace; says which. O(dimension).
                           { index.add_vector(id, vector) } -> std::same_as<AddOutcome>;
                           /// true if the id was there.
                           { index.remove_vector(id) } -> std::same_as<bool>;
+                          /// Removes these; returns how many were there and are gone now. An id that is not there, or
+                          /// comes a second time, is passed over. The traditional index removes all in one step, the
+                          /// lock-free one each by itself, in order. Throws as remove_vector, before the first one.
+                          { index.remove_batch(ids) } -> std::same_as<std::size_t>;
+                          /// Removes every vector that was there at an instant between call and return, and was not
+                          /// removed meanwhile; returns how many. In one step, or each by itself, as remove_batch: what
+                          /// is added or replaced meanwhile is there afterwards, or is not. O(size).
+                          { index.clear() } -> std::same_as<std::size_t>;
                           { reader.contains(id) } -> std::same_as<bool>;
                           /// A copy of the vector as it was added, or nullopt. Counts as an access.
                           { reader.get_vector(id) } -> std::same_as<std::optional<std::vector<float>>>;
                           /// The k best, best first, ties by id. O(size * dimension).
                           { reader.search(vector, k) } -> std::same_as<std::vector<Match>>;
                           { reader.search(vector, k, allowed) } -> std::same_as<std::vector<Match>>;
+                          /// All within the radius (see above), best first, ties by id; the k best of them.
+                          { reader.search_radius(vector, radius) } -> std::same_as<std::vector<Match>>;
+                          { reader.search_radius(vector, radius, k) } -> std::same_as<std::vector<Match>>;
+                          { reader.search_radius(vector, radius, k, allowed) } -> std::same_as<std::vector<Match>>;
                           /// Rows of `dimension` floats one after the other; result i answers row i. One consistent
                           /// state for all rows.
                           { reader.search_batch(vector, k) } -> std::same_as<std::vector<std::vector<Match>>>;
+                          { reader.search_batch(vector, k, allowed) } -> std::same_as<std::vector<std::vector<Match>>>;
                           /// One state, to read several things from. See IndexState. Throws std::bad_alloc.
                           { reader.snapshot() } -> IndexState;
                           /// Each vector of the state at one instant between call and return, once, in no particular
@@ -182,6 +219,8 @@ concept VectorIndex = std::constructible_from<I, IndexOptions> &&
                           { reader.empty() } -> std::same_as<bool>;
                           { reader.options() } -> std::same_as<const IndexOptions&>;
                           { reader.get_stats() } -> std::same_as<IndexStats>;
+                          /// O(size), for ids that do not lie in their entries.
+                          { reader.memory_usage() } -> std::same_as<MemoryUsage>;
                           { index.reset_stats() } -> std::same_as<void>;
                       };
 

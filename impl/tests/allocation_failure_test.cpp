@@ -163,6 +163,21 @@ void fail_in_every_operation(Complaints& complaints, const std::string& what, co
         nothing);
     failures += run(
         "batch", [&](Index& index) { return index.search_batch(queries, 100).at(2).size() == there.size(); }, nothing);
+    failures += run(
+        "search within a radius",
+        [&](Index& index) {
+            return index.search_radius(query, worst_score(index.options().metric)).size() == there.size();
+        },
+        nothing);
+    failures += run(
+        "snapshot",
+        [&](Index& index) {
+            const auto state = index.snapshot();
+            return state.size() == there.size() && state.get_vector(known).has_value();
+        },
+        nothing);
+    failures +=
+        run("clear", [&](Index& index) { return index.clear() == there.size(); }, [&](Model& model) { model.clear(); });
     failures += run("access", [&](Index& index) { return index.access(known); }, nothing);
     failures += run("access_stats", [&](Index& index) { return index.access_stats(known).has_value(); }, nothing);
     failures += run("promote", [&](Index& index) { return index.promote(known); }, nothing);

@@ -3,6 +3,7 @@
 #include "every_index.hpp"
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <shared_mutex>
@@ -65,6 +66,52 @@ TEMPLATE_TEST_CASE("statistics switched off count no query", "[contract]", EVERY
     CHECK(index.get_stats().similarity_computations == 0);
     CHECK(index.get_stats().query_time.count() == 0);
     CHECK(index.get_stats().vectors == 1);
+}
+
+TEMPLATE_TEST_CASE("memory is told by what it is for", "[contract]", EVERY_INDEX) {
+    constexpr std::size_t n = 3000, dimension = 30; // rows are padded to 32 floats
+    TestType index(options_of(dimension, Metric::inner_product));
+    const auto id_of = [](std::size_t i) {
+        return numbered("an id of exactly sixty-four characters, where its number is ", 1000 + i);
+    };
+    CHECK(id_of(0).size() == 64);
+    const MemoryUsage empty = index.memory_usage();
+    CHECK(empty.rows <= std::size_t{64} * 128);
+    for (std::size_t i = 0; i != n; ++i)
+        index.add_vector(id_of(i), Vector(dimension, static_cast<float>(i)));
+    const MemoryUsage full = index.memory_usage();
+    CHECK(full.rows >= n * 128);
+    CHECK(full.rows <= 3 * n * 128);
+    CHECK(full.bookkeeping >= n * sizeof(float));
+    CHECK(full.bookkeeping <= 3 * n * 128);
+    CHECK(full.ids >= n * (65 + sizeof(std::string)));
+    CHECK(full.ids <= n * 300);
+    CHECK(full.table >= n * sizeof(void*) / 2);
+    CHECK(full.table <= 64 * n);
+    CHECK(full.records >= n * 32);
+    CHECK(full.limbo <= full.total() / 10);
+    CHECK(full.total() == full.rows + full.bookkeeping + full.ids + full.table + full.records);
+    CHECK(index.memory_usage().rows == full.rows); // looking takes nothing
+    CHECK(index.clear() == n);
+    if constexpr (requires { index.drain(); })
+        CHECK(index.drain());
+    const MemoryUsage cleared = index.memory_usage();
+    CHECK(cleared.rows <= full.rows / 4);
+    CHECK(cleared.ids <= full.ids / 4);
+    CHECK(cleared.limbo == 0);
+}
+
+TEST_CASE("what a snapshot keeps is in limbo", "[contract]") {
+    LockFreeHotVectorIndex index(options_of(32, Metric::inner_product));
+    for (int i = 0; i != 100; ++i)
+        index.add_vector(std::to_string(i), Vector(32, 1));
+    {
+        const auto state = index.snapshot();
+        CHECK(index.clear() == 100);
+        CHECK(index.memory_usage().limbo >= 100 * 32 * sizeof(float));
+    }
+    CHECK(index.drain());
+    CHECK(index.memory_usage().limbo == 0);
 }
 
 TEMPLATE_TEST_CASE("tracking switched off counts no access", "[contract]", EVERY_INDEX) {

@@ -38,6 +38,13 @@ inline bool same_bits(const std::vector<Match>& a, const std::vector<Match>& b) 
                       [](const Match& x, const Match& y) { return x.id == y.id && same_bits(x.score, y.score); });
 }
 
+/// What of these, best first, is not worse than the radius.
+inline std::vector<Match> within(std::vector<Match> matches, float radius, Metric metric) {
+    std::erase_if(matches,
+                  [&](const Match& m) { return higher_is_better(metric) ? m.score < radius : m.score > radius; });
+    return matches;
+}
+
 /// The naive index: a sorted map and double precision.
 struct Oracle {
     struct Score {

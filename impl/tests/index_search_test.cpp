@@ -88,6 +88,52 @@ TEMPLATE_TEST_CASE("a predicate decides which ids are answered", "[contract]", E
     CHECK(std::all_of(asked.begin(), asked.end(), [](const auto& a) { return a.second == 1; }));
 }
 
+TEMPLATE_TEST_CASE("a radius is a score, and what has that very score is within", "[contract]", EVERY_INDEX) {
+    TestType near(options_of(1, Metric::squared_euclidean));
+    for (int i = 0; i != 200; ++i)
+        near.add_vector(std::to_string(i), Vector{static_cast<float>(i)});
+    CHECK(near.search_radius(Vector{10}, 4) ==
+          std::vector<Match>{{"10", 0}, {"11", 1}, {"9", 1}, {"12", 4}, {"8", 4}}); // the square of a distance of 2
+    CHECK(near.search_radius(Vector{10}, 3.9F).size() == 3);
+    CHECK(near.search_radius(Vector{10}, 4, 2) == std::vector<Match>{{"10", 0}, {"11", 1}});
+    CHECK(ids_of(near.search_radius(Vector{10}, 4, no_limit, [](std::string_view id) { return id.back() == '2'; })) ==
+          Ids{"12"});
+    CHECK(near.search_radius(Vector{10}, -1).empty());
+    CHECK(near.search_radius(Vector{10}, 4, 0).empty());
+    CHECK(near.search_radius(Vector{10}, -infinity).empty());
+    CHECK(near.search_radius(Vector{10}, infinity) == near.search(Vector{10}, 200));
+    TestType alike(options_of(2, Metric::cosine));
+    alike.add_vector("same", Vector{2, 0});
+    alike.add_vector("across", Vector{0, 3});
+    alike.add_vector("opposite", Vector{-1, 0});
+    CHECK(ids_of(alike.search_radius(Vector{1, 0}, 0.5F)) == Ids{"same"});
+    CHECK(ids_of(alike.search_radius(Vector{1, 0}, 0)) == Ids{"same", "across"});
+    CHECK(alike.search_radius(Vector{1, 0}, infinity).empty());
+    CHECK(lacks(refusal([&] { (void)near.search_radius(Vector{1}, not_a_number); }), {"radius", "nan"}) == "");
+    CHECK(lacks(refusal([&] { (void)near.search_radius(Vector{1, 2}, 1); }), {"query", "2", "1"}) == "");
+    CHECK(alike.get_stats().queries == 3);
+}
+
+TEMPLATE_TEST_CASE("a predicate holds for every query of a batch", "[contract]", EVERY_INDEX) {
+    std::mt19937 random(6);
+    TestType index(options_of(7, Metric::inner_product, Tracking::exact));
+    for (int i = 0; i != 300; ++i)
+        index.add_vector(std::to_string(i), random_vector(random, 7));
+    const IdPredicate some = [](std::string_view id) { return id.back() % 3 == 0; };
+    const Vector batch = random_vector(random, 7 * 20);
+    const auto answers = index.search_batch(batch, 10, some);
+    REQUIRE(answers.size() == 20);
+    for (std::size_t q = 0; q != 20; ++q)
+        CHECK(same_bits(answers[q], index.search(std::span(batch).subspan(q * 7, 7), 10, some)));
+    CHECK(index.search_batch(batch, 10, [](std::string_view) { return false; }) == std::vector<std::vector<Match>>(20));
+    const std::uint64_t before = index.get_stats().queries;
+    CHECK_THROWS_AS(
+        (void)index.search_batch(batch, 10, [](std::string_view) -> bool { throw std::runtime_error("no"); }),
+        std::runtime_error);
+    CHECK(index.get_stats().queries == before);
+    CHECK(index.search_batch(batch, 10) == index.search_batch(batch, 10, [](std::string_view) { return true; }));
+}
+
 TEMPLATE_TEST_CASE("a predicate that throws leaves the index as it was, and usable", "[contract]", EVERY_INDEX) {
     TestType index(options_of(1, Metric::inner_product, Tracking::exact));
     for (int i = 0; i != 100; ++i)
@@ -253,6 +299,16 @@ TEST_CASE("random operations get equal answers from all indexes, bit for bit, an
                 REQUIRE(same_bits(a, two.search(query, k, allowed)));
                 REQUIRE(same_bits(a, three.search(query, k, allowed)));
                 REQUIRE(oracle.objection(a, query, k, metric, allowed) == "");
+                // Within a radius that is one of the scores, mostly: what a search for all answers, cut off there.
+                const auto all = one.search(query, all_of_them, allowed);
+                const float radius = all.empty() ? 0 : all[random() % all.size()].score;
+                auto expected = within(all, radius, metric);
+                expected.resize(std::min(expected.size(), k));
+                (void)two.search(query, all_of_them, allowed); // all count the same accesses
+                (void)three.search(query, all_of_them, allowed);
+                REQUIRE(same_bits(one.search_radius(query, radius, k, allowed), expected));
+                REQUIRE(same_bits(two.search_radius(query, radius, k, allowed), expected));
+                REQUIRE(same_bits(three.search_radius(query, radius, k, allowed), expected));
                 break;
             }
             default: {

@@ -217,6 +217,43 @@ TEMPLATE_TEST_CASE("the index keeps its own copy of id and vector", "[contract]"
     CHECK_FALSE(index.contains(id));
 }
 
+TEMPLATE_TEST_CASE("a batch of removals counts those that were there", "[contract]", EVERY_INDEX) {
+    TestType index(options_of(1, Metric::inner_product));
+    const std::vector<std::string_view> none;
+    CHECK(index.remove_batch(none) == 0);
+    for (int i = 0; i != 200; ++i)
+        index.add_vector(std::to_string(i), Vector{static_cast<float>(i)});
+    const std::vector<std::string_view> some{"7", "nobody", "0", "199", "7", "", "100"}; // "7" twice
+    CHECK(index.remove_batch(some) == 4);
+    CHECK(index.remove_batch(some) == 0);
+    CHECK(index.size() == 196);
+    for (int i = 0; i != 200; ++i)
+        CHECK(index.contains(std::to_string(i)) == (i != 7 && i != 0 && i != 199 && i != 100));
+    CHECK(index.add_vector("7", Vector{7}) == AddOutcome::inserted);
+    CHECK(ids_of(index.search(Vector{1}, 2)) == Ids{"198", "197"});
+}
+
+TEMPLATE_TEST_CASE("an index that was cleared is empty, and fills again", "[contract]", EVERY_INDEX) {
+    TestType index(options_of(1, Metric::inner_product, Tracking::exact));
+    CHECK(index.clear() == 0);
+    for (const int n : {1, 64, 300, 20}) {
+        for (int i = 0; i != n; ++i)
+            REQUIRE(index.add_vector(std::to_string(i), Vector{static_cast<float>(i)}) == AddOutcome::inserted);
+        CHECK(index.access("0"));
+        const auto before = index.snapshot();
+        CHECK(index.clear() == static_cast<std::size_t>(n));
+        CHECK(index.empty());
+        CHECK(index.search(Vector{1}, 10).empty());
+        CHECK(index.snapshot().empty());
+        CHECK_FALSE(index.contains("0"));
+        CHECK_FALSE(index.access_stats("0").has_value());
+        CHECK(before.size() == static_cast<std::size_t>(n));
+        CHECK(index.clear() == 0);
+    }
+    index.add_vector("0", Vector{1});
+    CHECK(index.access_stats("0").value().count == 0); // of a new life
+}
+
 TEMPLATE_TEST_CASE("removal of first, middle and last vectors leaves the others as they are", "[contract]",
                    EVERY_INDEX) {
     constexpr int n = 130; // more than two blocks of rows

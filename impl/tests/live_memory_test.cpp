@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <shared_mutex>
 #include <stdexcept>
@@ -153,6 +154,21 @@ TEMPLATE_TEST_CASE("searches in steady state allocate their results and nothing 
     batch();
     // For each query its results, and a name that a refusal would give it.
     CHECK(allocations.made - before <= 1 + 1 + 2 * 100);
+}
+
+TEMPLATE_TEST_CASE("memory_usage tells what is in use", "[memory]", LockFreeHotVectorIndex,
+                   HotVectorIndex<std::mutex>) {
+    for (const int n : {100, 3000, 20'000}) {
+        std::unique_ptr<TestType> index;
+        const std::int64_t stays = stays_after([&] {
+            index = std::make_unique<TestType>(IndexOptions{.dimension = 48});
+            fill(*index, 0, n);
+        });
+        const auto told = static_cast<std::int64_t>(index->memory_usage().total());
+        INFO(n << " vectors: " << told << " bytes told, " << stays << " in use");
+        CHECK(told > stays * 3 / 4 - (1 << 16));
+        CHECK(told < stays * 5 / 4 + (1 << 16));
+    }
 }
 
 /// Every retired slot asks whether it is time to advance, and it always is; or it never asks.

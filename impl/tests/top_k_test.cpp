@@ -59,6 +59,29 @@ TEST_CASE("top_k_asks_for_ids_only_on_an_exact_tie") {
     CHECK_THROWS_AS(top.push(95.0F, 200, no_id_is_needed), std::logic_error);
 }
 
+TEST_CASE("with_a_bound_top_k_keeps_what_is_not_worse_and_no_more_than_k") {
+    std::mt19937 random(12);
+    const Ids ids(300);
+    for (const Metric metric : metrics)
+        for (const std::size_t k : {1u, 10u, 48u, 49u, 299u, 1000u})
+            for (const float bound : {-1.0F, 7.0F, 19.0F, 20.0F, infinity, -infinity}) {
+                TopK<> top;
+                top.reset(k, metric, bound);
+                CHECK(top.threshold() == bound);
+                std::vector<float> scores;
+                for (std::uint32_t i = 0; i < 300; ++i) {
+                    scores.push_back(static_cast<float>(random() % 20));
+                    top.push(scores[i], i, ids);
+                }
+                std::vector<std::uint32_t> expected = best_by_sorting(scores, k, metric, ids);
+                std::erase_if(expected, [&](std::uint32_t slot) {
+                    return higher_is_better(metric) ? scores[slot] < bound : scores[slot] > bound;
+                });
+                INFO(name_of(metric) << ", k " << k << ", bound " << bound);
+                CHECK(slots_of(top.sorted(ids)) == expected);
+            }
+}
+
 TEST_CASE("a_k_of_zero_takes_nothing") {
     TopK<> top(0, Metric::squared_euclidean);
     CHECK_FALSE(top.push(0.0F, 1, no_id_is_needed));

@@ -188,6 +188,35 @@ TEMPLATE_TEST_CASE("no id comes twice in a result, and at the end every id is fo
     }
 }
 
+TEMPLATE_TEST_CASE("what several threads clear and remove in batches goes once each", "[snapshot]", MutexIndex,
+                   RwLockIndex, LockFreeHotVectorIndex) {
+    TestType index(IndexOptions{.dimension = dimension, .metric = Metric::inner_product});
+    std::atomic<int> balance{0};
+    std::atomic<int> stayed{0};
+    on_threads(4, [&](int t) {
+        const std::string own = "own-" + std::to_string(t);
+        for (int i = 0; i != scaled(300); ++i) {
+            for (int n = 0; n != 5; ++n)
+                balance += index.add_vector("id-" + std::to_string((i + n) % 20), ones) == AddOutcome::inserted ? 1 : 0;
+            balance += index.add_vector(own, ones) == AddOutcome::inserted ? 1 : 0; // others may only remove it
+            std::size_t removed = 0;
+            if (i % 8 == t) {
+                removed = index.clear();
+            } else {
+                const std::vector<std::string_view> some{"id-3", own, "id-7", "id-3"};
+                removed = index.remove_batch(some);
+            }
+            balance -= static_cast<int>(removed);
+            stayed += index.contains(own) ? 1 : 0;
+        }
+    });
+    CHECK(stayed == 0);
+    CHECK(static_cast<int>(index.size()) == balance);
+    CHECK(static_cast<int>(index.snapshot().size()) == balance);
+    CHECK(static_cast<int>(index.clear()) == balance);
+    CHECK(index.empty());
+}
+
 TEMPLATE_TEST_CASE("threads come and go, and nothing of theirs is lost", "[snapshot]", MutexIndex, RwLockIndex,
                    LockFreeHotVectorIndex) {
     TestType index(IndexOptions{.dimension = dimension, .metric = Metric::inner_product, .tracking = Tracking::exact});

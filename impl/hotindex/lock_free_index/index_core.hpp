@@ -262,6 +262,18 @@ class IndexCore {
         return [this](auto&& visit) { domain->for_each_local([&visit](const Local& local) { visit(local.stats); }); };
     }
 
+    /// `id_bytes`: of ids that do not lie in their entries.
+    [[nodiscard]] MemoryUsage memory_usage(const Handle& me, std::uint64_t id_bytes) const {
+        MemoryUsage usage;
+        usage.rows = slots.row_bytes();
+        usage.bookkeeping = slots.bytes() - std::min(slots.bytes(), usage.rows);
+        usage.ids = pools.stats().bytes + id_bytes;
+        usage.table = directory.bucket_bytes(Guard(me));
+        usage.records = tracker.records() * (Tracker::record_bytes + sizeof(EntryLife));
+        usage.limbo = domain->stats().limbo_bytes;
+        return usage;
+    }
+
     // ---- the parts ----
 
     const IndexOptions options;

@@ -68,30 +68,28 @@ class IndexSnapshot {
 
     /// As the index's search, on this state.
     [[nodiscard]] std::vector<Match> search(std::span<const float> query, std::size_t k) const {
-        return search_allowed(query, k, AllIds{});
+        return search_allowed(query, worst_score(core_->options.metric), k, AllIds{});
     }
     [[nodiscard]] std::vector<Match> search(std::span<const float> query, std::size_t k,
                                             const IdPredicate& allowed) const {
-        return search_allowed(query, k, allowed);
+        return search_allowed(query, worst_score(core_->options.metric), k, allowed);
+    }
+    [[nodiscard]] std::vector<Match> search_radius(std::span<const float> query, float radius,
+                                                   std::size_t k = no_limit) const {
+        check::radius(radius);
+        return search_allowed(query, radius, k, AllIds{});
+    }
+    [[nodiscard]] std::vector<Match> search_radius(std::span<const float> query, float radius, std::size_t k,
+                                                   const IdPredicate& allowed) const {
+        check::radius(radius);
+        return search_allowed(query, radius, k, allowed);
     }
     [[nodiscard]] std::vector<std::vector<Match>> search_batch(std::span<const float> queries, std::size_t k) const {
-        const IndexOptions& options = core_->options;
-        check::batch(queries, options);
-        const typename Stats::Timer timer(options.stats);
-        auto& batch = local_->batch;
-        const ScratchBound bound(Traits::kept_scratch / 2, batch);
-        batch.prepare(queries, options.dimension, k, options.metric);
-        const auto id_of = ids();
-        const std::size_t scored = batch.scan(blocks(), id_of);
-        std::vector<std::vector<Match>> answers;
-        answers.reserve(batch.size());
-        for (std::size_t i = 0; i != batch.size(); ++i)
-            answers.push_back(matches_of(batch.top(i), id_of));
-        for (std::size_t i = 0; i != batch.size(); ++i) // when nothing can throw any more
-            count_accesses(batch.top(i), id_of);
-        local_->stats.answered(timer, batch.size(), scored);
-        core_->maintain(*local_);
-        return answers;
+        return search_batch_allowed(queries, k, AllIds{});
+    }
+    [[nodiscard]] std::vector<std::vector<Match>> search_batch(std::span<const float> queries, std::size_t k,
+                                                               const IdPredicate& allowed) const {
+        return search_batch_allowed(queries, k, allowed);
     }
 
     /// As the index's get_vector, from this state, but not counted as an access. O(dimension) where the id has not
@@ -149,7 +147,29 @@ class IndexSnapshot {
     }
 
     template <class Allowed>
-    [[nodiscard]] std::vector<Match> search_allowed(std::span<const float> query, std::size_t k,
+    [[nodiscard]] std::vector<std::vector<Match>> search_batch_allowed(std::span<const float> queries, std::size_t k,
+                                                                       const Allowed& allowed) const {
+        const IndexOptions& options = core_->options;
+        check::batch(queries, options);
+        const typename Stats::Timer timer(options.stats);
+        auto& batch = local_->batch;
+        const ScratchBound bound(Traits::kept_scratch / 2, batch);
+        batch.prepare(queries, options.dimension, k, options.metric);
+        const auto id_of = ids();
+        const std::size_t scored = batch.scan(blocks(), id_of, allowed);
+        std::vector<std::vector<Match>> answers;
+        answers.reserve(batch.size());
+        for (std::size_t i = 0; i != batch.size(); ++i)
+            answers.push_back(matches_of(batch.top(i), id_of));
+        for (std::size_t i = 0; i != batch.size(); ++i) // when nothing can throw any more
+            count_accesses(batch.top(i), id_of);
+        local_->stats.answered(timer, batch.size(), scored);
+        core_->maintain(*local_);
+        return answers;
+    }
+
+    template <class Allowed>
+    [[nodiscard]] std::vector<Match> search_allowed(std::span<const float> query, float radius, std::size_t k,
                                                     const Allowed& allowed) const {
         const IndexOptions& options = core_->options;
         const float inverse_norm = check::vector(query, options, "query");
@@ -157,7 +177,7 @@ class IndexSnapshot {
         const typename Stats::Timer timer(options.stats);
         const ScratchBound bound(Traits::kept_scratch / 4, local.query, local.top);
         local.query.assign(query, options.metric, local.rows_last_time, inverse_norm);
-        local.top.reset(k, options.metric);
+        local.top.reset(k, options.metric, radius);
         const auto id_of = ids();
         const std::size_t scored = scan_rows(local.query, blocks(), local.top, id_of, allowed);
         std::vector<Match> matches = matches_of(local.top, id_of);

@@ -174,6 +174,9 @@ class BucketTable {
         return root_.load(B::acquire(edge::table_root))->size();
     }
 
+    /// Bytes of these.
+    [[nodiscard]] std::size_t bucket_bytes(const Guard& guard) const { return bucket_count(guard) * sizeof(Bucket); }
+
     [[nodiscard]] const Equal& equal() const noexcept { return equal_; }
 
   private:

@@ -93,6 +93,10 @@ class LockFreeAccessTracker {
         : tracking_(options.tracking), tiers_(options.tiers), begin_(B::read_clock_ms()), indices_(Records::max_size),
           sweep_(0), due_(0) {}
 
+    /// Records that were ever in use at once, and a few: their memory is kept. Bytes of one.
+    [[nodiscard]] std::uint64_t records() const { return indices_.high_water(); }
+    static constexpr std::size_t record_bytes = sizeof(Record);
+
     /// A record for a new vector: no accesses, warm. Throws std::bad_alloc. `now`: milliseconds since 1970, here and
     /// below.
     [[nodiscard]] RecordId track(Local& local, std::int64_t now) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string_view>
 
 namespace hotindex {
@@ -42,6 +43,11 @@ static_assert([] {
 }
 [[nodiscard]] constexpr bool higher_is_better(Metric metric) noexcept {
     return metric_facts[static_cast<std::size_t>(metric)].higher_is_better;
+}
+/// No score is worse: an infinity.
+[[nodiscard]] constexpr float worst_score(Metric metric) noexcept {
+    constexpr float infinity = std::numeric_limits<float>::infinity();
+    return higher_is_better(metric) ? -infinity : infinity;
 }
 [[nodiscard]] constexpr bool needs_norm(Metric metric) noexcept {
     return metric_facts[static_cast<std::size_t>(metric)].needs_norm;

@@ -8,11 +8,14 @@
 // Then a small k keeps a sorted array (insertion moves a few neighbouring entries, cheaper than a heap), a large one a
 // heap with the worst pair on top.
 //
+// With a bound only pairs are taken whose score is not worse than that, so there may be fewer than k.
+//
 // A score that is not a number (a sum in which infinities of both signs met) counts as the worst possible score and is
 // reported as that: an infinity.
 //
 // Invariants
-//   I1  at most k entries; full once k pairs were offered, and then threshold() is the score of the worst entry.
+//   I1  at most k entries; full once k pairs were taken. threshold() is the bound until then, the score of the worst
+//       entry from then on.
 //   I2  full and k <= sorted_up_to: entries are in order, best first. Full and larger: a heap, worst entry in front.
 //   I3  until sorted() is called, an entry holds its score, negated where a lower one is better: so one
 //       comparison does for every metric.
@@ -53,11 +56,13 @@ class TopK {
     TopK(std::size_t k, Metric metric) { reset(k, metric); }
 
     /// Empties it for another search; keeps the memory.
-    void reset(std::size_t k, Metric metric) noexcept {
+    void reset(std::size_t k, Metric metric) noexcept { reset(k, metric, worst_score(metric)); }
+    /// The same, for pairs whose score is not worse than `bound`, a number or an infinity.
+    void reset(std::size_t k, Metric metric, float bound) noexcept {
         entries_.clear();
         k_ = k;
         sign_ = higher_is_better(metric) ? 1.0F : -1.0F;
-        least_ = worst_of_all;
+        least_ = ranked(bound);
         told_ = false;
     }
 
@@ -72,18 +77,18 @@ class TopK {
     [[nodiscard]] std::size_t k() const noexcept { return k_; }
     [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
     [[nodiscard]] bool full() const noexcept { return entries_.size() >= k_; }
-    /// A pair with a worse score than this cannot enter; one with this very score may, if its id is smaller. The worst
-    /// score there is (an infinity) until k pairs are there.
+    /// A pair with a worse score than this cannot enter; one with this very score may, if its id is smaller. The bound,
+    /// or the worst score there is (an infinity), until k pairs are there.
     [[nodiscard]] float threshold() const noexcept { return least_ * sign_; }
 
     /// Whether push() would take the pair now.
     template <class IdOf>
     [[nodiscard]] bool would_take(float score, Slot slot, IdOf&& id_of) const {
-        if (!full())
-            return true;
         if (k_ == 0)
             return false;
         const float offered = ranked(score);
+        if (!full())
+            return offered >= least_;
         if (offered > least_)
             return true;
         return offered == least_ && ids_in_order(slot, worst().slot, id_of);
@@ -178,7 +183,7 @@ class TopK {
 
     std::vector<Entry> entries_;
     std::size_t k_ = 0;
-    float least_ = worst_of_all; ///< what the worst entry holds, when it is full
+    float least_ = worst_of_all; ///< what the worst entry holds, when it is full; the bound before
     float sign_ = 1;
     bool told_ = false; ///< sorted() has been called
 };

@@ -296,6 +296,8 @@ class SlotStore {
     [[nodiscard]] SlotId slot_count() const { return memory_.slot_count(); }
     /// Bytes of all segments that are there.
     [[nodiscard]] std::uint64_t bytes() const { return memory_.bytes(); }
+    /// Of these, what is rows.
+    [[nodiscard]] std::uint64_t row_bytes() const { return memory_.present() * stride() * sizeof(float); }
     [[nodiscard]] std::size_t stride() const noexcept { return memory_.stride(); }
 
     /// Calls use(first slot, rows, inverse norms, slots, mask) for each run of at most 64 slots below `count`, where
