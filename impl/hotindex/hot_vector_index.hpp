@@ -91,6 +91,16 @@ class HotVectorIndex {
         return outcome;
     }
 
+    /// See BatchIndex.
+    std::optional<std::size_t> add_batch(std::span<const std::string_view> ids, std::span<const float> vectors) {
+        const std::vector<float> inverse_norms = check::new_vectors(ids, vectors, options_);
+        Local& local = self();
+        const ScratchBound bound(DefaultTraits::kept_scratch / 4, local.prepared);
+        const std::optional<std::size_t> taken = add_new(local, ids, vectors, inverse_norms);
+        maintain(local);
+        return taken;
+    }
+
     bool remove_vector(std::string_view id) {
         Local& local = self();
         bool removed = false;
@@ -249,6 +259,33 @@ class HotVectorIndex {
             return AddOutcome::replaced;
         }
         rows_.reserve(rows_.size() + 1);
+        add_row(local, id);
+        return AddOutcome::inserted;
+    }
+    std::optional<std::size_t> add_new(Local& local, std::span<const std::string_view> ids,
+                                       std::span<const float> vectors, std::span<const float> inverse_norms) {
+        const std::unique_lock lock(mutex_);
+        for (std::size_t i = 0; i != ids.size(); ++i)
+            if (rows_.find(ids[i]))
+                return i;
+        rows_.reserve(rows_.size() + ids.size());
+        std::size_t added = 0;
+        try {
+            for (; added != ids.size(); ++added) {
+                local.prepared.assign(vectors.subspan(added * options_.dimension, options_.dimension), options_.metric,
+                                      PreparedQuery::any_number, inverse_norms[added]);
+                add_row(local, ids[added]);
+            }
+        } catch (...) {
+            while (added != 0)
+                remove_row(local, ids[--added]);
+            throw;
+        }
+        return std::nullopt;
+    }
+
+    /// An id that is not there, with the vector in local.prepared, under the lock; after rows_.reserve().
+    void add_row(Local& local, std::string_view id) {
         const RecordId record = tracker_.track(local.tracker, now());
         try {
             rows_.add(id, record, local.prepared);
@@ -256,7 +293,6 @@ class HotVectorIndex {
             tracker_.forget(local.tracker, record);
             throw;
         }
-        return AddOutcome::inserted;
     }
 
     /// Under the lock.
@@ -388,7 +424,7 @@ class HotVectorIndex {
     DenseRows rows_; // guarded by mutex_
 };
 
-static_assert(VectorIndex<HotVectorIndex<std::mutex>>);
-static_assert(VectorIndex<HotVectorIndex<std::shared_mutex>>);
+static_assert(BatchIndex<HotVectorIndex<std::mutex>>);
+static_assert(BatchIndex<HotVectorIndex<std::shared_mutex>>);
 
 } // namespace hotindex

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <unordered_map>
 
 namespace hotindex {
 
@@ -77,6 +78,28 @@ float vector(std::span<const float> vector, const IndexOptions& options, std::st
         throw InvalidArgument(fmt::format("the {} has {} floats; this index holds vectors of {}", what, vector.size(),
                                           options.dimension));
     return row(vector, options, [&] { return fmt::format("the {}", what); });
+}
+
+std::vector<float> new_vectors(std::span<const std::string_view> ids, std::span<const float> vectors,
+                               const IndexOptions& options) {
+    if (vectors.size() != ids.size() * options.dimension)
+        throw InvalidArgument(fmt::format("the batch has {} ids and {} floats; give {} floats for each id", ids.size(),
+                                          vectors.size(), options.dimension));
+    std::vector<float> inverse_norms;
+    inverse_norms.reserve(ids.size());
+    std::unordered_map<std::string_view, std::size_t> rows;
+    rows.reserve(ids.size());
+    for (std::size_t i = 0; i != ids.size(); ++i) {
+        if (ids[i].empty())
+            throw InvalidArgument(
+                fmt::format("id {} of the batch is empty (\"\"); give every vector a non-empty id", i));
+        if (const auto [there, fresh] = rows.emplace(ids[i], i); !fresh)
+            throw InvalidArgument(fmt::format("id \"{}\" comes twice in the batch, at {} and at {}; give each id once",
+                                              ids[i], there->second, i));
+        inverse_norms.push_back(row(vectors.subspan(i * options.dimension, options.dimension), options,
+                                    [&] { return fmt::format("vector {} of the batch", i); }));
+    }
+    return inverse_norms;
 }
 
 void radius(float radius) {

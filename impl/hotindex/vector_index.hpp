@@ -126,6 +126,10 @@ void id(std::string_view id);
 /// under cosine, a vector whose squared norm is not in [smallest_squared_norm, largest_squared_norm]. Returns
 /// 1 / |vector| under cosine, otherwise 1.
 float vector(std::span<const float> vector, const IndexOptions& options, std::string_view what);
+/// what add_batch takes: a vector for each id, each id and vector as above, no id twice; names the row. Returns the
+/// vectors' inverse norms, or ones. Throws std::bad_alloc.
+std::vector<float> new_vectors(std::span<const std::string_view> ids, std::span<const float> vectors,
+                               const IndexOptions& options);
 /// a number, or an infinity
 void radius(float radius);
 /// a batch of queries: size must be a multiple of the dimension (an empty batch is fine); each row as `vector`, naming the row
@@ -223,5 +227,15 @@ concept VectorIndex = std::constructible_from<I, IndexOptions> &&
                           { reader.memory_usage() } -> std::same_as<MemoryUsage>;
                           { index.reset_stats() } -> std::same_as<void>;
                       };
+
+/// An index that takes many new vectors in one step: the traditional one.
+template <class I>
+concept BatchIndex =
+    VectorIndex<I> && requires(I& index, std::span<const std::string_view> ids, std::span<const float> vectors) {
+        /// Inserts all, or none: row i of `vectors` (rows of `dimension` floats one after the other) for ids[i]. nullopt:
+        /// all are in, from one instant on. Else the position of the first id that is in the index, and nothing has
+        /// changed. An id that comes twice, and whatever add_vector refuses, is an InvalidArgument that names the row.
+        { index.add_batch(ids, vectors) } -> std::same_as<std::optional<std::size_t>>;
+    };
 
 } // namespace hotindex

@@ -217,6 +217,45 @@ TEMPLATE_TEST_CASE("the index keeps its own copy of id and vector", "[contract]"
     CHECK_FALSE(index.contains(id));
 }
 
+TEMPLATE_TEST_CASE("a batch is added as a whole, or not at all", "[contract]", HotVectorIndex<std::mutex>,
+                   HotVectorIndex<std::shared_mutex>) {
+    using Views = std::vector<std::string_view>;
+    TestType index(options_of(2, Metric::cosine));
+    index.add_vector("here", Vector{5, 5});
+    const auto is_as_before = [&] {
+        return index.size() == 1 && index.get_vector("here") == Vector{5, 5} && !index.contains("a");
+    };
+    CHECK_FALSE(index.add_batch(Views{}, Vector{}).has_value());
+    CHECK(index.add_batch(Views{"a", "b", "here", "c"}, Vector{1, 1, 2, 2, 3, 3, 4, 4}) == 2);
+    CHECK(is_as_before());
+    const auto says = [&](const Views& ids, const Vector& vectors) {
+        return refusal([&] { (void)index.add_batch(ids, vectors); });
+    };
+    CHECK(lacks(says({"a", "b", "a"}, {1, 1, 2, 2, 3, 3}), {"\"a\"", "twice", "at 0", "at 2"}) == "");
+    CHECK(lacks(says({"a", ""}, {1, 1, 2, 2}), {"id 1", "empty"}) == "");
+    CHECK(lacks(says({"a", "b"}, {1, 1, 2}), {"2 ids", "3 floats"}) == "");
+    CHECK(lacks(says({"a", "b"}, {1, 1, 2, infinity}), {"vector 1", "inf", "position 1"}) == "");
+    CHECK(lacks(says({"a", "b"}, {1, 1, 0, 0}), {"vector 1", "norm 0"}) == "");
+    CHECK(is_as_before());
+    std::mt19937 random(7);
+    Oracle oracle;
+    oracle.vectors["here"] = Vector{5, 5};
+    Ids ids;
+    Vector vectors;
+    for (int i = 0; i != 300; ++i) {
+        ids.push_back(numbered("an id of more than fifteen characters ", i));
+        const Vector v = oracle.vectors[ids.back()] = random_vector(random, 2);
+        vectors.insert(vectors.end(), v.begin(), v.end());
+    }
+    CHECK_FALSE(index.add_batch(Views(ids.begin(), ids.end()), vectors).has_value());
+    CHECK(index.size() == 301);
+    for (const auto& [id, vector] : oracle.vectors)
+        CHECK(same_bits(index.get_vector(id).value(), vector));
+    const Vector query = random_vector(random, 2);
+    CHECK(oracle.objection(index.search(query, 50), query, 50, Metric::cosine) == "");
+    CHECK(index.add_batch(Views{ids[7]}, Vector{1, 1}) == 0);
+}
+
 TEMPLATE_TEST_CASE("a batch of removals counts those that were there", "[contract]", EVERY_INDEX) {
     TestType index(options_of(1, Metric::inner_product));
     const std::vector<std::string_view> none;
