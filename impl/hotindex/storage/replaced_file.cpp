@@ -161,7 +161,9 @@ bool ReplacedFile::lock_beside() {
         if (ours && uninterrupted([&] { return calls_.truncate(file_); }) != 0)
             fail(errno, fmt::format("empty {}", beside_.string()));
     } catch (...) {
-        calls_.close(std::exchange(file_, -1)); // the file is somebody else's
+        if (ours)
+            calls_.remove(beside_.c_str());
+        calls_.close(std::exchange(file_, -1));
         throw;
     }
     if (!ours)

@@ -191,12 +191,12 @@ void StateReader::read_block() {
         fail(begin + 8, 8,
              fmt::format("the block says that {} vectors come before it, it is {}: blocks are missing or exchanged",
                          head.before, before_));
-    check_ids(begin + format::block_head_bytes + rows_.size() * sizeof(float));
+    check_ids(begin + format::block_head_bytes + rows_.size() * sizeof(float), head.id_bytes);
     ids_.resize(head.id_bytes);
 }
 
-/// That the lengths, which begin at this byte, are those of the ids after them.
-void StateReader::check_ids(std::uint64_t begin) const {
+/// That the lengths, which begin at this byte, are those of the ids after them, and that zeros follow these.
+void StateReader::check_ids(std::uint64_t begin, std::uint64_t id_bytes) const {
     const std::uint64_t ids_begin = begin + lengths_.size() * 4;
     std::uint64_t sum = 0;
     for (std::size_t i = 0; i != lengths_.size(); ++i) {
@@ -204,10 +204,9 @@ void StateReader::check_ids(std::uint64_t begin) const {
             fail(begin + i * 4, 4, "an id has no bytes");
         sum += lengths_[i];
     }
-    const std::uint64_t zeros = format::padding(sum);
-    if (sum + zeros != ids_.size())
-        fail(begin, ids_begin - begin, fmt::format("the ids have {} bytes together, not the block's number", sum));
-    for (std::uint64_t i = sum; i != ids_.size(); ++i)
+    if (sum != id_bytes)
+        fail(begin, ids_begin - begin, fmt::format("the ids have {} bytes together, the block says {}", sum, id_bytes));
+    for (std::uint64_t i = id_bytes; i != ids_.size(); ++i)
         if (ids_[i] != '\0')
             fail(ids_begin + i, 1, "it follows the ids and is not zero");
 }

@@ -53,7 +53,7 @@ class StateReader {
     void open();
     void read_header();
     void read_block();
-    void check_ids(std::uint64_t begin) const;
+    void check_ids(std::uint64_t begin, std::uint64_t id_bytes) const;
     void check_end() const;
     void read(std::span<std::byte> target);
     [[noreturn]] void fail(std::uint64_t first, std::uint64_t size, std::string_view reason,
