@@ -1,9 +1,14 @@
 // What goes into an index: which vectors, ids and options are refused, and that the others are kept as they were given,
-// and shown so by visits and snapshots.
+// shown so by visits and snapshots, and saved and loaded.
 #include "catch.hpp"
 #include "every_index.hpp"
 #include "index_oracle.hpp"
+#include "saved_bytes.hpp"
+#include "scratch_folder.hpp"
 
+#include <hotindex/storage/saved_index.hpp>
+
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <cstddef>
@@ -15,6 +20,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -438,6 +444,58 @@ TEMPLATE_TEST_CASE("a visit shows each vector once, as it was added", "[contract
     CHECK(seen == 3);
     CHECK(index.add_vector("after", random_vector(random, 17)) == AddOutcome::inserted); // no lock was left behind
     CHECK(index.access_stats(oracle.vectors.begin()->first).value().count == 0);
+}
+
+TEMPLATE_TEST_CASE("an index that is loaded answers as the one that was saved, to the last bit", "[storage]",
+                   EVERY_INDEX) {
+    const ScratchFolder folder;
+    TestType index(options_of(3));
+    for (int i = 0; i != 500; ++i)
+        index.add_vector(numbered("id ", i % 400), Vector{1, static_cast<float>(i), static_cast<float>(i % 7)});
+    CHECK(index.remove_vector("id 7"));
+    CHECK(save(index, folder / "saved").vectors == 399);
+    const auto state = index.snapshot();
+    index.add_vector("later", Vector{1, 2, 3});
+    CHECK(save(state, folder / "state").vectors == 399);
+    CHECK(index.remove_vector("later"));
+
+    IndexOptions options = options_of(3);
+    options.tracking = Tracking::exact;
+    for (const char* name : {"saved", "state"}) {
+        const auto loaded = load<TestType>(folder / name, options);
+        CHECK(loaded->size() == 399);
+        CHECK(loaded->options().tracking == Tracking::exact);
+        CHECK_FALSE(loaded->get_vector("id 7").has_value());
+        CHECK(loaded->access_stats("id 8").value().count == 0);
+        CHECK(loaded->search(Vector{1, 2, 3}, 50) == index.search(Vector{1, 2, 3}, 50));
+        CHECK(loaded->add_vector("id 7", Vector{1, 1, 1}) == AddOutcome::inserted);
+    }
+    CHECK(load<TestType>(folder / "saved")->options().metric == Metric::cosine);
+    CHECK(index.access("id 8")); // saving changes nothing
+}
+
+TEMPLATE_TEST_CASE("what is saved while a writer goes on is a state that the index was in", "[storage][threads]",
+                   EVERY_INDEX) {
+    const ScratchFolder folder;
+    TestType index(options_of(2, Metric::inner_product));
+    std::atomic<bool> done{false};
+    std::atomic<int> generations{0};
+    std::thread writer([&] {
+        for (float generation = 1; !done; ++generation, ++generations)
+            for (int i = 0; i != 100; ++i)
+                index.add_vector(std::to_string(i), Vector{static_cast<float>(i), generation});
+    });
+    while (generations == 0)
+        std::this_thread::yield();
+    for (int i = 0; i != 10; ++i) {
+        const int before = generations;
+        (void)save(index, folder / "saved");
+        CHECK(objection_to_saved(folder / "saved", 100) == "");
+        while (generations == before) // the next one is another
+            std::this_thread::yield();
+    }
+    done = true;
+    writer.join();
 }
 
 TEMPLATE_TEST_CASE("a snapshot stays as it was, whatever is added, replaced and removed", "[contract]", EVERY_INDEX) {

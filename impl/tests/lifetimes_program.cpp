@@ -6,17 +6,21 @@
 //        lifetimes_program fences              which fences, and do they work?
 //        lifetimes_program late [fall-back]    a sandbox closes while an index is in use
 //        lifetimes_program fork                what a child can do
+//        lifetimes_program save FILE N         an index is saved and changed, again and again, until the process is
+//                                              killed, N microseconds after the first time
 #include "child_program.hpp"
 #include "store_buffering.hpp"
 
 #include <hotindex/hot_vector_index.hpp>
 #include <hotindex/lock_free_hot_vector_index.hpp>
 #include <hotindex/map/lock_free_hash_map.hpp>
+#include <hotindex/storage/saved_index.hpp>
 
 #include <fmt/format.h>
 
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <dlfcn.h>
 #include <memory>
@@ -341,6 +345,31 @@ void forks() {
 }
 } // namespace
 
+namespace {
+// ---- the end of a process that saves ----
+
+/// Replaces vectors "0" to "99" one after the other, generation by generation: see objection_to_saved().
+[[noreturn]] void saves(const std::string& path, std::chrono::microseconds until_killed) {
+    LockFreeHotVectorIndex index({.dimension = 2, .metric = Metric::inner_product});
+    const auto replace_all = [&index](float generation) {
+        for (int i = 0; i != 100; ++i)
+            index.add_vector(std::to_string(i), std::vector<float>{static_cast<float>(i), generation});
+    };
+    replace_all(0);
+    save(index, path);
+    std::thread([&replace_all] {
+        for (float generation = 1;; ++generation)
+            replace_all(generation);
+    }).detach();
+    std::thread([until_killed] {
+        std::this_thread::sleep_for(until_killed);
+        kill(getpid(), SIGKILL);
+    }).detach();
+    while (true)
+        save(index, path);
+}
+} // namespace
+
 int main(int argc, char** argv) {
     const std::string_view mode = argc > 1 ? argv[1] : "";
     if (mode == "statics") {
@@ -358,6 +387,8 @@ int main(int argc, char** argv) {
         late(argc == 3 && std::string_view(argv[2]) == "fall-back");
     } else if (mode == "fork") {
         forks();
+    } else if (mode == "save" && argc == 4) {
+        saves(argv[2], std::chrono::microseconds(std::atoi(argv[3])));
     } else {
         say(fmt::format("lifetimes_program: no such mode: \"{}\"; see the head of its source", mode));
         return 2;

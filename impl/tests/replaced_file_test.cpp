@@ -1,5 +1,6 @@
 // A file that is saved is there as it was or as it becomes, whatever ends or fails meanwhile.
 #include "catch.hpp"
+#include "child_program.hpp"
 #include "saved_bytes.hpp"
 #include "scratch_folder.hpp"
 
@@ -206,6 +207,18 @@ TEST_CASE("a process that is killed at any call while it saves leaves the old fi
         CHECK(kills >= 20);
         CHECK(olds >= 15);
         CHECK(news >= 2); // the folder is written, and two files are closed
+    }
+}
+
+TEST_CASE("a process that is killed while it saves and writes leaves a state that its index was in",
+          "[storage][threads]") {
+    const ScratchFolder folder;
+    for (int microseconds = 0; microseconds < 20'000; microseconds += 1000) {
+        const Ended ended = run_program(
+            {HOTINDEX_LIFETIMES_PROGRAM, "save", (folder / "saved").string(), std::to_string(microseconds)});
+        INFO(ended.output);
+        CHECK(ended.status == 128 + SIGKILL);
+        CHECK(objection_to_saved(folder / "saved", 100) == "");
     }
 }
 

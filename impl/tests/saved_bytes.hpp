@@ -1,13 +1,15 @@
-// What is done to the bytes of a saved file, and the plainest index that one can be loaded into.
+// What is asked of a saved file and done to its bytes, and the plainest index that one can be loaded into.
 #pragma once
 
-#include <hotindex/storage/format.hpp>
+#include <hotindex/storage/saved_index.hpp>
 #include <hotindex/vector_index.hpp>
 
-#include <algorithm>
+#include <fmt/format.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
 #include <map>
 #include <span>
 #include <string>
@@ -40,6 +42,24 @@ class PlainIndex {
     std::map<std::string, std::vector<float>> vectors_;
 };
 
+/// Empty where a file holds a state that a writer has made which replaces vectors "0", "1", ... one after the other by
+/// those of the next generation, again and again: all of one, then those of the one before.
+inline std::string objection_to_saved(const std::filesystem::path& path, std::size_t vectors) {
+    const auto loaded = load<PlainIndex>(path);
+    if (loaded->vectors().size() != vectors)
+        return fmt::format("{} vectors", loaded->vectors().size());
+    float newest = loaded->vectors().at("0")[1];
+    for (std::size_t i = 0; i != vectors; ++i) {
+        const std::vector<float>& vector = loaded->vectors().at(std::to_string(i));
+        if (vector[0] != static_cast<float>(i))
+            return fmt::format("another's vector at {}", i);
+        if (vector[1] != newest && vector[1] != --newest)
+            return fmt::format("{} is of another time", i);
+        if (newest < loaded->vectors().at("0")[1] - 1)
+            return fmt::format("{} is of a third time", i);
+    }
+    return {};
+}
 template <class Number>
 Number number_at(const std::string& bytes, std::size_t where) {
     Number number{};
