@@ -28,6 +28,7 @@ class Fuzzer:
 FUZZERS = (
     Fuzzer("fuzz_dataset", "bench/tests/fuzz_dataset", "bench/tests/corpus", 512),
     Fuzzer("fuzz_operations", "stress/fuzz_operations", "stress/tests/corpus", 160),
+    Fuzzer("fuzz_saved_file", "impl/tests/fuzz_saved_file", "impl/tests/corpus", 256),
 )
 
 
