@@ -1,13 +1,17 @@
-// What happens when memory runs out: in the indexes, and that the tests would notice. Maps: allocation_failure_map_test.cpp.
+// What happens when memory runs out: in the indexes and when they are saved, and that the tests would notice. Maps: allocation_failure_map_test.cpp.
 #include "catch.hpp"
 #include "failing_allocations.hpp"
+#include "saved_bytes.hpp"
+#include "scratch_folder.hpp"
 
 #include <hotindex/hot_vector_index.hpp>
 #include <hotindex/lock_free_hot_vector_index.hpp>
+#include <hotindex/storage/saved_index.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -415,4 +419,40 @@ TEMPLATE_TEST_CASE("an index that runs out of memory at every step grows neverth
                    HotVectorIndex<std::mutex>, HotVectorIndex<std::shared_mutex>, LockFreeHotVectorIndex,
                    TinyLockFreeIndex) {
     experiment([](Complaints& complaints) { fail_all_along<TestType>(complaints, 1500); });
+}
+
+TEST_CASE("a file is as it was where memory runs out while an index is saved, and nothing is half loaded",
+          "[allocation]") {
+    /// The device would take most of the time.
+    struct Undurable : SystemCalls {
+        int sync(int) override { return 0; }
+    };
+    struct Subject {
+        ScratchFolder folder;
+        Undurable calls;
+        PlainIndex before{options_of()}, after{options_of()};
+    };
+    experiment([](Complaints& complaints) {
+        const auto make = [] {
+            auto subject = std::make_unique<Subject>();
+            subject->before.add_vector("a", vector_of(1));
+            subject->after.add_vector(long_id(1), vector_of(2));
+            (void)save(subject->before, subject->folder / "saved", subject->calls);
+            return subject;
+        };
+        const auto saves = [](Subject& s) { return save(s.after, s.folder / "saved", s.calls).vectors == 1; };
+        const auto loads = [](Subject& s) {
+            return load<PlainIndex>(s.folder / "saved")->vectors() == s.before.vectors();
+        };
+        const auto check = [](Subject& s, bool done, const auto& say) {
+            say(load<PlainIndex>(s.folder / "saved")->vectors() == (done ? s.after : s.before).vectors(),
+                "file differs");
+            say(!std::filesystem::exists(s.folder / "saved.saving"), "something is left beside it");
+        };
+        const auto check_unchanged = [&check](Subject& s, bool, const auto& say) { check(s, false, say); };
+        const auto nothing = [](Subject&, const auto&) {};
+        complaints.expect(fail_each_allocation(complaints, "save", make, saves, check, nothing) > 20, "few failures");
+        complaints.expect(fail_each_allocation(complaints, "load", make, loads, check_unchanged, nothing) > 20,
+                          "few failures");
+    });
 }
