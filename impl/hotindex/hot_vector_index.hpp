@@ -39,7 +39,8 @@
 
 namespace hotindex {
 
-/// See VectorIndex for the contract. Mutex: std::mutex or std::shared_mutex.
+/// See VectorIndex for the contract. Mutex: std::mutex, std::shared_mutex, ElidedMutex (elision/elided_mutex.hpp), or
+/// another one with lock(), unlock() and try_lock().
 template <class Mutex = std::mutex>
 class HotVectorIndex {
     using Tracker = LockFreeAccessTracker<ProductionBackend, DefaultTraits>;
@@ -247,6 +248,8 @@ class HotVectorIndex {
         rows_.count(usage);
         return usage;
     }
+    /// The lock, for its statistics.
+    [[nodiscard]] const Mutex& mutex() const noexcept { return mutex_; }
 
   private:
     using ReadLock =

@@ -64,6 +64,8 @@ class Subject {
 [[nodiscard]] std::unique_ptr<Subject> make_tiny_subject(IndexOptions options);
 /// The traditional index, with a mutex that a StepListener hears (progress.hpp).
 [[nodiscard]] std::unique_ptr<Subject> make_locked_subject(IndexOptions options);
+/// The same with an ElidedMutex on transactions in software, of which half are aborted.
+[[nodiscard]] std::unique_ptr<Subject> make_elided_subject(IndexOptions options);
 
 /// Options for histories: Metric::inner_product, nothing counted.
 [[nodiscard]] inline IndexOptions history_options(std::size_t dimension) {

@@ -139,6 +139,22 @@ struct DefaultTraits {
     /// A visit of many elements passes so many of them, then unpins and goes on from the last key.
     static constexpr std::uint32_t passed_per_pin = 128;
 
+    // ---- lock elision ----
+
+    /// Transactions that one acquisition of an ElidedMutex tries, at most, before it takes the mutex.
+    static constexpr std::uint32_t elision_tries = 5;
+    /// A lock that has lost a try earns it back with so many commits.
+    static constexpr std::uint32_t elision_commits_per_try = 16;
+    /// A lock that has lost all takes the mutex at once for so many sections, then tries again. Twice as many each time
+    /// that this is in vain ...
+    static constexpr std::uint32_t elision_first_rest = 16;
+    /// ... and so many at most.
+    static constexpr std::uint32_t elision_longest_rest = 1024;
+    /// Pauses for which an acquisition waits for a held lock before it takes the mutex.
+    static constexpr std::uint32_t elision_pauses = 256;
+    /// Places for counts of commits and aborts, which threads share by chance.
+    static constexpr std::size_t elision_stripes = 4;
+
     // ---- access tracking ----
 
     /// Accesses that a thread gathers before it writes them to their records (a power of two).
@@ -207,6 +223,12 @@ struct TinyTraits {
         return 1 + static_cast<std::uint32_t>(random % 3);
     }
     static constexpr std::uint32_t passed_per_pin = 2;
+    static constexpr std::uint32_t elision_tries = 2;
+    static constexpr std::uint32_t elision_commits_per_try = 1;
+    static constexpr std::uint32_t elision_first_rest = 1;
+    static constexpr std::uint32_t elision_longest_rest = 2;
+    static constexpr std::uint32_t elision_pauses = 2;
+    static constexpr std::size_t elision_stripes = 1;
     static constexpr std::size_t tracked_cells = 2;
     static constexpr std::uint32_t tracking_sample_period = 2;
     static constexpr std::uint32_t tier_sweep = 2;
