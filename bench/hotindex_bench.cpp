@@ -8,6 +8,7 @@
 #include "options.hpp"
 #include "workloads/plan.hpp"
 
+#include <hotindex/elision/transactions.hpp>
 #include <hotindex/vector_index.hpp>
 
 #include <benchmark/benchmark.h>
@@ -58,6 +59,11 @@ void describe(const Options& options, const Plan& plan) {
                                                              name_of(plan.dataset->metric.value_or(Metric::cosine)),
                                                              checksum(plan.dataset->base))
                                                : "generated: see bench/dataset.hpp, generate()");
+    benchmark::AddCustomContext("elided", RestrictedTransactions::available()
+                                              ? "this processor has transactions (RTM): sections of the elided index "
+                                                "run as such"
+                                              : "this processor has no transactions (RTM): the elided index is the "
+                                                "mutex index, and the ratio shows what its fallback costs");
     benchmark::AddCustomContext("seed", fmt::format("{}", options.seed));
     benchmark::AddCustomContext("lap_seconds", fmt::format("{}", options.seconds));
     benchmark::AddCustomContext("pinned", options.pin ? "true" : "false");

@@ -16,6 +16,7 @@ namespace hotindex::bench {
 template <class... Workload>
 struct Workloads {};
 
+using HeadlineWorkloads = Workloads<Insert, Search, Mixed>;
 using IndexWorkloads = Workloads<Insert, Search, Mixed, Mixes, Churn, SearchBesideWriter, Tax>;
 using MapWorkloads = Workloads<Mixes, Churn>;
 using OrderedMapWorkloads = Workloads<Ranges>;

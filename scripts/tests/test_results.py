@@ -31,6 +31,23 @@ def read(*entries: Any, context: Json | None = None) -> Results:
     return results.summarise("file", CONTEXT if context is None else context, list(entries))
 
 
+class ElisionTest(unittest.TestCase):
+    """What the elided index was made of is told where it was measured."""
+
+    def test_what_elided_was_made_of_is_told_where_it_was_measured(self) -> None:
+        told: Json = {**CONTEXT, "elided": "no transactions"}
+        for index, context, lines in (
+            ("elided", told, ["elided: no transactions"]),
+            ("mutex", told, []),
+            ("elided", CONTEXT, []),  # of a program that does not say
+        ):
+            self.assertEqual(tables.elision_of(read(entry(index, 1.0), context=context)), lines)
+
+    def test_elided_stands_between_the_locks_and_the_lock_free_index(self) -> None:
+        found = read(*(entry(index, 1.0) for index in ("lock_free", "elided", "rwlock", "mutex")))
+        self.assertEqual(list(found.groups[0].lines), ["mutex", "rwlock", "elided", "lock_free"])
+
+
 class NamesTest(unittest.TestCase):
     def test_a_name_is_taken_apart(self) -> None:
         name = results.parse_name(SEARCH.format("mutex", 4))

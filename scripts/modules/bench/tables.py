@@ -124,10 +124,18 @@ LEGEND = (
 )
 
 
+def elision_of(results: Results) -> list[str]:
+    """Returns what the elided index was made of, if it was measured: a line or none."""
+    told = results.context.get("elided")
+    return [f"elided: {told}"] if told and any("elided" in group.lines for group in results.groups) else []
+
+
 def print_tables(results: Results) -> None:
     """Prints all tables."""
     base = "mutex, in tax to the variant with all off"
     print("\n" + LEGEND.format(base=base))
+    for line in elision_of(results):
+        print(line)
     for group in results.groups:
         heading, rows, words = rows_of(group)
         widths = [max(len(row[column]) for row in [heading, *rows]) for column in range(len(heading))]
@@ -157,6 +165,7 @@ def summary(results: Results, notes: list[str], drawn: list[str]) -> str:
         f"- command: `{context['command_line']}`",
         *([f"- {memory_words(context)}"] if memory_words(context) else []),
         f"- rounds: {context['rounds']}, at least {context['min_time']:.3g} s a benchmark in each",
+        *[f"- {line}" for line in elision_of(results)],
         *[f"- **note: {note}**" for note in notes],
         "",
         "The raw numbers are in [results.json](results.json). " + LEGEND.format(base=base),
