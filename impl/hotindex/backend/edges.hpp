@@ -37,6 +37,8 @@ namespace hotindex {
     X(tower_built,          "on which levels a tower is linked, to whoever marks it")                                    \
     X(tower_value,          "a value of a skip list, and what came before its end")                                      \
     X(tower_unlinked,       "every unlinking of a tower, to whoever retires it")                                         \
+    X(tree_child,           "a node or leaf of a tree, with all below; what came before an entry was taken out")         \
+    X(tree_value,           "a value of a tree's entry, and what came before its end")                                   \
     X(entry_current,        "a slot: row, norm, entry; the removal of an entry; announced changes")        \
     X(change_end,           "a change that is complete: in the groups, and in the death of what was replaced")          \
     X(slot_mark,            "that a change is announced, to a search that stamps it")                                    \

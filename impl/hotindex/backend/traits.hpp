@@ -136,6 +136,15 @@ struct DefaultTraits {
     static constexpr std::uint32_t tower_height(std::uint64_t random) noexcept {
         return 1 + static_cast<std::uint32_t>(std::countr_zero(random | std::uint64_t{1} << 63)) / 2;
     }
+    // ---- the tree ----
+
+    /// Entries of a leaf, at most. An insert and an erase copy one. 30 fill 8 cache lines.
+    static constexpr std::uint32_t leaf_entries = 30;
+    /// Children of an inner node, at most. 20 fill 8 cache lines.
+    static constexpr std::uint32_t node_children = 20;
+
+    // ---- ordered maps ----
+
     /// A visit of many elements passes so many of them, then unpins and goes on from the last key.
     static constexpr std::uint32_t passed_per_pin = 128;
 
@@ -222,6 +231,8 @@ struct TinyTraits {
     static constexpr std::uint32_t tower_height(std::uint64_t random) noexcept {
         return 1 + static_cast<std::uint32_t>(random % 3);
     }
+    static constexpr std::uint32_t leaf_entries = 2;
+    static constexpr std::uint32_t node_children = 3;
     static constexpr std::uint32_t passed_per_pin = 2;
     static constexpr std::uint32_t elision_tries = 2;
     static constexpr std::uint32_t elision_commits_per_try = 1;

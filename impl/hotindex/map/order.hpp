@@ -1,4 +1,4 @@
-// Order of keys for the ordered map: heterogeneous lookup for strings, and what prefixes need.
+// Order of keys for the ordered maps: heterogeneous lookup for strings, places between keys, and what prefixes need.
 #pragma once
 
 #include <cstddef>
@@ -18,6 +18,29 @@ struct DefaultLess<std::string> {
     using is_transparent = void;
     [[nodiscard, gnu::always_inline]] bool operator()(std::string_view a, std::string_view b) const noexcept {
         return a < b;
+    }
+};
+
+/// The place before the first key that is not less than `key`: is a key before that place? Less and key outlive it.
+template <class Less, class K>
+struct LowerBound {
+    static constexpr bool takes_equal = false; ///< is `key` itself before the place?
+    const Less& less;
+    const K& key;
+    template <class Key>
+    [[nodiscard]] bool operator()(const Key& k) const {
+        return less(k, key);
+    }
+};
+/// The place before the first key that is greater.
+template <class Less, class K>
+struct UpperBound {
+    static constexpr bool takes_equal = true;
+    const Less& less;
+    const K& key;
+    template <class Key>
+    [[nodiscard]] bool operator()(const Key& k) const {
+        return !less(key, k);
     }
 };
 

@@ -94,6 +94,7 @@ class SkipList {
         }
     }
 
+    [[nodiscard]] const Less& order() const { return less_; }
     [[nodiscard]] bool less(const auto& a, const auto& b) const { return less_(a, b); }
 
     // ---- looking ----
@@ -350,7 +351,7 @@ class SkipList {
     static std::size_t reclaim_tower(Retirable<B, Local>* retired, Local& local) {
         auto* const t = static_cast<Element*>(retired);
         const std::size_t bytes = bytes_of(t);
-        local.destroy_tower(t);
+        local.destroy_element(t);
         return bytes;
     }
 

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
+#include <hotindex/map/value_box.hpp>
 #include <hotindex/memory/memory_pool.hpp>
 #include <hotindex/reclaim/epoch_domain.hpp>
 #include <hotindex/threads/counters.hpp>
@@ -32,14 +33,6 @@ inline constexpr Word mark = 1;
     return (w & mark) != 0;
 }
 } // namespace tower
-
-/// A value of a skip list.
-template <class B, class Local, class Value>
-struct ValueBox : Retirable<B, Local> {
-    template <class V>
-    explicit ValueBox(std::in_place_t, V&& v) : value(Value(std::forward<V>(v))) {}
-    const typename B::template var<Value> value;
-};
 
 /// An element of a skip list: its address is stable until it is unlinked and the grace period is over.
 template <class B, class Local, class Key, class Value>
@@ -139,7 +132,7 @@ struct SkipListLocal {
     }
     /// Throws std::bad_alloc or what copying the key throws; nothing is lost then.
     template <class K>
-    [[nodiscard]] Element* make_tower(K&& key, Box* value) {
+    [[nodiscard]] Element* make_element(K&& key, Box* value) {
         const std::uint32_t height = draw_height();
         if (height <= Pools::low_levels)
             return &pools->low.make(low_cache, height, std::forward<K>(key), value)->element;
@@ -149,7 +142,7 @@ struct SkipListLocal {
     [[nodiscard]] Box* make_box(V&& value) {
         return pools->boxes.make(box_cache, std::in_place, std::forward<V>(value));
     }
-    void destroy_tower(Element* t) {
+    void destroy_element(Element* t) {
         if (t->height.get() <= Pools::low_levels)
             pools->low.destroy(low_cache, reinterpret_cast<typename Pools::Low*>(t));
         else

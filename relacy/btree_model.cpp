@@ -1,0 +1,107 @@
+// The tree: every mix of operations on keys is linearizable while nodes are cut, merged and taken in, and nothing is
+// used again while somebody may be on it.
+#include "map_stage.hpp"
+#include "model.hpp"
+
+#include <hotindex/map/lock_free_btree.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+namespace {
+using namespace hotindex;
+using namespace hotindex::model;
+using model::expect;
+using model::hold_until;
+using model::Model;
+using B = model::CheckerBackend;
+
+template <class Traits>
+using Tree = LockFreeBTree<int, int, std::less<>, B, Traits>;
+/// Leaves of two entries, nodes of three children.
+using Small = Tree<TinyTraits>;
+/// Leaves of one entry, nodes of two children: three keys make three levels.
+struct Deepest : TinyTraits {
+    static constexpr std::uint32_t leaf_entries = 1;
+    static constexpr std::uint32_t node_children = 2;
+};
+using Deep = Tree<Deepest>;
+
+/// Two searches of a scenario take half a second.
+constexpr model::Effort light{.bounded = 1200, .random = 1200};
+
+#define HOTINDEX_SCRIPT(name, tree, claim, ...)                                                                        \
+    constexpr Script name##_script __VA_ARGS__;                                                                        \
+    const Model<Scripted<name##_script, tree>> name##_model("btree_" #name, claim, light)
+
+// ---- one leaf ----
+
+HOTINDEX_SCRIPT(insert_insert, Small, "of two inserts of a key one succeeds",
+                {{}, {{{insert(1, 10), get(1)}, {insert(1, 20), get(1)}, {}}}});
+HOTINDEX_SCRIPT(insert_erase, Small, "an erase takes what is there when it strikes",
+                {{}, {{{insert(1, 10), erase(1)}, {erase(1), insert(1, 20)}, {}}}});
+HOTINDEX_SCRIPT(erase_erase, Small, "of two erases of a key one succeeds",
+                {{insert(1, 10)}, {{{erase(1), get(1)}, {erase(1), get(1)}, {}}}});
+HOTINDEX_SCRIPT(assign_erase, Small, "an assignment is not lost to an erase that did not see it",
+                {{insert(1, 10)}, {{{assign(1, 20), get(1)}, {erase(1), insert(1, 30)}, {}}}});
+HOTINDEX_SCRIPT(update_update, Small, "no update is lost",
+                {{insert(1, 10)}, {{{update(1, 1), update(1, 2)}, {update(1, 4), get(1)}, {}}}});
+HOTINDEX_SCRIPT(value_recycled, Small, "a lookup never sees a value that is used again",
+                {{insert(1, 10)},
+                 {{{assign(1, 20), assign(1, 30), assign(1, 40), assign(1, 50)}, {get(1), get(1)}, {}}}});
+HOTINDEX_SCRIPT(leaf_recycled, Small, "a lookup never reads a leaf that is used again",
+                {{insert(1, 10)},
+                 {{{insert(2, 20), erase(2), insert(3, 30), erase(3)}, {get(1), get(1)}, {}}}});
+HOTINDEX_SCRIPT(told_by_an_erase, Small, "who finds a key erased knows what was done before",
+                {{insert(1, 10)}, {{{insert(2, 20), erase(1)}, {get(1), get(2)}, {}}}});
+HOTINDEX_SCRIPT(told_by_an_insert, Small, "an insert in the place of an erased key knows what was done before",
+                {{insert(1, 10), insert(2, 20)}, {{{assign(2, 21), erase(1)}, {insert(1, 11), get(2)}, {}}}});
+HOTINDEX_SCRIPT(neighbours, Small, "two inserts into a leaf are both there",
+                {{}, {{{insert(1, 10), get(2)}, {insert(2, 20), get(1)}, {}}}});
+HOTINDEX_SCRIPT(insert_beside_erase, Small, "an insert beside an erase in the same leaf",
+                {{insert(1, 10)}, {{{insert(2, 20), get(2)}, {erase(1), get(2)}, {}}}});
+
+// ---- leaves and nodes that are cut ----
+
+HOTINDEX_SCRIPT(root_cut, Small, "the only leaf is cut while others insert and look",
+                {{insert(1, 10), insert(3, 30)}, {{{insert(2, 20), get(4)}, {insert(4, 40), get(2)}, {}}}});
+HOTINDEX_SCRIPT(leaf_cut, Small, "a leaf is cut below a node while its neighbour grows",
+                {{insert(1, 10), insert(2, 20), insert(3, 30), insert(4, 40)},
+                 {{{insert(5, 50), get(0)}, {insert(0, 5), get(5)}, {}}}});
+HOTINDEX_SCRIPT(leaf_cut_twice, Deep, "both halves of a leaf are cut again",
+                {{insert(1, 10), insert(4, 40)}, {{{insert(2, 20), get(3)}, {insert(3, 30), get(2)}, {}}}});
+HOTINDEX_SCRIPT(node_cut, Deep, "a node is cut while its leaves change",
+                {{insert(1, 10), insert(2, 20), insert(3, 30)}, {{{insert(4, 40), get(1)}, {erase(1), get(4)}, {}}}});
+HOTINDEX_SCRIPT(cut_beside_lookups, Deep, "a lookup finds its way while the tree grows",
+                {{insert(1, 10), insert(3, 30)}, {{{insert(2, 20), insert(4, 40)}, {get(3), get(1)}, {}}}});
+HOTINDEX_SCRIPT(erase_beside_cut, Deep, "what a leaf loses while it is cut is lost",
+                {{insert(1, 10), insert(2, 20)}, {{{insert(3, 30), get(2)}, {erase(2), insert(2, 21)}, {}}}});
+HOTINDEX_SCRIPT(assign_beside_cut, Deep, "an assignment is not lost to a cut",
+                {{insert(1, 10), insert(2, 20)}, {{{insert(3, 30)}, {assign(2, 21), get(2)}, {}}}});
+
+// ---- leaves and nodes that are merged ----
+
+HOTINDEX_SCRIPT(leaves_merged, Small, "leaves are merged while others look and insert",
+                {{insert(1, 10), insert(2, 20), insert(3, 30)}, {{{erase(1), get(2)}, {insert(1, 11), get(3)}, {}}}});
+HOTINDEX_SCRIPT(tree_shrinks, Deep, "a lookup finds its way while the tree shrinks",
+                {{insert(1, 10), insert(2, 20), insert(3, 30)}, {{{erase(1), erase(2)}, {get(3), get(2)}, {}}}});
+HOTINDEX_SCRIPT(two_shrink_it, Deep, "two threads shrink a tree",
+                {{insert(1, 10), insert(2, 20), insert(3, 30)}, {{{erase(1), get(3)}, {erase(3), get(2)}, {}}}});
+HOTINDEX_SCRIPT(grows_and_shrinks, Deep, "a tree grows at one end and shrinks at the other",
+                {{insert(1, 10), insert(2, 20), insert(3, 30)},
+                 {{{erase(1), insert(1, 11)}, {insert(4, 40), erase(3)}, {}}}});
+HOTINDEX_SCRIPT(nodes_recycled, Deep, "a lookup never walks a node that is used again",
+                {{insert(1, 10), insert(2, 20), insert(4, 40)},
+                 {{{insert(3, 30), erase(3), erase(1), insert(1, 11)}, {get(4), get(2)}, {}}}});
+HOTINDEX_SCRIPT(three_on_a_tree, Deep, "insert, erase and lookup by three threads",
+                {{insert(1, 10), insert(2, 20), insert(3, 30)}, {{{erase(1)}, {insert(4, 40)}, {get(2), get(4)}}}});
+HOTINDEX_SCRIPT(three_inserters, Deep, "three threads cut what the others cut",
+                {{insert(1, 10), insert(5, 50)}, {{{insert(2, 20)}, {insert(3, 30)}, {insert(4, 40), get(2)}}}});
+HOTINDEX_SCRIPT(three_erasers, Small, "three neighbours are erased by three threads",
+                {{insert(1, 10), insert(2, 20), insert(3, 30), insert(4, 40), insert(5, 50)},
+                 {{{erase(1)}, {erase(3)}, {erase(5), get(2)}}}});
+
+} // namespace
