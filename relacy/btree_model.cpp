@@ -53,8 +53,7 @@ HOTINDEX_SCRIPT(value_recycled, Small, "a lookup never sees a value that is used
                 {{insert(1, 10)},
                  {{{assign(1, 20), assign(1, 30), assign(1, 40), assign(1, 50)}, {get(1), get(1)}, {}}}});
 HOTINDEX_SCRIPT(leaf_recycled, Small, "a lookup never reads a leaf that is used again",
-                {{insert(1, 10)},
-                 {{{insert(2, 20), erase(2), insert(3, 30), erase(3)}, {get(1), get(1)}, {}}}});
+                {{insert(1, 10)}, {{{insert(2, 20), erase(2), insert(3, 30), erase(3)}, {get(1), get(1)}, {}}}});
 HOTINDEX_SCRIPT(told_by_an_erase, Small, "who finds a key erased knows what was done before",
                 {{insert(1, 10)}, {{{insert(2, 20), erase(1)}, {get(1), get(2)}, {}}}});
 HOTINDEX_SCRIPT(told_by_an_insert, Small, "an insert in the place of an erased key knows what was done before",
@@ -103,5 +102,80 @@ HOTINDEX_SCRIPT(three_inserters, Deep, "three threads cut what the others cut",
 HOTINDEX_SCRIPT(three_erasers, Small, "three neighbours are erased by three threads",
                 {{insert(1, 10), insert(2, 20), insert(3, 30), insert(4, 40), insert(5, 50)},
                  {{{erase(1)}, {erase(3)}, {erase(5), get(2)}}}});
+
+// ---- visits, which are not atomic as a whole, so they are no calls of a script ----
+
+/// One thread erases 2 and inserts 0 and 4 while another one visits. 1 and 3 are there throughout.
+template <class T, bool Forwards>
+struct Visited {
+    static constexpr int threads = 2;
+    T map;
+    std::array<std::optional<typename T::Handle>, 2> handles;
+    std::array<int, 8> seen{};
+    int before = 0;
+    Visited() {
+        for (auto& h : handles)
+            h.emplace(map.join());
+        for (int key = 1; key != 4; ++key)
+            map.insert(*handles[0], key, 10 * key);
+    }
+    void thread(int i) {
+        if (i == 0) {
+            map.erase(*handles[0], 2);
+            map.insert(*handles[0], 4, 40);
+            map.insert(*handles[0], 0, 0);
+            return;
+        }
+        const auto see = [this](int key, int value) {
+            expect(value == 10 * key, "an element is visited whole");
+            expect(before == 0 || (Forwards ? key > before : key < before), "keys come in order");
+            before = key;
+            ++seen[static_cast<std::size_t>(key)];
+        };
+        if constexpr (Forwards)
+            map.for_each(*handles[1], see);
+        else
+            map.for_each_in_range_backwards(*handles[1], 0, 5, see);
+        expect(seen[1] == 1 && seen[3] == 1, "what is there throughout is visited exactly once");
+        expect(seen[0] <= 1 && seen[2] <= 1 && seen[4] <= 1, "nothing is visited twice");
+    }
+    void after() {
+        handles[1].reset();
+        expect(map.drain(*handles[0]), "everything retired goes in the end");
+    }
+};
+const Model<Visited<Small, true>> visit_forwards("btree_visit_forwards",
+                                                 "a visit misses nothing that is there throughout", light);
+const Model<Visited<Deep, true>> visit_deep("btree_visit_deep", "a visit goes on where the bounds of a leaf end",
+                                            light);
+const Model<Visited<Deep, false>> visit_backwards("btree_visit_backwards",
+                                                  "a visit backwards misses nothing that is there throughout", light);
+
+/// clear() beside an insert.
+struct ClearedMeanwhile {
+    static constexpr int threads = 2;
+    Deep map;
+    std::array<std::optional<Deep::Handle>, 2> handles;
+    ClearedMeanwhile() {
+        for (auto& h : handles)
+            h.emplace(map.join());
+        for (int key = 1; key != 4; ++key)
+            map.insert(*handles[0], key, 10 * key);
+    }
+    void thread(int i) {
+        if (i == 0)
+            map.clear(*handles[0]);
+        else
+            map.insert(*handles[1], 4, 40);
+    }
+    void after() {
+        for (int key = 1; key != 4; ++key)
+            expect(!map.contains(*handles[0], key), "what was there throughout is cleared");
+        expect(map.size() == (map.contains(*handles[0], 4) ? 1u : 0u), "the size is exact when nothing else runs");
+        handles[1].reset();
+        expect(map.drain(*handles[0]), "everything retired goes in the end");
+    }
+};
+const Model<ClearedMeanwhile> cleared_meanwhile("btree_cleared_meanwhile", "clear beside an insert", light);
 
 } // namespace

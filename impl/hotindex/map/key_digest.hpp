@@ -58,10 +58,9 @@ struct KeyDigest<std::string, Less, K> {
     /// What begins all keys from `low` to `high`.
     [[nodiscard]] static std::uint32_t in_common(std::string_view low, std::string_view high) noexcept {
         const std::size_t most = std::min({low.size(), high.size(), std::size_t{1} << 31});
-        return static_cast<std::uint32_t>(std::mismatch(low.begin(), low.begin() + static_cast<std::ptrdiff_t>(most),
-                                                        high.begin())
-                                              .first -
-                                          low.begin());
+        return static_cast<std::uint32_t>(
+            std::mismatch(low.begin(), low.begin() + static_cast<std::ptrdiff_t>(most), high.begin()).first -
+            low.begin());
     }
     [[nodiscard]] static std::string between(const std::string& low, const std::string& high) {
         return high.substr(0, std::size_t{in_common(low, high)} + 1);

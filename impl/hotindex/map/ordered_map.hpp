@@ -186,13 +186,13 @@ class OrderedMap {
     /// The elements with from <= key < to.
     template <class From, class To, class Visit>
     void for_each_in_range(const Handle& me, const From& from, const To& to, Visit visit) const {
-        visits(me).forwards(LowerBound{list_.order(), from},
-                            [&](const Key& k) { return list_.less(k, to); }, shown_to(visit));
+        visits(me).forwards(
+            LowerBound{list_.order(), from}, [&](const Key& k) { return list_.less(k, to); }, shown_to(visit));
     }
     template <class From, class To, class Visit>
     void for_each_in_range_backwards(const Handle& me, const From& from, const To& to, Visit visit) const {
-        visits(me).backwards(LowerBound{list_.order(), to},
-                             [&](const Key& k) { return !list_.less(k, from); }, shown_to(visit));
+        visits(me).backwards(
+            LowerBound{list_.order(), to}, [&](const Key& k) { return !list_.less(k, from); }, shown_to(visit));
     }
     /// The elements whose keys begin with `prefix`. For keys in the order of std::string.
     template <class Visit>
@@ -215,21 +215,18 @@ class OrderedMap {
     }
     template <class K>
     [[nodiscard]] std::optional<KeyAndValue> lower_bound(const Handle& me, const K& key) const {
-        return copy_of([&](auto visit) {
-            visits(me).forwards(LowerBound{list_.order(), key}, everywhere, shown_to(visit));
-        });
+        return copy_of(
+            [&](auto visit) { visits(me).forwards(LowerBound{list_.order(), key}, everywhere, shown_to(visit)); });
     }
     template <class K>
     [[nodiscard]] std::optional<KeyAndValue> upper_bound(const Handle& me, const K& key) const {
-        return copy_of([&](auto visit) {
-            visits(me).forwards(UpperBound{list_.order(), key}, everywhere, shown_to(visit));
-        });
+        return copy_of(
+            [&](auto visit) { visits(me).forwards(UpperBound{list_.order(), key}, everywhere, shown_to(visit)); });
     }
     template <class K>
     [[nodiscard]] std::optional<KeyAndValue> last_before(const Handle& me, const K& key) const {
-        return copy_of([&](auto visit) {
-            visits(me).backwards(LowerBound{list_.order(), key}, everywhere, shown_to(visit));
-        });
+        return copy_of(
+            [&](auto visit) { visits(me).backwards(LowerBound{list_.order(), key}, everywhere, shown_to(visit)); });
     }
 
     // ---- the same for the calling thread, which joins at its first call (that may throw std::bad_alloc) ----

@@ -1,6 +1,8 @@
-// LockFreeSkipList: contract, order, visits, heights, and values and keys whose copies throw.
+// The ordered maps, LockFreeSkipList and LockFreeBTree: contract, order, visits, values and keys whose copies throw;
+// heights of towers, and keys that a tree has to tell apart.
 #include "catch.hpp"
 
+#include <hotindex/map/lock_free_btree.hpp>
 #include <hotindex/map/lock_free_skip_list.hpp>
 
 #include <algorithm>
@@ -8,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -24,6 +27,8 @@ using namespace hotindex;
 
 template <class Traits = DefaultTraits>
 using StringList = LockFreeSkipList<std::string, int, DefaultLess<std::string>, ProductionBackend, Traits>;
+template <class Traits = DefaultTraits>
+using StringTree = LockFreeBTree<std::string, int, DefaultLess<std::string>, ProductionBackend, Traits>;
 using Oracle = std::map<std::string, int, std::less<>>;
 using Pairs = std::vector<std::pair<std::string, int>>;
 
@@ -118,13 +123,17 @@ void check_against_oracle(unsigned seed, unsigned keys, int operations) {
 }
 } // namespace
 
-TEST_CASE("a skip list agrees with std::map, order included", "[skip_list]") {
+TEST_CASE("an ordered map agrees with std::map, order included", "[ordered_map]") {
     check_against_oracle<StringList<>>(1, 300, 10'000);
     check_against_oracle<StringList<TinyTraits>>(2, 100, 10'000);
+    check_against_oracle<StringTree<>>(1, 300, 10'000);
+    check_against_oracle<StringTree<TinyTraits>>(2, 100, 10'000);
 }
 
-TEST_CASE("a skip list takes any order, key and value", "[skip_list]") {
-    LockFreeSkipList<int, std::vector<int>, std::greater<>> falling;
+using FallingList = LockFreeSkipList<int, std::vector<int>, std::greater<>>;
+using FallingTree = LockFreeBTree<int, std::vector<int>, std::greater<>>;
+TEMPLATE_TEST_CASE("an ordered map takes any order, key and value", "[ordered_map]", FallingList, FallingTree) {
+    TestType falling;
     for (const int i : {3, 1, 2})
         CHECK(falling.insert(i, std::vector<int>(static_cast<std::size_t>(i))));
     std::vector<int> keys;
@@ -138,8 +147,8 @@ TEST_CASE("a skip list takes any order, key and value", "[skip_list]") {
     CHECK(falling.last_before(2)->first == 3);
 }
 
-TEST_CASE("a visitor that returns false ends its visit", "[skip_list]") {
-    StringList<> map;
+TEMPLATE_TEST_CASE("a visitor that returns false ends its visit", "[ordered_map]", StringList<>, StringTree<>) {
+    TestType map;
     for (unsigned i = 0; i != 10; ++i)
         map.insert(key_of(i), static_cast<int>(i));
     std::size_t seen = 0;
@@ -149,8 +158,9 @@ TEST_CASE("a visitor that returns false ends its visit", "[skip_list]") {
     CHECK(seen == 7);
 }
 
-TEST_CASE("a visitor may change the list that it visits", "[skip_list]") {
-    StringList<TinyTraits> map;
+TEMPLATE_TEST_CASE("a visitor may change the map that it visits", "[ordered_map]", StringList<TinyTraits>,
+                   StringTree<TinyTraits>) {
+    TestType map;
     for (unsigned i = 100; i != 200; ++i)
         map.insert(key_of(i), 1);
     std::size_t seen = 0;
@@ -164,8 +174,9 @@ TEST_CASE("a visitor may change the list that it visits", "[skip_list]") {
     CHECK(map.drain());
 }
 
-TEST_CASE("prefixes that end with the highest character have an end too", "[skip_list]") {
-    LockFreeSkipList<std::string, int> map;
+TEMPLATE_TEST_CASE("prefixes that end with the highest character have an end too", "[ordered_map]", StringList<>,
+                   StringTree<>, StringTree<TinyTraits>) {
+    TestType map;
     const Pairs all{{"a\xff", 1},
                     {"a\xff\xff", 2},
                     {"a\xff\xff"
@@ -189,7 +200,7 @@ TEST_CASE("prefixes that end with the highest character have an end too", "[skip
     CHECK(sum("c") == std::pair(0, 0));
 }
 
-TEST_CASE("every fourth tower reaches the next level, the same ones for the same seed", "[skip_list]") {
+TEST_CASE("every fourth tower reaches the next level, the same ones for the same seed", "[ordered_map]") {
     struct Local : SkipListLocal<ProductionBackend, DefaultTraits, Local, int, int> {
         explicit Local(Pools& p) : SkipListLocal<ProductionBackend, DefaultTraits, Local, int, int>(p) {}
     };
@@ -216,8 +227,9 @@ TEST_CASE("every fourth tower reaches the next level, the same ones for the same
     CHECK(heights_of(2) != heights);
 }
 
-TEST_CASE("what an erase and an assignment take out goes back, in bytes", "[skip_list]") {
-    StringList<> map;
+TEMPLATE_TEST_CASE("what an erase and an assignment take out goes back, in bytes", "[ordered_map]", StringList<>,
+                   StringTree<>) {
+    TestType map;
     for (unsigned i = 0; i != 5000; ++i)
         map.insert(key_of(i), 1);
     CHECK(map.epoch_stats().limbo_bytes == 0);
@@ -256,17 +268,19 @@ struct FragileLess {
     }
 };
 using FragileList = LockFreeSkipList<Fragile, Fragile, FragileLess, ProductionBackend, TinyTraits>;
+using FragileTree = LockFreeBTree<Fragile, Fragile, FragileLess, ProductionBackend, TinyTraits>;
 
-std::map<int, int> content_of(const FragileList& map) {
+template <class Map>
+std::map<int, int> content_of(const Map& map) {
     std::map<int, int> content;
     map.for_each([&content](const Fragile& key, const Fragile& value) { content[key.value] = value.value; });
     return content;
 }
 /// Calls change(map) with the first, second, ... copy or comparison throwing until it gets through; how often it threw.
-template <class Change>
+template <class Map, class Change>
 int throw_in_turn(Change change, const std::map<int, int>& after) {
     for (int n = 0;; ++n) {
-        FragileList map;
+        Map map;
         for (int i = 0; i != 6; ++i)
             map.insert(Fragile(i), Fragile(i));
         const auto there = content_of(map);
@@ -291,7 +305,9 @@ int throw_in_turn(Change change, const std::map<int, int>& after) {
 }
 } // namespace
 
-TEST_CASE("a copy or a comparison that throws changes nothing, whichever it is", "[skip_list]") {
+TEMPLATE_TEST_CASE("a copy or a comparison that throws changes nothing, whichever it is", "[ordered_map]", FragileList,
+                   FragileTree) {
+    using Map = TestType;
     const Fragile three(3);
     const Fragile seven(7);
     const auto with = [](int key, int value) {
@@ -299,19 +315,19 @@ TEST_CASE("a copy or a comparison that throws changes nothing, whichever it is",
         content[key] = value;
         return content;
     };
-    CHECK(throw_in_turn([&](FragileList& map) { map.insert(seven, seven); }, with(7, 7)) > 2);
-    CHECK(throw_in_turn([&](FragileList& map) { map.insert_or_assign(three, seven); }, with(3, 7)) > 2);
-    CHECK(throw_in_turn([&](FragileList& map) { map.insert_or_assign(seven, three); }, with(7, 3)) > 2);
-    CHECK(throw_in_turn([&](FragileList& map) { map.exchange(three, seven); }, with(3, 7)) > 2);
-    CHECK(throw_in_turn([&](FragileList& map) { map.update(three, [&](const Fragile&) { return seven; }); },
-                        with(3, 7)) > 2);
+    CHECK(throw_in_turn<Map>([&](Map& map) { map.insert(seven, seven); }, with(7, 7)) > 2);
+    CHECK(throw_in_turn<Map>([&](Map& map) { map.insert_or_assign(three, seven); }, with(3, 7)) > 2);
+    CHECK(throw_in_turn<Map>([&](Map& map) { map.insert_or_assign(seven, three); }, with(7, 3)) > 2);
+    CHECK(throw_in_turn<Map>([&](Map& map) { map.exchange(three, seven); }, with(3, 7)) > 2);
+    CHECK(throw_in_turn<Map>([&](Map& map) { map.update(three, [&](const Fragile&) { return seven; }); }, with(3, 7)) >
+          2);
     auto without = with(0, 0);
     without.erase(3);
-    // An erase that has taken the value does not fail any more: its walk that unlinks the tower gives up instead.
-    CHECK(throw_in_turn([&](FragileList& map) { map.erase(three); }, without) > 2);
+    // An erase that has taken the value does not fail any more: its walk that unlinks the element gives up instead.
+    CHECK(throw_in_turn<Map>([&](Map& map) { map.erase(three); }, without) > 2);
 }
 
-TEST_CASE("a skip list holds keys and values that can only be moved", "[skip_list]") {
+TEST_CASE("a skip list holds keys and values that can only be moved", "[ordered_map]") {
     using Owned = std::unique_ptr<int>;
     struct ByValue {
         bool operator()(const Owned& a, const Owned& b) const { return *a < *b; }
@@ -338,8 +354,81 @@ TEST_CASE("a skip list holds keys and values that can only be moved", "[skip_lis
     CHECK(map.empty());
 }
 
-TEST_CASE("concurrent updates of one key of a skip list are all counted", "[skip_list][threads]") {
-    StringList<TinyTraits> map;
+TEST_CASE("a tree tells strings apart that have much in common", "[ordered_map]") {
+    StringTree<TinyTraits> map;
+    Oracle oracle;
+    const std::string much(1000, 'x');
+    const std::array<std::string, 4> beginnings{"", much, std::string("\0\0\0\0\0\0\0\0\0", 9),
+                                                "\xff\xff\xff\xff\xff\xff\xff\xff"};
+    const std::array<std::string, 6> ends{"", std::string(1, '\0'), std::string(9, '\0'), "a", "\x80", "ab" + much};
+    int n = 0;
+    for (const std::string& beginning : beginnings)
+        for (const std::string& middle : ends)
+            for (const std::string& end : ends) {
+                CHECK(map.insert(beginning + middle + end, n) == oracle.emplace(beginning + middle + end, n).second);
+                ++n;
+            }
+    for (const auto& [key, value] : oracle) {
+        CHECK(map.get(key) == value);
+        CHECK(map.upper_bound(key) == at(oracle, oracle.upper_bound(key)));
+        CHECK(map.last_before(key) == before(oracle, oracle.lower_bound(key)));
+    }
+    for (const std::string& key : {much, much + "b", std::string("x"), std::string("\xff")})
+        check_order(map, oracle, key + "?", key + "x");
+    while (!oracle.empty()) {
+        const auto there = std::next(oracle.begin(), static_cast<std::ptrdiff_t>(oracle.size() / 2));
+        CHECK(map.erase(there->first));
+        oracle.erase(there);
+        CHECK(map.size() == oracle.size());
+    }
+    CHECK(map.first() == std::nullopt);
+}
+
+TEST_CASE("a tree orders integers to their limits", "[ordered_map]") {
+    const auto ordered = []<class Int>(Int) {
+        LockFreeBTree<Int, int, DefaultLess<Int>, ProductionBackend, TinyTraits> map;
+        std::map<Int, int> oracle;
+        for (const Int base : {std::numeric_limits<Int>::min(), std::numeric_limits<Int>::max(), Int{0}})
+            for (int i = -4; i != 5; ++i)
+                oracle[static_cast<Int>(static_cast<std::uint64_t>(base) + static_cast<std::uint64_t>(i))] = i;
+        for (const auto& [key, value] : oracle)
+            map.insert(key, value);
+        std::vector<std::pair<Int, int>> seen;
+        map.for_each([&seen](Int key, int value) { seen.emplace_back(key, value); });
+        CHECK(seen == std::vector<std::pair<Int, int>>(oracle.begin(), oracle.end()));
+        CHECK(map.last()->first == std::numeric_limits<Int>::max());
+        CHECK(map.upper_bound(std::numeric_limits<Int>::max()) == std::nullopt);
+    };
+    ordered(std::int64_t{});
+    ordered(std::uint64_t{});
+    ordered(std::int8_t{});
+}
+
+TEST_CASE("a tree gives its nodes back as it empties, and is full when keys ascend", "[ordered_map]") {
+    StringTree<> map;
+    for (int i = 10'000; i != 30'000; ++i)
+        map.insert(std::to_string(i), i);
+    const std::uint64_t full = map.pool_stats().bytes;
+    // An entry, a box, and its share of a leaf: 64, 24 and 16 bytes, and a little for what leads there.
+    CHECK(full < std::uint64_t{20'000} * 125);
+    for (int i = 10'000; i != 30'000; ++i)
+        if (i % 100 != 0)
+            map.erase(std::to_string(i));
+    map.drain();
+    CHECK(map.size() == 200);
+    CHECK(map.pool_stats().bytes < full / 4);
+    int i = 10'000;
+    map.for_each([&i](const std::string& key, int value) {
+        CHECK(key == std::to_string(value));
+        CHECK(value == i);
+        i += 100;
+    });
+    CHECK(i == 30'000);
+}
+
+TEMPLATE_TEST_CASE("concurrent updates of one key of an ordered map are all counted", "[ordered_map][threads]",
+                   StringList<TinyTraits>, StringTree<TinyTraits>) {
+    TestType map;
     map.insert("counter", 0);
     std::vector<std::thread> threads;
     for (int t = 0; t != 4; ++t)
@@ -352,8 +441,9 @@ TEST_CASE("concurrent updates of one key of a skip list are all counted", "[skip
     CHECK(map.get("counter") == 4000);
 }
 
-TEST_CASE("a visit does not hold the epoch for longer than its section", "[skip_list][threads]") {
-    StringList<> map;
+TEMPLATE_TEST_CASE("a visit does not hold the epoch for longer than its section", "[ordered_map][threads]",
+                   StringList<>, StringTree<>) {
+    TestType map;
     for (unsigned i = 0; i != 1000; ++i)
         map.insert(key_of(i), 0);
     std::size_t seen = 0;
