@@ -191,8 +191,11 @@ void add_explanations(CommandLine& line) {
     line.entry("map_mutex, map_rwlock", "std::unordered_map behind a std::mutex, a std::shared_mutex");
     line.entry("map_lock_free", "LockFreeHashMap");
     line.entry(
-        "map_tree_mutex, map_tree_rwlock, map_skip_list",
-        "maps with an order: std::map behind a lock, LockFreeSkipList; ranges, and with --full all that maps do");
+        "map_tree_mutex, map_tree_rwlock, map_skip_list, map_btree",
+        "maps with an order: std::map behind a lock, LockFreeSkipList, LockFreeBTree; ranges, and with --full all that "
+        "maps do");
+    line.entry("map_absl_mutex, map_absl_rwlock",
+               "the same with absl::btree_map behind a lock, if it was there when the benchmark was built");
     line.say(
         "indexes compare by cosine (unless the dataset or --metric says otherwise), statistics on and tracker off, "
         "except in tax.\n\ncounters");

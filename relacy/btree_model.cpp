@@ -31,7 +31,8 @@ struct Deepest : TinyTraits {
 using Deep = Tree<Deepest>;
 
 /// Two searches of a scenario take half a second.
-constexpr model::Effort light{.bounded = 1200, .random = 1200};
+constexpr model::Effort light{.bounded = 1000, .random = 1000};
+constexpr model::Effort in_a_window{.bounded = 500, .random = 1000};
 
 #define HOTINDEX_SCRIPT(name, tree, claim, ...)                                                                        \
     constexpr Script name##_script __VA_ARGS__;                                                                        \
@@ -62,6 +63,9 @@ HOTINDEX_SCRIPT(neighbours, Small, "two inserts into a leaf are both there",
                 {{}, {{{insert(1, 10), get(2)}, {insert(2, 20), get(1)}, {}}}});
 HOTINDEX_SCRIPT(insert_beside_erase, Small, "an insert beside an erase in the same leaf",
                 {{insert(1, 10)}, {{{insert(2, 20), get(2)}, {erase(1), get(2)}, {}}}});
+
+HOTINDEX_SCRIPT(insert_after_erase, Small, "an insert does not take an erased entry for its key",
+                {{insert(1, 10)}, {{{erase(1), get(1)}, {erase(1), insert(1, 20)}, {}}}});
 
 // ---- leaves and nodes that are cut ----
 
@@ -177,5 +181,92 @@ struct ClearedMeanwhile {
     }
 };
 const Model<ClearedMeanwhile> cleared_meanwhile("btree_cleared_meanwhile", "clear beside an insert", light);
+
+// ---- staged windows ----
+
+/// Thread 0 inserts 6, and erases 1; there it stops when it has taken the value, and before it takes the entry out.
+struct ErasedEntry {
+    static constexpr int threads = 2;
+    Small map;
+    std::array<std::optional<Small::Handle>, 2> handles;
+    bool erases = false;
+    bool erased = false;
+    bool done = false;
+    ErasedEntry() {
+        for (auto& h : handles)
+            h.emplace(map.join());
+        for (const int key : {1, 3, 5}) // two leaves
+            map.insert(*handles[0], key, 10 * key);
+        model::stage([this](const model::Site& site) {
+            if (model::current_thread() != 0 || done)
+                return;
+            if (erases) {
+                erased = true;
+                hold_until([this] { return done; });
+            }
+            erases = model::within(site, "erase");
+        });
+    }
+    void thread(int i) {
+        if (i == 0) {
+            map.insert(*handles[0], 6, 60);
+            map.erase(*handles[0], 1);
+            return;
+        }
+        hold_until([this] { return erased; });
+        if (!map.contains(*handles[1], 1)) {
+            expect(map.contains(*handles[1], 6), "who finds a key erased knows what was done before");
+            expect(map.insert(*handles[1], 1, 11), "an insert does not take an erased entry for its key");
+        }
+        done = true;
+    }
+};
+const Model<ErasedEntry> erased_entry("btree_erased_entry", "an entry without a value counts for nothing", in_a_window);
+
+/// While a visit stands on the last key of one leaf, the other leaf empties, so that one leaf has all keys.
+template <bool Forwards>
+struct MergedMeanwhile {
+    static constexpr int threads = 2;
+    struct OneSection : TinyTraits {
+        static constexpr std::uint32_t passed_per_pin = 8;
+    };
+    Tree<OneSection> map;
+    std::array<std::optional<typename Tree<OneSection>::Handle>, 2> handles;
+    std::array<int, 4> seen{};
+    bool there = false;
+    bool merged = false;
+    MergedMeanwhile() {
+        for (auto& h : handles)
+            h.emplace(map.join());
+        for (int key = 1; key != 4; ++key) // 1 and 2 in one leaf, 3 in the other
+            map.insert(*handles[0], key, 10 * key);
+    }
+    void thread(int i) {
+        if (i == 0) {
+            hold_until([this] { return there; });
+            if constexpr (!Forwards)
+                map.erase(*handles[0], 1);
+            map.erase(*handles[0], Forwards ? 3 : 2);
+            merged = true;
+            return;
+        }
+        const auto see = [this](int key, int) {
+            ++seen[static_cast<std::size_t>(key)];
+            if (key == (Forwards ? 2 : 3)) {
+                there = true;
+                hold_until([this] { return merged; });
+            }
+        };
+        if constexpr (Forwards)
+            map.for_each(*handles[1], see);
+        else
+            map.for_each_backwards(*handles[1], see);
+        expect(seen[Forwards ? 2 : 3] == 1, "what is there throughout is visited exactly once");
+    }
+};
+const Model<MergedMeanwhile<true>> merged_behind("btree_merged_behind", "a visit takes no leaf from its beginning",
+                                                 in_a_window);
+const Model<MergedMeanwhile<false>> merged_before("btree_merged_before", "a visit backwards takes no leaf from its end",
+                                                  in_a_window);
 
 } // namespace

@@ -1,5 +1,5 @@
-// LockedMap: std::unordered_map or std::map behind one lock, with the members of the lock-free maps: what they are
-// compared with.
+// LockedMap: std::unordered_map, std::map or another one behind one lock, with the members of the lock-free maps: what
+// they are compared with.
 //
 // As fast as one lock allows: lookup by string_view without a copy; a key to insert is built before the lock is taken;
 // insert hashes once; under std::shared_mutex reads share the lock.
@@ -74,7 +74,7 @@ class LockedMap {
     /// Calls visit(key, value) for the elements with from <= key < to, in order, with the lock held.
     template <class Visit>
     void for_each_in_range(std::string_view from, std::string_view to, Visit visit) const
-    requires std::is_same_v<Map, TreeMap<Value>>
+    requires requires(const Map& map) { map.lower_bound(from); }
     {
         const ReadLock lock(mutex_);
         for (auto at = map_.lower_bound(from); at != map_.end() && at->first < to; ++at)

@@ -82,8 +82,11 @@ struct SortedItems {
     std::array<std::uint64_t, Digest::exists ? Most : 1> digests;
     std::array<Item*, Most> items;
 
-    // The arrays are left as they are: only `count` of each are anything.
+    // Only `count` items of each array are anything.
     SortedItems() {} // NOLINT(modernize-use-equals-default,cppcoreguidelines-pro-type-member-init)
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): see above
+    SortedItems(const SortedItems& other) : skip(other.skip) { append(other, 0, other.count); }
+    SortedItems& operator=(const SortedItems&) = delete;
 
     [[nodiscard]] const Key& key(std::uint32_t i) const { return items[i]->key.get(); }
     void append(Item* item) {

@@ -20,7 +20,18 @@ from common.failure import Failure
 
 BASELINE = "mutex"
 QUIET = 0.15  # cores that may be busy with other programs before the reader is told
-INDEXES = ("mutex", "rwlock", "elided", "lock_free", "tree_mutex", "tree_rwlock", "skip_list")
+INDEXES = (
+    "mutex",
+    "rwlock",
+    "elided",
+    "lock_free",
+    "tree_mutex",
+    "tree_rwlock",
+    "absl_mutex",
+    "absl_rwlock",
+    "skip_list",
+    "btree",
+)
 WORKLOADS = (
     "insert",
     "search",
