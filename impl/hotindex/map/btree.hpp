@@ -3,38 +3,38 @@
 // The problem: a B-tree is shallow and kind to caches, but a split or a merge changes several nodes at once, which no
 // CAS does.
 //
-// The idea: copies, and slots that can be frozen. Leaves and separators never change. What changes are the slots of
-// nodes, and each change is one CAS on one slot:
-//   insert    a leaf with one more entry in the place of a leaf. A full one is cut into two, below a new node, which
-//             the word in the slot tags: it makes the tree too deep there, and is to be taken in by the node above.
+// The idea: copies, and branches that can be frozen. Leaves and separators never change. What changes are the branches
+// of nodes, and each change is one CAS on one branch:
+//   insert    a leaf with one more entry in the place of a leaf. A full one is cut into two, below a new node that is
+//             tagged: it makes the tree too deep there, and is to be taken in by the node above.
 //   erase     takes the value from the entry. Then a leaf without the entry comes in the place of its leaf.
-//   repair    a node that has taken its tagged children in, or made one of thin neighbours, in the place of a node whose
-//             slots were frozen before, so that nothing is lost: see TreeRepair.
+//   repair    a node that has taken its tagged children in, or made one of thin neighbours, in the place of a node
+//             whose branches were frozen before, so that nothing is lost: see TreeRepair.
 // Two words say what there is: the value word of an entry (without a value the key is absent, whatever leads to the
-// entry), and the slot (tree::Word).
+// entry), and the branch (tree::Word).
 //
 // Invariants
 //   T1  The keys that belong below a node are those of [low, high), the separators beside it on the way from the root.
 //       They stay the same as long as the node is there: what has other bounds is a new node or leaf.
 //   T2  Entries of a leaf ascend, and belong there. Each entry is in one leaf that is there, until it is taken out for
 //       good, which happens after it has lost its value.
-//   T3  A slot leads to one thing after another, until it is frozen. A node is unlinked when all its slots are frozen,
-//       so nothing is ever put below a node that is not there. What an unlinked node leads to was there when the node
-//       was unlinked.
+//   T3  A branch leads to one thing after another, until it is frozen. A node is unlinked when all its branches are
+//       frozen, so nothing is ever put below a node that is not there. What an unlinked node leads to was there when
+//       the node was unlinked.
 //   T4  All leaves are at the same depth, not counting tagged nodes. The root is not tagged.
 //   T5  A node, leaf, entry or separator is unlinked by one CAS, and whoever made that CAS retires it.
-//   T6  When nothing runs, and nobody has stopped or run out of memory: no node is tagged, no slot is frozen, no leaf
-//       holds an erased entry, and no two neighbours fit together (TreeRepair) that did not become thin at the same time.
-//       Who brings in what is wrong repairs it: nodes on the way to its key, from the root down, until there is nothing
-//       to repair.
+//   T6  When nothing runs, and nobody has stopped or run out of memory: no node is tagged, no branch is frozen, no leaf
+//       holds an erased entry, and no two neighbours fit together (TreeRepair) that did not become thin at the same
+//       time. Who brings in what is wrong repairs it: nodes on the way to its key, from the root down, until there is
+//       nothing to repair.
 //
-// Linearization. insert: the CAS on the slot. erase, assign: the CAS on the value word. Lookups: the load of the value;
-// where the leaf has no entry for the key, an instant at which the leaf was there (T3: the load of the slot, or the end
-// of the node that it is in).
+// Linearization. insert: the CAS on the branch. erase, assign: the CAS on the value word. Lookups: the load of the
+// value; where the leaf has no entry for the key, an instant at which the leaf was there (T3: the load of the branch,
+// or the end of the node that it is in).
 //
 // Progress: lock-free. Lookups write nothing and never begin again: as many steps as the tree is deep, new levels
-// included. A thread that stops in the middle leaves at most one node frozen, which the next update below it replaces,
-// or one tagged node, erased entry or thin leaf, which the next repair on that way takes in.
+// included. A thread that stops in the middle leaves at most one node frozen with those that it takes in, which the
+// next update below replaces; or one tagged node, erased entry or thin leaf, which the next repair on that way sees to.
 //
 // Sources: see TreeRepair. The value word after ConcurrentSkipListMap (Lea).
 #pragma once
@@ -72,7 +72,7 @@ class BTree {
     using Node = typename Pools::Node;
     using Separator = typename Pools::Separator;
     using Entries = typename Leaf::Entries;
-    using Slot = typename Node::Slot;
+    using Branch = typename Node::Branch;
     using Bounds = typename Repair::Bounds;
 
     BTree(Domain& domain, Pools& pools, Less less)
@@ -90,9 +90,9 @@ class BTree {
 
     /// A leaf that was there at some instant of the call, and how it was found.
     struct Position {
-        Slot* slot;
-        tree::Word word; ///< what the slot held
-        Node* above;     ///< the node with the slot; nullptr: it is the root's
+        Branch* branch;
+        tree::Word word; ///< what the branch held
+        Node* above;     ///< the node with the branch; nullptr: it is the root's
         std::uint32_t index;
         Bounds bounds; ///< of the leaf
         /// nullptr: no entries.
@@ -115,9 +115,9 @@ class BTree {
                 at.bounds.low = separators.items[at.index - 1];
             if (at.index != separators.count)
                 at.bounds.high = separators.items[at.index];
-            at.slot = &at.above->slots[at.index];
+            at.branch = &at.above->branches[at.index];
             // [tree_child] acquire-load; synchronizes-with the release-CASes of repair(), link(), take_out()
-            at.word = at.slot->load(B::acquire(edge::tree_child));
+            at.word = at.branch->load(B::acquire(edge::tree_child));
         }
         return at;
     }
@@ -136,7 +136,8 @@ class BTree {
     // ---- changing ----
 
     /// Puts `fresh`, which has a value, into the tree, unless an entry with its key has one; returns the entry that now
-    /// has the key. Throws std::bad_alloc, and what comparing and copying keys throws; `fresh` is still the caller's then.
+    /// has the key. Throws std::bad_alloc, and what comparing and copying keys throws; `fresh` is still the caller's
+    /// then.
     [[nodiscard]] Element* link(const Guard& guard, Element* fresh) {
         const Key& key = fresh->key.get();
         for (;;) {
@@ -155,9 +156,9 @@ class BTree {
             Draft draft(guard);
             const tree::Word next = with(guard, draft, at, place, same, fresh);
             tree::Word expected = at.word;
-            // [tree_child] release-CAS; synchronizes-with the acquire-loads of slots; publishes: the leaf and its entries
+            // [tree_child] release-CAS; synchronizes-with the acquire-loads of branches; publishes: leaf and entries
             // relaxed on failure: the place is looked for again
-            if (!at.slot->compare_exchange_strong(expected, next, B::release(edge::tree_child), B::relaxed()))
+            if (!at.branch->compare_exchange_strong(expected, next, B::release(edge::tree_child), B::relaxed()))
                 continue;
             draft.commit();
             guard.local().net_elements.add(1);
@@ -200,8 +201,8 @@ class BTree {
     [[nodiscard]] static Node& node_of(tree::Word w) { return *reinterpret_cast<Node*>(w & tree::address); }
     [[nodiscard]] static Leaf* leaf_of(tree::Word w) { return reinterpret_cast<Leaf*>(w & tree::address); }
 
-    /// What comes in the place of a leaf: one with `fresh` at that place, instead of `erased` if there is one; or a node
-    /// with two leaves.
+    /// What comes in the place of a leaf: one with `fresh` at that place, instead of `erased` if there is one; or a
+    /// node with two leaves.
     [[nodiscard]] tree::Word with(const Guard& guard, Draft& draft, const Position& at, std::uint32_t place,
                                   Element* erased, Element* fresh) {
         const Entries* const there = at.entries();
@@ -281,10 +282,10 @@ class BTree {
             draft.replaces(leaf_of(at.word));
             draft.replaces(e);
             tree::Word expected = at.word;
-            // [tree_child] release-CAS; synchronizes-with the acquire-loads of slots; publishes: the leaf, and what came
-            // before the erase
+            // [tree_child] release-CAS; synchronizes-with the acquire-loads of branches; publishes: the leaf, and what
+            // came before the erase
             // relaxed on failure: the entry is looked for again
-            if (!at.slot->compare_exchange_strong(expected, next, B::release(edge::tree_child), B::relaxed()))
+            if (!at.branch->compare_exchange_strong(expected, next, B::release(edge::tree_child), B::relaxed()))
                 continue;
             draft.commit();
             if (at.above != nullptr && fits_beside(*at.above, at.index, next))
@@ -296,8 +297,8 @@ class BTree {
     /// Does a child fit together with the one before or behind it?
     [[nodiscard]] static bool fits_beside(Node& node, std::uint32_t i, tree::Word child) {
         // relaxed, both: a hint; the repair looks at frozen words
-        return (i != 0 && Repair::fit_together(node.slots[i - 1].load(B::relaxed()), child)) ||
-               (i + 1 != node.children() && Repair::fit_together(child, node.slots[i + 1].load(B::relaxed())));
+        return (i != 0 && Repair::fit_together(node.branches[i - 1].load(B::relaxed()), child)) ||
+               (i + 1 != node.children() && Repair::fit_together(child, node.branches[i + 1].load(B::relaxed())));
     }
 
     /// Repairs the nodes on the way to a key until there is nothing to repair. Throws std::bad_alloc; a later update
@@ -308,27 +309,27 @@ class BTree {
         }
     }
     bool repair_one(const Guard& guard, const Key& key) {
-        Slot* slot = &root_;
+        Branch* branch = &root_;
         // [tree_child] acquire-load; synchronizes-with the release-CASes of repair(), link(), take_out()
-        tree::Word word = slot->load(B::acquire(edge::tree_child));
+        tree::Word word = branch->load(B::acquire(edge::tree_child));
         Bounds bounds{nullptr, nullptr};
         while (!tree::is_leaf(word)) {
             Node& node = node_of(word);
             const auto& separators = node.separators.get();
             const std::uint32_t i = separators.before(UpperBound{less_, key});
             // [tree_child] acquire-load; synchronizes-with the release-CASes of repair(), link(), take_out()
-            const tree::Word child = node.slots[i].load(B::acquire(edge::tree_child));
-            const bool is_root = slot == &root_;
+            const tree::Word child = node.branches[i].load(B::acquire(edge::tree_child));
+            const bool is_root = branch == &root_;
             if (tree::is_frozen(child) || tree::is_tagged(child) || (is_root && separators.count == 0) ||
                 fits_beside(node, i, child)) {
-                Repair::repair(guard, *slot, word, bounds, is_root);
+                Repair::repair(guard, *branch, word, bounds, is_root);
                 return true;
             }
             if (i != 0)
                 bounds.low = separators.items[i - 1];
             if (i != separators.count)
                 bounds.high = separators.items[i];
-            slot = &node.slots[i];
+            branch = &node.branches[i];
             word = child;
         }
         return false;
@@ -369,7 +370,7 @@ class BTree {
         for (std::uint32_t i = 0; i <= separators.count; ++i) {
             const Bounds below{i == 0 ? bounds.low : separators.items[i - 1],
                                i == separators.count ? bounds.high : separators.items[i]};
-            const std::uint32_t under = destroy(node.slots[i].load(B::relaxed()), below); // relaxed: see ~BTree
+            const std::uint32_t under = destroy(node.branches[i].load(B::relaxed()), below); // relaxed: see ~BTree
             if constexpr (B::verifies)
                 B::verify(i == 0 || under == levels, "T4: all leaves are at the same depth");
             levels = under;
@@ -400,7 +401,7 @@ class BTree {
     Domain& domain_;
     Pools& pools_;
     [[no_unique_address]] Less less_;
-    mutable Slot root_; ///< leads to the topmost node or leaf; never frozen, never tagged
+    mutable Branch root_; ///< leads to the topmost node or leaf; never frozen, never tagged
 };
 
 } // namespace hotindex

@@ -1,7 +1,7 @@
 // LockFreeBTree: an ordered map whose every operation is lock-free, on a BTree and an EpochDomain of its own.
 //
-// What it can do: OrderedMap. Lookups and visits touch few cache lines: nodes hold eight bytes of each key, which decide
-// nearly all comparisons.
+// What it can do: OrderedMap. Lookups and visits touch few cache lines: nodes hold eight bytes of each key, which
+// decide nearly all comparisons.
 //
 // When not to use it: without ordered operations, where LockFreeHashMap finds a key in two cache misses; for keys that
 // cannot be copied, which LockFreeSkipList takes.

@@ -36,9 +36,9 @@
 
 namespace hotindex {
 
-/// Value: movable; copyable where a value is handed out. Less: a strict weak order, noexcept not required; lookup by any
-/// type that it takes, such as std::string_view. Thread-safety: all members but construction and destruction may run at
-/// the same time. Parts: the structure below, its participants' share, and its visits, as SkipListParts.
+/// Value: movable; copyable where a value is handed out. Less: a strict weak order, noexcept not required; lookup by
+/// any type that it takes, such as std::string_view. Thread-safety: all members but construction and destruction may
+/// run at the same time. Parts: the structure below, its participants' share, and its visits, as SkipListParts.
 template <class Parts, class Key, class Value, class Less, class B, class Traits>
 class OrderedMap {
     static_assert(std::is_move_constructible_v<Value>,

@@ -1,7 +1,7 @@
 // TreeDraft: parts of a tree that nobody sees yet, and those in whose place they come.
 //
-// One CAS on a slot publishes the new parts and unlinks the old ones. Who makes it calls commit(), which retires the old
-// ones; for whoever does not, the new ones go with the draft.
+// One CAS on a branch publishes the new parts and unlinks the old ones. Who makes it calls commit(), which retires the
+// old ones; for whoever does not, the new ones go with the draft.
 #pragma once
 
 #include <hotindex/map/tree_node.hpp>
@@ -78,7 +78,8 @@ class TreeDraft {
         typename Part::Reclaim reclaim;
         std::size_t bytes;
     };
-    /// Of a node and what it takes in: each child and separator, and what was taken in. Of a leaf: itself and all entries.
+    /// Of a node and what it takes in: each child and separator, and what was taken in. Of a leaf: itself and all
+    /// entries.
     static constexpr std::size_t most_old = std::max<std::size_t>(std::size_t{5} * Node::most + 1, Leaf::most + 2);
 
     template <class T>

@@ -2,9 +2,9 @@
 //
 // Entry       key and value of an element; its address is stable. The value lies in a box: see ValueBox.
 // Leaf        entries in order, with their digests. Never changes: an insert or erase puts a copy in its place.
-// Node        separators in order, with their digests, which never change; and slots, which lead to what is below.
+// Node        separators in order, with their digests, which never change; and branches, which lead to what is below.
 // Separator   a key between two children: a short one that keeps them apart, not one that need be there.
-// Slot        the one thing that changes: a word that says where a child is, what it is, and how full it is.
+// Branch      the one thing that changes: a word that says where a child is, what it is, and how full it is.
 //
 // So a thread that stands on a node knows of all children without looking at them whether they are to be split, merged
 // or taken in. An empty leaf is a word, and no memory.
@@ -28,12 +28,12 @@
 
 namespace hotindex {
 
-/// What a slot holds: the child's address, three flags, and above them how many entries or children it has.
+/// What a branch holds: the child's address, three flags, and above them how many entries or children it has.
 namespace tree {
 using Word = std::uint64_t;
-inline constexpr Word frozen = 1; ///< the slot never changes again: its node is to be replaced
+inline constexpr Word frozen = 1; ///< the branch never changes again: its node is to be replaced
 inline constexpr Word inner = 2;  ///< the child is a Node; else a Leaf, or nothing, which is an empty leaf
-inline constexpr Word tagged = 4; ///< the child is to be taken in by the node that holds this slot
+inline constexpr Word tagged = 4; ///< the child is to be taken in by the node that holds this branch
 inline constexpr unsigned count_shift = 48;
 inline constexpr Word address = ((Word{1} << count_shift) - 1) & ~(frozen | inner | tagged);
 inline constexpr Word empty = 0;
@@ -147,7 +147,7 @@ struct SortedItems {
     }
 
   private:
-    /// How many digests are smaller; no branch depends on what they are.
+    /// How many digests are smaller; no jump depends on what they are.
     [[nodiscard]] std::size_t smaller(std::uint64_t digest) const {
         const std::uint64_t* from = digests.data();
         std::size_t n = count;
@@ -172,15 +172,15 @@ template <class B, class Traits, class Local, class Key, class Less>
 struct TreeNode : Retirable<B, Local> {
     static constexpr std::uint32_t most = Traits::node_children;
     using Separators = SortedItems<TreeSeparator<B, Local, Key>, Key, Less, most - 1>;
-    using Slot = typename B::template atomic<tree::Word>;
+    using Branch = typename B::template atomic<tree::Word>;
     TreeNode(const Separators& s, const tree::Word* words) : separators(s) {
         for (std::uint32_t i = 0; i <= s.count; ++i)
-            slots[i].store(words[i], B::relaxed()); // relaxed: nobody sees the node before it is published
+            branches[i].store(words[i], B::relaxed()); // relaxed: nobody sees the node before it is published
     }
     [[nodiscard]] std::uint32_t children() const { return separators.get().count + 1; }
 
     const typename B::template var<Separators> separators;
-    std::array<Slot, most> slots; ///< as many as children()
+    std::array<Branch, most> branches; ///< as many as children()
 };
 
 /// The memory of a tree.

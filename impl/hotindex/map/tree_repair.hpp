@@ -1,14 +1,14 @@
 // TreeRepair: puts another node in the place of one that is not as it should be.
 //
-// What can be wrong shows in the words of a node's slots: a child is tagged (two halves of what was one are to be taken
-// in), or two neighbours fit into one. A repair goes in three steps, and any thread may make any of them, again and
-// again:
-//   1. It freezes the node, slot by slot. From then on the node does not change, and takes no insert or erase.
+// What can be wrong shows in the words of a node's branches: a child is tagged (two halves of what was one are to be
+// taken in), or two neighbours fit into one. A repair goes in three steps, and any thread may make any of them, again
+// and again:
+//   1. It freezes the node, branch by branch. From then on the node does not change, and takes no insert or erase.
 //   2. It makes what comes in the node's place, which follows from the frozen words alone: tagged children taken in,
 //      thin neighbours merged, the whole cut in two if it is too large. Nodes that give up their children for that are
 //      frozen first. Nothing else is: a child that stays, stays as it is.
-//   3. One CAS on the slot that leads to the node. Who makes it retires what was replaced.
-// Who finds a frozen slot repairs the node that it is in. So nobody waits, and a repair that nobody finishes is one
+//   3. One CAS on the branch that leads to the node. Who makes it retires what was replaced.
+// Who finds a frozen branch repairs the node that it is in. So nobody waits, and a repair that nobody finishes is one
 // that somebody finishes who needs it. If nothing is wrong any more, a copy comes in the node's place.
 //
 // Source: freezing after Braginsky, Petrank, "A lock-free B+tree", SPAA 2012; tags and the order of repairs after
@@ -32,7 +32,7 @@ class TreeRepair {
     using Guard = typename Draft::Guard;
     using Leaf = typename Draft::Leaf;
     using Node = typename Draft::Node;
-    using Slot = typename Node::Slot;
+    using Branch = typename Node::Branch;
     using Separator = typename Draft::Separator;
     using Digest = KeyDigest<Key, Less>;
 
@@ -60,16 +60,16 @@ class TreeRepair {
         }
     };
 
-    /// Repairs the node that `slot` led to when it held `seen`. If the slot has changed since, nothing happens. Throws
-    /// std::bad_alloc; nothing is lost then, but what has been frozen is for others to repair.
-    static void repair(const Guard& guard, Slot& slot, tree::Word seen, Bounds bounds, bool is_root) {
+    /// Repairs the node that `branch` led to when it held `seen`. If the branch has changed since, nothing happens.
+    /// Throws std::bad_alloc; nothing is lost then, but what has been frozen is for others to repair.
+    static void repair(const Guard& guard, Branch& branch, tree::Word seen, Bounds bounds, bool is_root) {
         TreeRepair repair(guard, bounds);
         const tree::Word next = repair.replacement(seen, is_root);
         tree::Word expected = seen;
-        // [tree_child] release-CAS; synchronizes-with the acquire-loads of slots; publishes: the new nodes and leaves,
-        // and all that had been inserted below the old ones
+        // [tree_child] release-CAS; synchronizes-with the acquire-loads of branches; publishes: the new nodes and
+        // leaves, and all that had been inserted below the old ones
         // relaxed on failure: all is looked at again
-        if (slot.compare_exchange_strong(expected, next, B::release(edge::tree_child), B::relaxed()))
+        if (branch.compare_exchange_strong(expected, next, B::release(edge::tree_child), B::relaxed()))
             repair.draft_.commit();
     }
 
@@ -104,18 +104,18 @@ class TreeRepair {
         return draft_.node(separators, halves.data(), is_root ? 0 : tree::tagged);
     }
 
-    /// Freezes a node. `words`: what its slots hold from then on.
+    /// Freezes a node. `words`: what its branches hold from then on.
     static void freeze(Node& node, Words& words) {
         for (std::uint32_t i = 0; i != node.children(); ++i) {
-            Slot& slot = node.slots[i];
+            Branch& branch = node.branches[i];
             tree::Word w = 0;
             do {
                 // [tree_child] acquire-load; synchronizes-with the release-CASes of repair(), link(), take_out()
-                w = slot.load(B::acquire(edge::tree_child));
-                // relaxed, both: what the slot led to is published by whoever put it there, also to those who read the
-                // frozen word, which continues that release sequence
+                w = branch.load(B::acquire(edge::tree_child));
+                // relaxed, both: what the branch led to is published by whoever put it there, also to those who read
+                // the frozen word, which continues that release sequence
             } while (!tree::is_frozen(w) &&
-                     !slot.compare_exchange_strong(w, w | tree::frozen, B::relaxed(), B::relaxed()));
+                     !branch.compare_exchange_strong(w, w | tree::frozen, B::relaxed(), B::relaxed()));
             words[i] = w & ~tree::frozen;
         }
     }
