@@ -1,7 +1,8 @@
-// What happens when memory runs out in a map: the hash map, and the skip list.
+// What happens when memory runs out in a map: the hash map, the skip list, and the tree.
 #include "catch.hpp"
 #include "failing_allocations.hpp"
 
+#include <hotindex/map/lock_free_btree.hpp>
 #include <hotindex/map/lock_free_hash_map.hpp>
 #include <hotindex/map/lock_free_skip_list.hpp>
 
@@ -33,6 +34,10 @@ template <class Traits>
 using SkipList = LockFreeSkipList<std::string, std::string, DefaultLess<std::string>, ProductionBackend, Traits>;
 using PlainSkipList = SkipList<DefaultTraits>;
 using TinySkipList = SkipList<TinyTraits>;
+template <class Traits>
+using Tree = LockFreeBTree<std::string, std::string, DefaultLess<std::string>, ProductionBackend, Traits>;
+using PlainTree = Tree<DefaultTraits>;
+using TinyTree = Tree<TinyTraits>;
 using MapModel = std::map<std::string, std::string, std::less<>>;
 
 template <class M, class Say>
@@ -171,7 +176,7 @@ void fail_all_along_a_map(Complaints& complaints, int n) {
 } // namespace
 
 TEMPLATE_TEST_CASE("a map operation that runs out of memory changes nothing, or is done", "[allocation]", PlainMap,
-                   CollidingMap, TinyMap, TinyCollidingMap, PlainSkipList, TinySkipList) {
+                   CollidingMap, TinyMap, TinyCollidingMap, PlainSkipList, TinySkipList, PlainTree, TinyTree) {
     experiment([](Complaints& complaints) {
         for (const int size : {1, 2, 3, 8, 20})
             fail_in_every_map_operation<TestType>(complaints, size);
@@ -179,7 +184,7 @@ TEMPLATE_TEST_CASE("a map operation that runs out of memory changes nothing, or 
 }
 
 TEMPLATE_TEST_CASE("a map that runs out of memory at every step grows nevertheless", "[allocation]", PlainMap,
-                   CollidingMap, TinyMap, PlainSkipList, TinySkipList) {
+                   CollidingMap, TinyMap, PlainSkipList, TinySkipList, PlainTree, TinyTree) {
     experiment([](Complaints& complaints) {
         fail_all_along_a_map<TestType>(complaints, std::is_same_v<TestType, CollidingMap> ? 200 : 2000);
     });

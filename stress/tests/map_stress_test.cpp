@@ -129,7 +129,7 @@ class Allowance final : public StepListener {
     std::uint64_t steps_ = 0;
 };
 
-/// Stops a thread at each step of `work(map, me)`, which concerns the key "3" only; how many steps there are. The
+/// Stops a thread at each step of `work(map, me)`, which concerns keys that begin with "3" only; how many steps there are. The
 /// others go on meanwhile, with right answers.
 template <class Map>
 std::size_t stops_in(const std::function<void(Map&, const typename Map::Handle&)>& work, std::size_t& wrong) {
@@ -249,6 +249,12 @@ TEMPLATE_TEST_CASE("a thread that stops for ever at any step of a map's operatio
     stop_in([](Map& map, const Me& me) {
         map.erase(me, "3");
         map.insert(me, "3", Value{9});
+    });
+    stop_in([](Map& map, const Me& me) { // more than fit in a leaf
+        for (const char* const key : {"30", "31", "32"})
+            map.insert(me, key, Value{9});
+        for (const char* const key : {"30", "31", "32"})
+            map.erase(me, key);
     });
     stop_in([](Map& map, const Me& me) { (void)map.get(me, "3"); });
     stop_in([](Map& map, const Me& me) { map.for_each(me, [](const std::string&, Value) {}); });

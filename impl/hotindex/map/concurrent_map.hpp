@@ -1,5 +1,5 @@
-// What the maps of this library have in common, as concepts: LockFreeHashMap is a ConcurrentMap, LockFreeSkipList is an
-// OrderedConcurrentMap. Each has every operation with an explicit handle too; the concepts ask for those that the
+// What the maps of this library have in common, as concepts: LockFreeHashMap is a ConcurrentMap, LockFreeSkipList and
+// LockFreeBTree are OrderedConcurrentMaps. Each has every operation with an explicit handle too; the concepts ask for those that the
 // calling thread makes.
 #pragma once
 

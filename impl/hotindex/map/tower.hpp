@@ -4,9 +4,8 @@
 // beside a std::string, 3 beside an integer: 98 towers of 100), a high one has all that a tower can have. Which one
 // follows from the height.
 //
-// The value lies in a box of its own, so that assigning one is a CAS on one word, whatever a value is: see SkipList.
-// Boxes never change once they are published, and a box that was taken out comes back only after a grace period. So for
-// a pinned thread equal pointers mean equal values (no ABA). The same goes for towers and the words that link them.
+// The value lies in a box of its own: see ValueBox. Towers, too, come back only after a grace period. So for a pinned
+// thread equal words mean equal links (no ABA).
 #pragma once
 
 #include <hotindex/backend/backend.hpp>
