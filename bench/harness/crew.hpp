@@ -59,19 +59,24 @@ struct alignas(128) Lap {
 struct CrewLap {
     double seconds = 0;
     double fairness = 1; ///< shortest lap of a thread / longest
-    double jain = 1;     ///< Jain's index of the threads' rates: 1 is fair, 1 / threads is one thread alone
-    double slowest = 0;  ///< the lowest rate of a thread, attempted operations a second of its own lap
-    double fastest = 0;  ///< the highest
     Tally tally;
     double beside_per_second = 0;
     double processor_seconds = 0; ///< of all threads; / seconds: how many processors they had
+};
+
+/// How even the threads were, by their rates: attempted operations a second of a thread, while it worked.
+struct Evenness {
+    double slowest = 0;
+    double fastest = 0;
+    double jain = 1; ///< Jain's index (Jain, Chiu, Hawe, 1984): 1 is fair, 1 / threads is one thread alone
 };
 
 /// The same number of threads, from one measurement to the next. Every member but the constructor is called by all of
 /// them, at the same places.
 class Crew {
   public:
-    explicit Crew(std::size_t threads) : barrier_(static_cast<std::ptrdiff_t>(threads)), laps_(threads) {}
+    explicit Crew(std::size_t threads)
+        : barrier_(static_cast<std::ptrdiff_t>(threads)), laps_(threads), worked_(threads) {}
 
     [[nodiscard]] std::size_t size() const noexcept { return laps_.size(); }
 
@@ -100,34 +105,48 @@ class Crew {
         if (length(longest).count() > 0)
             whole.fairness =
                 static_cast<double>(length(shortest).count()) / static_cast<double>(length(longest).count());
-        double sum = 0;
-        double squares = 0;
-        whole.slowest = rate_of(laps_.front());
         for (const Lap& lap : laps_) {
             whole.tally += lap.tally;
             whole.processor_seconds += lap.processor_seconds;
-            const double rate = rate_of(lap);
-            whole.slowest = std::min(whole.slowest, rate);
-            whole.fastest = std::max(whole.fastest, rate);
-            sum += rate;
-            squares += rate * rate;
         }
-        if (squares > 0) // Jain, Chiu, Hawe (1984)
-            whole.jain = sum * sum / (static_cast<double>(laps_.size()) * squares);
         if (whole.seconds > 0)
             whole.beside_per_second = static_cast<double>(end.beside_end - begin.beside_begin) / whole.seconds;
         return whole;
     }
 
-  private:
-    /// Attempted operations a second; 0 of a lap that took no time.
-    [[nodiscard]] static double rate_of(const Lap& lap) noexcept {
-        const double seconds = std::chrono::duration<double>(lap.end - lap.begin).count();
-        return seconds > 0 ? static_cast<double>(lap.tally.succeeded + lap.tally.failed) / seconds : 0;
+    /// What the thread has worked is forgotten; its lap counts as worked. Each thread for itself.
+    void forget_worked(std::size_t me) noexcept { worked_[me] = {}; }
+    void keep_worked(std::size_t me) noexcept {
+        worked_[me].seconds += std::chrono::duration<double>(laps_[me].end - laps_[me].begin).count();
+        worked_[me].operations += static_cast<double>(laps_[me].tally.succeeded + laps_[me].tally.failed);
     }
+
+    /// How even the threads were in all laps that were kept. After a meet().
+    [[nodiscard]] Evenness evenness() const {
+        Evenness found;
+        double sum = 0;
+        double squares = 0;
+        for (const Worked& each : worked_) {
+            const double rate = each.seconds > 0 ? each.operations / each.seconds : 0;
+            found.slowest = &each == &worked_.front() ? rate : std::min(found.slowest, rate);
+            found.fastest = std::max(found.fastest, rate);
+            sum += rate;
+            squares += rate * rate;
+        }
+        if (squares > 0)
+            found.jain = sum * sum / (static_cast<double>(worked_.size()) * squares);
+        return found;
+    }
+
+  private:
+    struct alignas(128) Worked {
+        double seconds = 0;
+        double operations = 0; ///< attempted
+    };
 
     std::barrier<> barrier_;
     std::vector<Lap> laps_;
+    std::vector<Worked> worked_;
 };
 
 /// The processors that this process may use, as it was started.

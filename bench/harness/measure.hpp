@@ -84,10 +84,12 @@ class Measured {
             typename Workload::Lane lane =
                 workload_->lane(me, Random(mix64(settings_.seed) + repetition_, static_cast<std::uint64_t>(me)));
             Totals totals;
+            crew_.forget_worked(me);
             if constexpr (InRounds<Workload>)
                 run_rounds(state, lane, me, totals);
             else
                 run_steadily(state, lane, me, totals);
+            crew_.meet(); // all have kept what they worked
             if (me == 0)
                 report(state, totals);
         }
@@ -97,10 +99,7 @@ class Measured {
   private:
     struct Totals {
         double seconds = 0;
-        double fairness = 1; ///< of the least fair lap, as the three below
-        double jain = 1;
-        double slowest = 0;
-        double fastest = 0;
+        double fairness = 1; ///< of the least fair lap
         double processor_seconds = 0;
         double beside = 0; ///< operations
         Tally tally;
@@ -160,7 +159,9 @@ class Measured {
         prepare();
         state.ResumeTiming();
         crew_.meet();
-        return lap(lane, me, operations);
+        const CrewLap whole = lap(lane, me, operations);
+        crew_.keep_worked(me);
+        return whole;
     }
 
     /// The whole crew's lap; the same on all threads.
@@ -184,9 +185,6 @@ class Measured {
 
     static void add(Totals& totals, const CrewLap& lap) {
         totals.fairness = std::min(totals.fairness, lap.fairness);
-        totals.jain = std::min(totals.jain, lap.jain);
-        totals.slowest = totals.seconds == 0 ? lap.slowest : std::min(totals.slowest, lap.slowest);
-        totals.fastest = std::max(totals.fastest, lap.fastest);
         totals.seconds += lap.seconds;
         totals.processor_seconds += lap.processor_seconds;
         totals.beside += lap.beside_per_second * lap.seconds;
@@ -228,9 +226,10 @@ class Measured {
         state.counters["ops"] = rate(totals.tally.succeeded);
         state.counters["failed"] = rate(totals.tally.failed);
         state.counters["fairness"] = totals.fairness;
-        state.counters["jain"] = totals.jain;
-        state.counters["slowest_thread"] = totals.slowest;
-        state.counters["fastest_thread"] = totals.fastest;
+        const Evenness threads = crew_.evenness();
+        state.counters["jain"] = threads.jain;
+        state.counters["slowest_thread"] = threads.slowest;
+        state.counters["fastest_thread"] = threads.fastest;
         state.counters["processors"] = totals.processor_seconds / totals.seconds;
         state.counters["timed_seconds"] = totals.seconds;
         if constexpr (requires(const Workload& w) { w.beside(); })

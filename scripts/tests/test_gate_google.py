@@ -40,6 +40,7 @@ class FilesTest(GoogleCase):
         self.assertIn("b.json do not say the compiler and the flags: make sure that it is the same", said)
         self.assertIn("note: libbenchmark says that it was built for debugging", said)
         self.assertIn("note: the runs were not interleaved", said)
+        self.assertIn("note: times are by real_time; --by chooses", said)
 
     def test_another_number_of_processors_is_refused_unless_it_is_allowed(self) -> None:
         more = of("new")

@@ -229,7 +229,8 @@ class RunsTest(unittest.TestCase):
         )
         self.assertEqual(differ(compiler="e"), [("compiler", "a has 'c', b has 'e'")])
         self.assertEqual(differ(flags=None), [])  # what a file does not say is told, not refused
-        self.assertEqual(differ(seed=None), [("settings", "a has seed 1, b has seed unknown")])
+        self.assertEqual(differ(seed=2), [("settings", "a has seed 1, b has seed 2")])
+        self.assertEqual(differ(seed=None), [])
 
     def test_what_a_file_does_not_say_is_told(self) -> None:
         def silent(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
@@ -241,6 +242,8 @@ class RunsTest(unittest.TestCase):
         )
         whole = {"machine": {"cores": 2}, "compiler": "c", "flags": "-O3", "dataset": "d"}
         self.assertEqual(silent(whole, whole), [])
+        self.assertEqual(silent({**whole, "seed": 1}, whole), [f"b does not say the settings{same}"])
+        self.assertEqual(silent({**whole, "seed": 1}, {**whole, "seed": 2}), [])
         self.assertEqual(silent({**whole, "flags": None}, whole), [f"a does not say the flags{same}"])
         self.assertEqual(
             silent({**whole, "flags": None}, {**whole, "compiler": None, "dataset": None}),

@@ -97,7 +97,7 @@ def parse_name(text: str, threads: int = 1) -> Name | None:
 
 @dataclass(frozen=True)
 class Threads:
-    """How even the threads of a repetition were, in its least fair lap."""
+    """How even the threads of a repetition were, over all its laps."""
 
     slowest: float  # attempted operations a second of one thread, while it worked
     fastest: float

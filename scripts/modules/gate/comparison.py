@@ -73,6 +73,9 @@ def compare_runs(baseline: SavedRun, candidate: SavedRun, options: argparse.Name
             "test, which takes the noise for normal; without --benchmark_report_aggregates_only Google "
             "Benchmark keeps the repetitions"
         )
+    quantities = {candidate.by[each.name] for each in samples if each.name in candidate.by} - {"ops"}
+    if quantities:
+        notes.append(f"times are by {' and '.join(sorted(quantities))}; --by chooses")
     if not options.by:
         notes += gate_runs.disagreements(baseline, candidate, samples)
     floors = load_floors(options, candidate.context, notes)

@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 import numpy as np
 
@@ -33,6 +33,7 @@ class SavedRun:
     counts: Counts = field(default_factory=dict)
     summaries: dict[str, Summary] = field(default_factory=dict)  # by name, where there are no repetitions
     entries: list[Json] = field(default_factory=list)  # as they stand in the file
+    by: By = field(default_factory=dict)  # what counts of them, where that was chosen
 
     @property
     def names(self) -> list[str]:
@@ -63,7 +64,9 @@ def read_both(paths: tuple[Path, Path], by: str | None) -> tuple[SavedRun, Saved
     """Returns the runs in two files, their times by the same quantity: `by`, or the first that both have.
     Raises BadResults."""
     chosen = entries_of_gate.agree([result_file.entries_of(path) for path in paths], by)
-    return read(paths[0], chosen), read(paths[1], chosen)
+    baseline, candidate = read(paths[0], chosen), read(paths[1], chosen)
+    baseline.by = candidate.by = chosen
+    return baseline, candidate
 
 
 def take_times(
@@ -150,7 +153,7 @@ def google_machine(context: Json) -> Json:
     return found
 
 
-def stated(baseline: SavedRun, candidate: SavedRun) -> list[tuple[str, object, object]]:
+def stated(baseline: SavedRun, candidate: SavedRun) -> list[tuple[str, Any, Any]]:
     """Returns [(condition, what the baseline says, what the candidate says)]."""
     found = [(condition, of(baseline.context), of(candidate.context)) for condition, of in CONDITIONS.items()]
     return [(found[0][0], *machines(baseline.context, candidate.context)), *found[1:]]
@@ -160,7 +163,9 @@ def differences(baseline: SavedRun, candidate: SavedRun) -> list[tuple[str, str]
     """Returns [(condition, in words how it differs)], of what both files say."""
     found = []
     for condition, *sides in stated(baseline, candidate):
-        if sides[0] != sides[1] and (condition == "settings" or all(sides)):
+        if condition == "settings":
+            sides = [{key: side[key] for key in side if all(key in each for each in sides)} for side in sides]
+        if sides[0] != sides[1] and all(sides):
             has = [in_words(sides[0], sides[1]), in_words(sides[1], sides[0])]
             found.append((condition, f"{baseline.path} has {has[0]}, {candidate.path} has {has[1]}"))
     return found
@@ -170,10 +175,13 @@ def silences(baseline: SavedRun, candidate: SavedRun) -> list[str]:
     """Returns in words which conditions a file does not state: whether they are the same, nobody knows."""
     unknown: dict[tuple[str, ...], list[str]] = {}
     for condition, *sides in stated(baseline, candidate):
+        if condition == "settings":
+            every = {key for side in sides for key in side}
+            sides = [every == side.keys() for side in sides]
         mute = (run.path for run, side in zip((baseline, candidate), sides) if not side)
         silent = tuple(dict.fromkeys(mute))
-        # A dataset is nothing that every benchmark has.
-        if silent and condition != "settings" and not (condition == "dataset" and not any(sides)):
+        # A dataset and settings are nothing that every benchmark has.
+        if silent and not (condition in ("dataset", "settings") and not any(sides)):
             unknown.setdefault(silent, []).append(f"the {condition}")
     told = []
     for paths, conditions in unknown.items():
