@@ -67,6 +67,13 @@ class Subject {
 /// The same with an ElidedMutex on transactions in software, of which half are aborted.
 [[nodiscard]] std::unique_ptr<Subject> make_elided_subject(IndexOptions options);
 
+/// A map with TinyTraits: an add inserts or assigns, and there are no searches.
+enum class MapKind : std::uint8_t { hash, skip_list, tree };
+[[nodiscard]] std::unique_ptr<Subject> make_map_subject(MapKind kind);
+/// Visits that were not right in an ordered map with TinyTraits, and one more where something stays in limbo; see
+/// wrong_visits_beside_changes() in visits.hpp.
+[[nodiscard]] std::size_t wrong_visits(MapKind kind, const struct VisitPlan& plan, class Schedule* schedule);
+
 /// Options for histories: Metric::inner_product, nothing counted.
 [[nodiscard]] inline IndexOptions history_options(std::size_t dimension) {
     return IndexOptions{.dimension = dimension, .metric = Metric::inner_product, .stats = false};

@@ -2,10 +2,12 @@
 // for ever at every step, and visits in order beside changes. What needs no order runs on all maps.
 #include "catch.hpp"
 #include "checkers/linearizability.hpp"
+#include "harness/map_subject.hpp"
 #include "harness/random_calls.hpp"
 #include "harness/stopped_thread.hpp"
 #include "harness/stress_backend.hpp"
 #include "harness/subject.hpp"
+#include "harness/visits.hpp"
 #include "tests/history_plans.hpp"
 
 #include <hotindex/map/lock_free_btree.hpp>
@@ -39,65 +41,6 @@ template <class Traits>
 using SkipList = LockFreeSkipList<std::string, Value, DefaultLess<std::string>, StressBackend, Traits>;
 template <class Traits>
 using BTree = LockFreeBTree<std::string, Value, DefaultLess<std::string>, StressBackend, Traits>;
-
-/// A map as what histories are played on: an add inserts or assigns, and there are no searches.
-template <class Map>
-class MapSubject final : public Subject {
-    class MapSession final : public Session {
-      public:
-        explicit MapSession(Map& map) : map_(map), me_(map.join()) {}
-        void perform(Call& call) override {
-            const std::string key = name_of_id(call.id);
-            switch (call.operation) {
-            case Operation::add:
-                call.yes = add(key, call.value);
-                break;
-            case Operation::remove:
-                call.yes = map_.erase(me_, key);
-                break;
-            case Operation::contains:
-                call.yes = map_.contains(me_, key);
-                break;
-            default:
-                call.value = map_.get(me_, key).value_or(0);
-            }
-        }
-        void perform_batch(std::span<Call>) override { std::abort(); }
-        [[nodiscard]] std::unique_ptr<HeldSnapshot> hold() override { return nullptr; }
-        [[nodiscard]] std::uint64_t tick() override { return 0; }
-        [[nodiscard]] std::optional<std::uint64_t> accesses(Id) override { return std::nullopt; }
-        bool drain() override { return map_.drain(me_); }
-
-      private:
-        /// By all the ways that there are.
-        bool add(const std::string& key, Value value) {
-            switch (value % 3) {
-            case 0:
-                return map_.insert_or_assign(me_, key, value);
-            case 1:
-                return !map_.exchange(me_, key, value).has_value();
-            default:
-                while (!map_.insert(me_, key, value))
-                    if (map_.update(me_, key, [value](Value) { return value; }))
-                        return false;
-                return true;
-            }
-        }
-        Map& map_;
-        typename Map::Handle me_;
-    };
-
-  public:
-    [[nodiscard]] std::unique_ptr<Session> join() override { return std::make_unique<MapSession>(map_); }
-    [[nodiscard]] std::size_t dimension() const override { return 2; }
-    [[nodiscard]] std::size_t size() const override { return map_.size(); }
-    [[nodiscard]] EpochStats epoch_stats() const override { return map_.epoch_stats(); }
-    [[nodiscard]] IndexStats stats() const override { return {}; }
-    [[nodiscard]] bool has_versions() const override { return false; }
-
-  private:
-    Map map_;
-};
 
 /// The report of the first violation in so many rounds.
 template <class Map, class MakeSchedule>
@@ -169,58 +112,12 @@ std::size_t stops_in(const std::function<void(Map&, const typename Map::Handle&)
     }
 }
 
-/// Keys of even numbers stay, odd ones come and go; every visit must see the even ones once, in order.
+/// Wrong visits, of so many numbers, while others write as long as the visits take.
 template <class Map>
-std::size_t wrong_visits_beside_changes(int numbers, int walks) {
+std::size_t wrong_visits_in(int numbers, int walks) {
     Map map;
-    const auto key_of = [](int i) { return name_of_id(static_cast<Id>(i)); };
-    for (int i = 0; i < numbers; i += 2)
-        map.insert(key_of(i), static_cast<Value>(i));
-    std::atomic<bool> stop{false};
-    std::atomic<std::size_t> wrong{0};
-    std::vector<std::thread> threads;
-    for (unsigned t = 0; t != 2; ++t)
-        threads.emplace_back([&, t] {
-            std::mt19937 random(t);
-            while (!stop) {
-                const int i = static_cast<int>(random() % static_cast<unsigned>(numbers));
-                if (i % 2 == 0)
-                    map.insert_or_assign(key_of(i), static_cast<Value>(i)); // as it was
-                else if (random() % 2 == 0)
-                    map.insert(key_of(i), static_cast<Value>(i));
-                else
-                    map.erase(key_of(i));
-            }
-        });
-    for (int t = 0; t != 2; ++t)
-        threads.emplace_back([&, t] {
-            for (int walk = 0; walk != walks; ++walk) {
-                const int from = walk % 7 * 2;
-                const int to = numbers - walk % 5 * 2;
-                std::vector<int> even;
-                std::string before;
-                bool ordered = true;
-                const auto see = [&](const std::string& key, Value value) {
-                    ordered = ordered && (before.empty() || (t == 0 ? before < key : key < before)) &&
-                              key == key_of(static_cast<int>(value));
-                    before = key;
-                    if (value % 2 == 0)
-                        even.push_back(static_cast<int>(value));
-                };
-                if (t == 0)
-                    map.for_each_in_range(key_of(from), key_of(to), see);
-                else
-                    map.for_each_in_range_backwards(key_of(from), key_of(to), see);
-                ordered = ordered && even.size() == static_cast<std::size_t>((to - from) / 2);
-                wrong += ordered ? 0u : 1u;
-            }
-        });
-    for (std::size_t t = 2; t != threads.size(); ++t)
-        threads[t].join();
-    stop = true;
-    threads[0].join();
-    threads[1].join();
-    return wrong + (map.drain() ? 0u : 1u);
+    return wrong_visits_beside_changes(map, VisitPlan{.numbers = numbers, .walks = walks}, nullptr) +
+           (map.drain() ? 0u : 1u);
 }
 } // namespace
 
@@ -307,8 +204,8 @@ TEMPLATE_TEST_CASE("8 threads do whatever a map can on a few keys, and the total
 
 TEMPLATE_TEST_CASE("what is there throughout is seen once and in order by every visit beside changes", "[map][visits]",
                    SkipList<TinyTraits>, BTree<TinyTraits>) {
-    CHECK(wrong_visits_beside_changes<TestType>(40, static_cast<int>(scaled(100))) == 0);
+    CHECK(wrong_visits_in<TestType>(40, static_cast<int>(scaled(100))) == 0);
 }
 TEMPLATE_TEST_CASE("the same in a large map", "[map][visits]", SkipList<DefaultTraits>, BTree<DefaultTraits>) {
-    CHECK(wrong_visits_beside_changes<TestType>(1000, static_cast<int>(scaled(20))) == 0);
+    CHECK(wrong_visits_in<TestType>(1000, static_cast<int>(scaled(20))) == 0);
 }

@@ -45,6 +45,7 @@ class Cell:
 
 # What runs with --no-checks can be found by the sanitizer alone.
 ALONE = ("--no-checks",)
+CONTROLLED_AND_NOT = "black_controlled,black_disturbed,maps_controlled,maps_disturbed"
 DETECTORS = (
     Detector("black box, controlled", "release", "black_controlled"),
     Detector("black box, disturbed", "release", "black_disturbed"),
@@ -55,8 +56,10 @@ DETECTORS = (
     Detector("exact counts", "release", "accesses"),
     Detector("pool", "release", "pool"),
     Detector("progress", "release", "progress"),
-    Detector("ASan, LSan", "asan", "black_controlled,black_disturbed,stopping,accesses,pool", ALONE),
-    Detector("TSan", "tsan", "black_free,black_disturbed,accesses", ALONE),
+    Detector("maps", "release", "maps_controlled,maps_disturbed"),
+    Detector("visits", "release", "visits"),
+    Detector("ASan, LSan", "asan", f"{CONTROLLED_AND_NOT},stopping,accesses,pool,visits", ALONE),
+    Detector("TSan", "tsan", "black_free,black_disturbed,accesses,maps_disturbed,visits", ALONE),
 )
 # On this hardware a weak order shows itself to TSan; one check of answers is there to confirm that.
 OF_ORDERS = ("black box, disturbed", "TSan")
