@@ -114,11 +114,13 @@ class MatrixTest(ProgramCase):
         self.asked.append((flag, detector.name, seconds))
         return Cell(self.cells.get((flag, detector.name), ""), seconds)
 
-    def run_it(self, only: list[str] | None = None, table_status: int = 0) -> tuple[object, str]:
+    def run_it(
+        self, only: list[str] | None = None, table_status: int = 0, missing: bool = False
+    ) -> tuple[object, str]:
         """Returns (exit status, what was said)."""
         table = f"exit {table_status}"
         self.script = self.script.replace("exit $0", table)
-        options = argparse.Namespace(seconds=5.0, jobs=1, only=only)
+        options = argparse.Namespace(seconds=5.0, jobs=1, only=only, missing=missing)
         return quietly(lambda: matrix.matrix(options))
 
     def test_a_bug_that_every_check_misses_is_no_success(self) -> None:
@@ -198,6 +200,20 @@ class MatrixTest(ProgramCase):
             self.run_it(["none"])
         self.assertIn("no bug and no edge is named none", str(raised.exception))
 
+    def test_what_is_missing_is_measured_and_nothing_else(self) -> None:
+        every = {("bug", "pin_once", each.name): Cell("", 60, "elsewhere") for each in DETECTORS[:-1]}
+        every |= {("order", "pin", name): Cell("found", 1, "elsewhere") for name in OF_ORDERS}
+        (self.folder / "detection.json").write_text(matrix.as_json(every))
+        self.assertEqual(self.run_it(missing=True)[0], 1)
+        last = DETECTORS[-1].name
+        self.assertEqual(self.asked, [("--bug=pin_once", last, 5), ("--bug=pin_once", last, 60)])
+        page = (self.folder / "detection.md").read_text()
+        self.assertIn(f"on elsewhere ({len(every)} cells); ", page)
+        self.assertIn(" (1 cells). A cell is", page)
+        self.asked.clear()
+        self.assertEqual(self.run_it(missing=True)[0], 1)
+        self.assertEqual(self.asked, [])
+
     def test_a_program_that_cannot_list_is_a_failure(self) -> None:
         self.script = "echo broken >&2; exit 5"
         with self.assertRaisesRegex(Failure, "--list ended with status 5: broken"):
@@ -216,7 +232,7 @@ class MatrixTest(ProgramCase):
         with self.assertRaises(child_processes.Ended):
             quietly(lambda: whole.measure([(BUG, each) for each in DETECTORS[:2]], 5))
         kept = json.loads((self.folder / "stress" / "detection.json").read_text())
-        self.assertEqual(kept, [["bug", "pin_once", DETECTORS[0].name, "found", 1.0]])
+        self.assertEqual(kept, [["bug", "pin_once", DETECTORS[0].name, "found", 1.0, whole.where]])
 
 
 class GarbageTest(ProgramCase):

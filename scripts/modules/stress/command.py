@@ -56,8 +56,8 @@ def parse() -> argparse.Namespace:
     trouble = output.check_folder(options.out)
     if trouble:
         parser.error(f"--out {trouble}")
-    if options.only and not options.matrix:
-        parser.error("--only belongs to --matrix")
+    if (options.only or options.missing) and not options.matrix:
+        parser.error("--only and --missing belong to --matrix")
     if not options.churn and (options.against or options.threads or options.structure):
         parser.error("--against, --threads and --structure belong to --churn")
     for name in options.structure or []:
@@ -87,6 +87,9 @@ def every_flag() -> command_line.StrictParser:
         type=lambda text: text.split(","),
         metavar="NAME,...",
         help="with --matrix: these rows again",
+    )
+    parser.add_argument(
+        "--missing", action="store_true", help="with --matrix: what results/stress does not have yet"
     )
     parser.add_argument(
         "--garbage", action="store_true", help="what searches that are stopped for ever keep in memory"

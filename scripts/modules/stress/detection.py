@@ -37,6 +37,7 @@ class Cell:
 
     verdict: str  # "", found, crash or hang
     seconds: float
+    where: str = ""  # processors and commit
 
     def __str__(self) -> str:
         told = f"{self.seconds:.1f} s"

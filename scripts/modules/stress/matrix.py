@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import collections
 import concurrent.futures
+import dataclasses
 import json
 import sys
 import time
@@ -49,7 +51,11 @@ def every_row() -> list[Row]:
 
 def as_json(cells: dict[Key, Cell]) -> str:
     """Returns the cells of the matrix as detection.json has them: a line each."""
-    each = (json.dumps([*key, cells[key].verdict, cells[key].seconds]) for key in sorted(cells))
+
+    def values(cell: Cell) -> list[object]:
+        return [cell.verdict, cell.seconds, *([cell.where] if cell.where else [])]
+
+    each = (json.dumps([*key, *values(cells[key])]) for key in sorted(cells))
     lines = ",\n".join(each)
     return f"[\n{lines}\n]\n"
 
@@ -61,14 +67,15 @@ class Matrix:
         self.rows = rows
         self.seconds = seconds  # of each check
         self.jobs = jobs
+        self.where = f"{machine.processors()}, commit {commit()}"
         self.cells: dict[Key, Cell] = {}
         self.begin = time.monotonic()
         self.line = command_line.ProgressLine(every=60)
 
     def read(self) -> None:
         """Takes the cells of an earlier run from detection.json."""
-        for kind, name, check, verdict, seconds in json.loads(MATRIX.read_text()):
-            self.cells[kind, name, check] = Cell(verdict, seconds)
+        for kind, name, check, verdict, seconds, *where in json.loads(MATRIX.read_text()):
+            self.cells[kind, name, check] = Cell(verdict, seconds, *where)
 
     def measure(self, wanted: Iterable[tuple[Row, Detector]], seconds: float) -> None:
         """Measures cells; what there is when a signal comes is kept."""
@@ -79,7 +86,7 @@ class Matrix:
             }
             try:
                 for done, job in enumerate(concurrent.futures.as_completed(jobs), 1):
-                    self.cells[jobs[job]] = job.result()
+                    self.cells[jobs[job]] = dataclasses.replace(job.result(), where=self.where)
                     took = in_words(time.monotonic() - self.begin)
                     self.line.show(f"{done}/{len(jobs)} of {seconds:g} s in {took}")
             except child_processes.Ended:
@@ -89,19 +96,25 @@ class Matrix:
                 print(f"{len(self.cells)} cells are kept in {kept.relative_to(ROOT)}", flush=True)
                 raise
 
-    def measure_all(self, chosen: list[Row]) -> None:
-        """Measures these rows; bugs that no check finds get more time."""
-        self.measure(
-            (
-                (row, detector)
-                for row in chosen
-                for detector in DETECTORS
-                if row.kind == "bug" or detector.name in OF_ORDERS
-            ),
-            self.seconds,
-        )
-        late = [row for row in chosen if row.kind == "bug" and not self.caught(row)]
-        self.measure(((row, detector) for row in late for detector in DETECTORS), self.seconds * LONGER)
+    def measure_all(self, chosen: list[Row], missing: bool = False) -> None:
+        """Measures these rows, or what is missing of them; bugs that no check finds get more time."""
+        wanted = [
+            (row, detector)
+            for row in chosen
+            for detector in DETECTORS
+            if (row.kind == "bug" or detector.name in OF_ORDERS)
+            and not (missing and (row.kind, row.name, detector.name) in self.cells)
+        ]
+        self.measure(wanted, self.seconds)
+        asked = {row.name for row, _ in wanted if row.kind == "bug"}
+        late = [row for row in chosen if row.kind == "bug" and row.name in asked and not self.caught(row)]
+        longer = [
+            (row, detector)
+            for row in late
+            for detector in DETECTORS
+            if self.cells[row.kind, row.name, detector.name].seconds < self.seconds * LONGER
+        ]
+        self.measure(longer, self.seconds * LONGER)
         self.line.clear()
 
     def write(self) -> None:
@@ -119,6 +132,13 @@ class Matrix:
         """Returns whether a row's checks had more time."""
         cells = [self.cells[row.kind, row.name, detector.name] for detector in DETECTORS]
         return any(not each.verdict and each.seconds >= self.seconds * LONGER for each in cells)
+
+    def places(self) -> str:
+        """Returns in words where the cells were measured, most of them first."""
+        places = collections.Counter(cell.where for cell in self.cells.values()).most_common()
+        if len(places) == 1:
+            return places[0][0]
+        return "; ".join(f"{where or 'an unknown machine'} ({count:,} cells)" for where, count in places)
 
     def table(self, kind: str, checks: Sequence[str]) -> list[str]:
         """Returns the rows of a kind as Markdown, with a column for each of these checks."""
@@ -145,8 +165,8 @@ class Matrix:
         return [
             "# Which check finds which planted bug",
             "",
-            f"Made by `scripts/stress --matrix --seconds {self.seconds:g}` on {machine.processors()}, "
-            f"commit {commit()}, {self.jobs} at a time. A cell is the time until the first detection; a dot: "
+            f"Made by `scripts/stress --matrix --seconds {self.seconds:g}` on {self.places()}. "
+            "A cell is the time until the first detection; a dot: "
             f"not within {self.seconds:g} s. `crash` and `hang`: the process died of the bug, or operations "
             "waited for each other for ever, before the check could speak. The sanitizers' columns run "
             "without any check of answers.",
@@ -185,8 +205,8 @@ def write_progress() -> int:
 
 
 def matrix(options: argparse.Namespace) -> int:
-    """Measures the matrix, or with --only some of its rows again, and writes its tables. Returns the exit
-    status."""
+    """Measures the matrix, or with --only some of its rows again, or with --missing what is not there yet,
+    and writes its tables. Returns the exit status."""
     build("release")
     for preset in ("release", "tsan", "asan"):
         build(preset, PLANTED)
@@ -197,8 +217,9 @@ def matrix(options: argparse.Namespace) -> int:
         if unknown:
             sys.exit(f"scripts/stress: --only: no bug and no edge is named {unknown[0]}; --list shows them")
         chosen = [row for row in chosen if row.name in options.only]
+    if options.only or options.missing:
         whole.read()
-    whole.measure_all(chosen)
+    whole.measure_all(chosen, options.missing)
     whole.write()
     lines = whole.report()
     output.write_whole(RESULTS / "detection.md", "\n".join(lines))
