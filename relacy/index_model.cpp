@@ -166,6 +166,37 @@ struct HeldSnapshot : Stage<RoomyTraits> {
 };
 const Model<HeldSnapshot> held_snapshot("held_snapshot", "several searches on one snapshot see one state");
 
+/// A visit shows the state of its snapshot, and so does each vector that is asked for.
+struct VisitedSnapshot : Stage<RoomyTraits> {
+    static constexpr int threads = 2;
+    VisitedSnapshot() : Stage<RoomyTraits>(threads) { perform(handle(0), add(a, 1)); }
+    void thread(int i) {
+        if (i == 0) {
+            perform(handle(0), add(a, 2));
+            perform(handle(0), add(b, 1));
+            perform(handle(0), remove(a));
+            return;
+        }
+        const auto snapshot = index.snapshot(handle(1));
+        std::array<int, 3> seen{};
+        snapshot.for_each([&seen](std::string_view id, std::span<const float> row) {
+            int& mine = seen[static_cast<std::size_t>(id[0] - 'a')];
+            expect(mine == 0, "a visit shows an id once");
+            expect(row[0] == row[1], "a row is whole");
+            mine = static_cast<int>(row[0]);
+        });
+        expect(seen[0] != 0 || seen[1] != 0, "a is there until b is");
+        expect(seen_by(snapshot.search(query, 8)) == seen, "a visit shows what a search finds");
+        for (const int id : {a, b}) {
+            const auto row = snapshot.get_vector(ids[static_cast<std::size_t>(id)]);
+            expect((row ? static_cast<int>((*row)[0]) : 0) == seen[static_cast<std::size_t>(id)],
+                   "a vector that is asked for is the one that is shown");
+        }
+    }
+    void after() { finish(); }
+};
+const Model<VisitedSnapshot> visited_snapshot("visited_snapshot", "a visit shows the state of its snapshot");
+
 /// Accesses are counted exactly, whoever counts them where, through lives of records.
 struct Accesses : Stage<RoomyTraits> {
     static constexpr int threads = 2;

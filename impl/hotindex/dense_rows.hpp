@@ -14,6 +14,7 @@
 #pragma once
 
 #include <hotindex/backend/production.hpp>
+#include <hotindex/id.hpp>
 #include <hotindex/map/hash.hpp>
 #include <hotindex/monitor/lock_free_access_tracker.hpp>
 #include <hotindex/search/scan.hpp>
@@ -27,17 +28,17 @@
 #include <memory>
 #include <new>
 #include <optional>
-#include <string>
-#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 namespace hotindex {
 
+template <class Id>
 class DenseRows {
   public:
     using Row = std::uint32_t;
+    using View = IdView<Id>;
 
     /// `stride`: floats from row to row. Room for `reserved` rows stays. Throws std::bad_alloc.
     DenseRows(std::size_t stride, std::size_t reserved) : stride_(stride), reserved_(reserved) {
@@ -48,11 +49,11 @@ class DenseRows {
     }
 
     [[nodiscard]] std::size_t size() const noexcept { return ids_.size(); }
-    [[nodiscard]] std::optional<Row> find(std::string_view id) const {
+    [[nodiscard]] std::optional<Row> find(View id) const {
         const auto there = positions_.find(id);
         return there == positions_.end() ? std::nullopt : std::optional(there->second);
     }
-    [[nodiscard]] std::string_view id(Row row) const { return *ids_[row]; }
+    [[nodiscard]] View id(Row row) const { return *ids_[row]; }
     [[nodiscard]] RecordId record(Row row) const { return records_[row]; }
     [[nodiscard]] const float* row(std::size_t row) const { return rows_.get() + row * stride_; }
     /// Calls use(const RowBlock<Row>&) for all rows, in order.
@@ -69,7 +70,7 @@ class DenseRows {
             set_capacity(std::max({n, capacity_ * 2, fewest_rows()}));
     }
     /// An id that is not there; after reserve(size() + 1). Throws std::bad_alloc.
-    void add(std::string_view id, RecordId record, const PreparedQuery& vector) {
+    void add(View id, RecordId record, const PreparedQuery& vector) {
         const auto row = static_cast<Row>(size());
         ids_.push_back(&positions_.emplace(id, row).first->first); // push_back does not allocate: reserved
         records_.push_back(record);                                // reserved too
@@ -80,7 +81,7 @@ class DenseRows {
         inverse_norms_[row] = vector.inverse_norm();
     }
     /// The record of the vector that is gone, or nullopt if the id was not there.
-    std::optional<RecordId> remove(std::string_view id) noexcept {
+    std::optional<RecordId> remove(View id) noexcept {
         const auto there = positions_.find(id);
         if (there == positions_.end())
             return std::nullopt;
@@ -115,9 +116,9 @@ class DenseRows {
         usage.bookkeeping += inverse_norms_.capacity() * sizeof(float) + ids_.capacity() * sizeof(ids_[0]) +
                              records_.capacity() * sizeof(RecordId);
         // A node of the usual libraries has a link, and the hash.
-        usage.ids += size() * (sizeof(Positions::value_type) + 2 * sizeof(void*));
-        for (const std::string* id : ids_)
-            usage.ids += id->capacity() > std::string().capacity() ? id->capacity() + 1 : 0;
+        usage.ids += size() * (sizeof(typename Positions::value_type) + 2 * sizeof(void*));
+        for (const Id* id : ids_)
+            usage.ids += IdTraits<Id>::bytes_outside(*id);
         usage.table += positions_.bucket_count() * sizeof(void*);
     }
 
@@ -129,7 +130,7 @@ class DenseRows {
         void operator()(float* p) const noexcept { ArrayMemory::release(p, bytes); }
     };
     using Floats = std::unique_ptr<float, Free>;
-    using Positions = std::unordered_map<std::string, Row, DefaultHash<std::string>, DefaultEqual<std::string>>;
+    using Positions = std::unordered_map<Id, Row, DefaultHash<Id>, DefaultEqual<Id>>;
 
     [[nodiscard]] static Floats uninitialised_floats(std::size_t n) {
         return Floats(static_cast<float*>(ArrayMemory::allocate(n * sizeof(float))), Free(n * sizeof(float)));
@@ -156,7 +157,7 @@ class DenseRows {
     /// Moves all rows to lists with room for n. Throws std::bad_alloc and changes nothing then.
     void set_capacity(std::size_t n) {
         Floats rows = uninitialised_floats(n * stride_); // first: where memory is short, nothing was done in vain
-        std::vector<const std::string*> ids;
+        std::vector<const Id*> ids;
         std::vector<RecordId> records;
         std::vector<float> inverse_norms;
         ids.reserve(n);
@@ -177,7 +178,7 @@ class DenseRows {
     const std::size_t stride_;
     const std::size_t reserved_;
     Positions positions_;
-    std::vector<const std::string*> ids_; // the map's own keys, which stay where they are
+    std::vector<const Id*> ids_; // the map's own keys, which stay where they are
     std::vector<RecordId> records_;
     Floats rows_; // capacity_ x stride_
     std::vector<float> inverse_norms_;

@@ -1,10 +1,12 @@
 // HotVectorIndex: the traditional index, one lock around plain data, as fast as that can honestly be made.
 //
-// The rows are DenseRows. What does not need the lock is done outside of it: checking arguments, padding and normalising
-// the row or query, making the memory for results. With std::shared_mutex readers share the lock. The kernels, top-k,
-// statistics and access tracking are those of the lock-free index, so that the two differ in synchronization alone.
+// The rows are DenseRows. What does not need the lock is done outside of it: checking arguments, padding and
+// normalising the row or query, making the memory for results. With std::shared_mutex readers share the lock. The
+// kernels, top-k, statistics and access tracking are those of the lock-free index, so that the two differ in
+// synchronization alone.
 //
-// Memory follows the size, see DenseRows. The access records (40 bytes each) stay as many as there were vectors at most.
+// Memory follows the size, see DenseRows. The access records (40 bytes each) stay as many as there were vectors at
+// most.
 //
 // Linearization: inside the critical section. Progress: blocking.
 // Strong guarantee: everything that can throw comes before the first change.
@@ -14,6 +16,7 @@
 #include <hotindex/backend/traits.hpp>
 #include <hotindex/copied_state.hpp>
 #include <hotindex/dense_rows.hpp>
+#include <hotindex/id.hpp>
 #include <hotindex/monitor/lock_free_access_tracker.hpp>
 #include <hotindex/monitor/lock_free_stats.hpp>
 #include <hotindex/search/scan.hpp>
@@ -40,12 +43,14 @@
 namespace hotindex {
 
 /// See VectorIndex for the contract. Mutex: std::mutex, std::shared_mutex, ElidedMutex (elision/elided_mutex.hpp), or
-/// another one with lock(), unlock() and try_lock().
-template <class Mutex = std::mutex>
+/// another one with lock(), unlock() and try_lock(). IdType: std::string or std::uint64_t.
+template <class Mutex = std::mutex, class IdType = std::string>
 class HotVectorIndex {
+    using View = IdView<IdType>;
     using Tracker = LockFreeAccessTracker<ProductionBackend, DefaultTraits>;
     using Stats = LockFreeStats<ProductionBackend>;
-    using Row = DenseRows::Row;
+    using Rows = DenseRows<IdType>;
+    using Row = typename Rows::Row;
 
     /// What each thread owns: its counters, and memory that its calls reuse outside the lock.
     struct Local {
@@ -71,7 +76,10 @@ class HotVectorIndex {
     using Threads = ThreadRegister<ProductionBackend, DefaultTraits, Local>;
 
   public:
-    using Snapshot = CopiedState;
+    using Id = IdType;
+    using Match = BasicMatch<Id>;
+    using IdPredicate = BasicIdPredicate<Id>;
+    using Snapshot = CopiedState<Id>;
 
     /// Throws InvalidArgument for bad options, std::bad_alloc.
     explicit HotVectorIndex(IndexOptions options)
@@ -81,7 +89,7 @@ class HotVectorIndex {
     HotVectorIndex& operator=(const HotVectorIndex&) = delete;
     ~HotVectorIndex() = default;
 
-    AddOutcome add_vector(std::string_view id, std::span<const float> vector) {
+    AddOutcome add_vector(View id, std::span<const float> vector) {
         check::id(id);
         const float inverse_norm = check::vector(vector, options_, "vector");
         Local& local = self();
@@ -93,7 +101,7 @@ class HotVectorIndex {
     }
 
     /// See BatchIndex.
-    std::optional<std::size_t> add_batch(std::span<const std::string_view> ids, std::span<const float> vectors) {
+    std::optional<std::size_t> add_batch(std::span<const View> ids, std::span<const float> vectors) {
         const std::vector<float> inverse_norms = check::new_vectors(ids, vectors, options_);
         Local& local = self();
         const ScratchBound bound(DefaultTraits::kept_scratch / 4, local.prepared);
@@ -102,7 +110,7 @@ class HotVectorIndex {
         return taken;
     }
 
-    bool remove_vector(std::string_view id) {
+    bool remove_vector(View id) {
         Local& local = self();
         bool removed = false;
         {
@@ -115,12 +123,12 @@ class HotVectorIndex {
     }
 
     /// In one step.
-    std::size_t remove_batch(std::span<const std::string_view> ids) {
+    std::size_t remove_batch(std::span<const View> ids) {
         Local& local = self();
         std::size_t removed = 0;
         {
             const std::unique_lock lock(mutex_);
-            for (const std::string_view id : ids)
+            for (const View id : ids)
                 removed += remove_row(local, id) ? 1u : 0u;
         }
         if (removed != 0)
@@ -138,12 +146,12 @@ class HotVectorIndex {
         return removed;
     }
 
-    [[nodiscard]] bool contains(std::string_view id) const {
+    [[nodiscard]] bool contains(View id) const {
         const ReadLock lock(mutex_);
         return rows_.find(id).has_value();
     }
 
-    [[nodiscard]] std::optional<std::vector<float>> get_vector(std::string_view id) const {
+    [[nodiscard]] std::optional<std::vector<float>> get_vector(View id) const {
         Local& local = self();
         std::vector<float> copy(options_.dimension);
         const ReadLock lock(mutex_);
@@ -185,11 +193,11 @@ class HotVectorIndex {
     [[nodiscard]] Snapshot snapshot() const {
         const ReadLock lock(mutex_);
         Snapshot copy(options_, rows_.size());
-        for_each_row([&copy](std::string_view id, std::span<const float> row) { copy.add(id, row.data()); });
+        for_each_row([&copy](View id, std::span<const float> row) { copy.add(id, row.data()); });
         return copy;
     }
 
-    /// Calls visit(std::string_view id, std::span<const float> vector) under the lock: writers wait until it has seen
+    /// Calls visit(id, std::span<const float> vector) under the lock: writers wait until it has seen
     /// all. For long visits take a snapshot().
     template <class Visit>
     void for_each(Visit visit) const {
@@ -197,7 +205,7 @@ class HotVectorIndex {
         for_each_row(visit);
     }
 
-    bool access(std::string_view id) const {
+    bool access(View id) const {
         Local& local = self();
         return with_row(id,
                         [&](Row row) {
@@ -206,16 +214,16 @@ class HotVectorIndex {
                         })
             .value_or(false);
     }
-    [[nodiscard]] std::optional<AccessStats> access_stats(std::string_view id) const {
+    [[nodiscard]] std::optional<AccessStats> access_stats(View id) const {
         return with_row(id, [&](Row row) { return tracker_.stats(rows_.record(row), tracker_locals()); });
     }
-    bool promote(std::string_view id) const {
+    bool promote(View id) const {
         Local& local = self();
         const bool moved = with_row(id, [&](Row row) { return tracker_.promote(rows_.record(row)); }).value_or(false);
         local.stats.promoted(moved ? 1 : 0);
         return moved;
     }
-    bool demote(std::string_view id) const {
+    bool demote(View id) const {
         Local& local = self();
         const bool moved = with_row(id, [&](Row row) { return tracker_.demote(rows_.record(row)); }).value_or(false);
         local.stats.demoted(moved ? 1 : 0);
@@ -255,7 +263,7 @@ class HotVectorIndex {
     using ReadLock =
         std::conditional_t<std::is_same_v<Mutex, std::shared_mutex>, std::shared_lock<Mutex>, std::unique_lock<Mutex>>;
 
-    AddOutcome add_prepared(Local& local, std::string_view id) {
+    AddOutcome add_prepared(Local& local, View id) {
         const std::unique_lock lock(mutex_);
         if (const std::optional<Row> there = rows_.find(id)) {
             rows_.replace(*there, local.prepared);
@@ -265,8 +273,8 @@ class HotVectorIndex {
         add_row(local, id);
         return AddOutcome::inserted;
     }
-    std::optional<std::size_t> add_new(Local& local, std::span<const std::string_view> ids,
-                                       std::span<const float> vectors, std::span<const float> inverse_norms) {
+    std::optional<std::size_t> add_new(Local& local, std::span<const View> ids, std::span<const float> vectors,
+                                       std::span<const float> inverse_norms) {
         const std::unique_lock lock(mutex_);
         for (std::size_t i = 0; i != ids.size(); ++i)
             if (rows_.find(ids[i]))
@@ -288,7 +296,7 @@ class HotVectorIndex {
     }
 
     /// An id that is not there, with the vector in local.prepared, under the lock; after rows_.reserve().
-    void add_row(Local& local, std::string_view id) {
+    void add_row(Local& local, View id) {
         const RecordId record = tracker_.track(local.tracker, now());
         try {
             rows_.add(id, record, local.prepared);
@@ -299,7 +307,7 @@ class HotVectorIndex {
     }
 
     /// Under the lock.
-    bool remove_row(Local& local, std::string_view id) {
+    bool remove_row(Local& local, View id) {
         const std::optional<RecordId> record = rows_.remove(id);
         if (record)
             tracker_.forget(local.tracker, *record);
@@ -314,7 +322,7 @@ class HotVectorIndex {
     }
 
     template <class Use>
-    [[nodiscard]] auto with_row(std::string_view id, Use use) const -> std::optional<decltype(use(Row{}))> {
+    [[nodiscard]] auto with_row(View id, Use use) const -> std::optional<decltype(use(Row{}))> {
         const ReadLock lock(mutex_);
         const std::optional<Row> there = rows_.find(id);
         if (!there)
@@ -379,7 +387,7 @@ class HotVectorIndex {
         std::vector<Match> matches;
         matches.reserve(top.size());
         for (const auto& found : top.sorted(ids()))
-            matches.push_back({std::string(rows_.id(found.slot)), found.score});
+            matches.push_back({Id(rows_.id(found.slot)), found.score});
         return matches;
     }
 
@@ -424,7 +432,7 @@ class HotVectorIndex {
     Anchored<Threads> threads_;
 
     mutable Mutex mutex_;
-    DenseRows rows_; // guarded by mutex_
+    Rows rows_; // guarded by mutex_
 };
 
 static_assert(BatchIndex<HotVectorIndex<std::mutex>>);

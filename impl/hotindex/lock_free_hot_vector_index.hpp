@@ -36,23 +36,26 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 namespace hotindex {
 
-/// See VectorIndex for the contract. B and Traits: backend and tunables.
-template <class B = ProductionBackend, class Traits = DefaultTraits>
+/// See VectorIndex for the contract. B and Traits: backend and tunables. IdType: std::string or std::uint64_t.
+template <class B = ProductionBackend, class Traits = DefaultTraits, class IdType = std::string>
 class BasicLockFreeHotVectorIndex {
-    using Core = IndexCore<B, Traits>;
+    using Core = IndexCore<B, Traits, IdType>;
+    using View = IdView<IdType>;
     using Present = typename Core::Present;
 
   public:
     using Domain = typename Core::Domain;
     using Handle = typename Domain::Handle;
     using Guard = typename Domain::Guard;
-    using Snapshot = IndexSnapshot<B, Traits>;
+    using Snapshot = IndexSnapshot<B, Traits, IdType>;
+    using Id = IdType;
+    using Match = BasicMatch<Id>;
+    using IdPredicate = BasicIdPredicate<Id>;
 
     /// Throws InvalidArgument for bad options, std::bad_alloc.
     explicit BasicLockFreeHotVectorIndex(IndexOptions options) : core_((check::options(options), std::move(options))) {}
@@ -64,37 +67,37 @@ class BasicLockFreeHotVectorIndex {
 
     // ---- updates ----
 
-    AddOutcome add_vector(const Handle& me, std::string_view id, std::span<const float> vector) {
+    AddOutcome add_vector(const Handle& me, View id, std::span<const float> vector) {
         check::id(id);
         const float inverse_norm = check::vector(vector, core_.options, "vector");
         return core_.add(me, id, vector, inverse_norm);
     }
-    bool remove_vector(const Handle& me, std::string_view id) { return core_.remove(me, id); }
+    bool remove_vector(const Handle& me, View id) { return core_.remove(me, id); }
     /// Each by itself, in order; pinned anew for each.
-    std::size_t remove_batch(const Handle& me, std::span<const std::string_view> ids) {
+    std::size_t remove_batch(const Handle& me, std::span<const View> ids) {
         std::size_t removed = 0;
-        for (const std::string_view id : ids)
+        for (const View id : ids)
             removed += core_.remove(me, id) ? 1u : 0u;
         return removed;
     }
     /// Each by itself. Copies the ids first: throws std::bad_alloc, before the first removal.
     std::size_t clear(const Handle& me) {
-        std::vector<std::string> ids;
-        for_each(me, [&ids](std::string_view id, std::span<const float>) { ids.emplace_back(id); });
+        std::vector<Id> ids;
+        for_each(me, [&ids](View id, std::span<const float>) { ids.emplace_back(id); });
         std::size_t removed = 0;
-        for (const std::string& id : ids)
+        for (const Id& id : ids)
             removed += core_.remove(me, id) ? 1u : 0u;
         return removed;
     }
 
     // ---- reads ----
 
-    [[nodiscard]] bool contains(const Handle& me, std::string_view id) const {
+    [[nodiscard]] bool contains(const Handle& me, View id) const {
         const Guard guard(me);
         return core_.present(guard, id).has_value();
     }
 
-    [[nodiscard]] std::optional<std::vector<float>> get_vector(const Handle& me, std::string_view id) const {
+    [[nodiscard]] std::optional<std::vector<float>> get_vector(const Handle& me, View id) const {
         const Guard guard(me);
         const std::optional<Present> found = core_.present(guard, id);
         if (!found)
@@ -139,21 +142,21 @@ class BasicLockFreeHotVectorIndex {
 
     // ---- accesses and tiers ----
 
-    bool access(const Handle& me, std::string_view id) const {
+    bool access(const Handle& me, View id) const {
         const Guard guard(me);
         const std::optional<Present> found = core_.present(guard, id);
         if (found)
             core_.count_access(guard, *found->entry);
         return found.has_value();
     }
-    [[nodiscard]] std::optional<AccessStats> access_stats(const Handle& me, std::string_view id) const {
+    [[nodiscard]] std::optional<AccessStats> access_stats(const Handle& me, View id) const {
         const Guard guard(me);
         const std::optional<Present> found = core_.present(guard, id);
         if (!found)
             return std::nullopt;
         return core_.tracker.stats(found->entry->value.record.get(), core_.tracker_locals());
     }
-    bool promote(const Handle& me, std::string_view id) const {
+    bool promote(const Handle& me, View id) const {
         const Guard guard(me);
         const std::optional<Present> found = core_.present(guard, id);
         if (!found || !core_.tracker.promote(found->entry->value.record.get()))
@@ -161,7 +164,7 @@ class BasicLockFreeHotVectorIndex {
         guard.local().stats.promoted(1);
         return true;
     }
-    bool demote(const Handle& me, std::string_view id) const {
+    bool demote(const Handle& me, View id) const {
         const Guard guard(me);
         const std::optional<Present> found = core_.present(guard, id);
         if (!found || !core_.tracker.demote(found->entry->value.record.get()))
@@ -180,14 +183,12 @@ class BasicLockFreeHotVectorIndex {
 
     // ---- the same for the calling thread, which joins at its first call (that may throw std::bad_alloc) ----
 
-    AddOutcome add_vector(std::string_view id, std::span<const float> vector) { return add_vector(self(), id, vector); }
-    bool remove_vector(std::string_view id) { return remove_vector(self(), id); }
-    std::size_t remove_batch(std::span<const std::string_view> ids) { return remove_batch(self(), ids); }
+    AddOutcome add_vector(View id, std::span<const float> vector) { return add_vector(self(), id, vector); }
+    bool remove_vector(View id) { return remove_vector(self(), id); }
+    std::size_t remove_batch(std::span<const View> ids) { return remove_batch(self(), ids); }
     std::size_t clear() { return clear(self()); }
-    [[nodiscard]] bool contains(std::string_view id) const { return contains(self(), id); }
-    [[nodiscard]] std::optional<std::vector<float>> get_vector(std::string_view id) const {
-        return get_vector(self(), id);
-    }
+    [[nodiscard]] bool contains(View id) const { return contains(self(), id); }
+    [[nodiscard]] std::optional<std::vector<float>> get_vector(View id) const { return get_vector(self(), id); }
     [[nodiscard]] Snapshot snapshot() const { return snapshot(self()); }
     [[nodiscard]] std::vector<Match> search(std::span<const float> query, std::size_t k) const {
         return search(self(), query, k);
@@ -215,12 +216,10 @@ class BasicLockFreeHotVectorIndex {
     void for_each(Visit visit) const {
         for_each(self(), std::move(visit));
     }
-    bool access(std::string_view id) const { return access(self(), id); }
-    [[nodiscard]] std::optional<AccessStats> access_stats(std::string_view id) const {
-        return access_stats(self(), id);
-    }
-    bool promote(std::string_view id) const { return promote(self(), id); }
-    bool demote(std::string_view id) const { return demote(self(), id); }
+    bool access(View id) const { return access(self(), id); }
+    [[nodiscard]] std::optional<AccessStats> access_stats(View id) const { return access_stats(self(), id); }
+    bool promote(View id) const { return promote(self(), id); }
+    bool demote(View id) const { return demote(self(), id); }
     std::size_t manage_tiers() const { return manage_tiers(self()); }
     [[nodiscard]] IndexStats get_stats() const {
         IndexStats s = core_.stats.total(core_.stats_shards());
@@ -252,9 +251,7 @@ class BasicLockFreeHotVectorIndex {
     /// O(slots). Of ids, those of the present state are counted. While the directory grows, its new table is not.
     [[nodiscard]] MemoryUsage memory_usage(const Handle& me) const {
         std::uint64_t id_bytes = 0; // that do not lie in their entries
-        for_each(me, [&id_bytes](std::string_view id, std::span<const float>) {
-            id_bytes += id.size() > std::string().capacity() ? id.size() + 1 : 0;
-        });
+        for_each(me, [&id_bytes](View id, std::span<const float>) { id_bytes += IdTraits<Id>::bytes_outside(id); });
         return core_.memory_usage(me, id_bytes);
     }
     [[nodiscard]] MemoryUsage memory_usage() const { return memory_usage(self()); }
@@ -281,5 +278,8 @@ class BasicLockFreeHotVectorIndex {
 /// The lock-free index as it ships.
 using LockFreeHotVectorIndex = BasicLockFreeHotVectorIndex<>;
 static_assert(VectorIndex<LockFreeHotVectorIndex>);
+/// The same with other ids: std::uint64_t.
+template <class Id>
+using LockFreeHotVectorIndexOf = BasicLockFreeHotVectorIndex<ProductionBackend, DefaultTraits, Id>;
 
 } // namespace hotindex

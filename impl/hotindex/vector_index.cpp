@@ -5,7 +5,13 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
 #include <unordered_map>
+#include <vector>
 
 namespace hotindex {
 
@@ -80,26 +86,45 @@ float vector(std::span<const float> vector, const IndexOptions& options, std::st
     return row(vector, options, [&] { return fmt::format("the {}", what); });
 }
 
-std::vector<float> new_vectors(std::span<const std::string_view> ids, std::span<const float> vectors,
-                               const IndexOptions& options) {
+namespace {
+std::string shown(std::string_view id) {
+    return fmt::format("\"{}\"", id);
+}
+std::string shown(std::uint64_t id) {
+    return fmt::format("{}", id);
+}
+
+template <class View>
+std::vector<float> new_rows(std::span<const View> ids, std::span<const float> vectors, const IndexOptions& options) {
     if (vectors.size() != ids.size() * options.dimension)
         throw InvalidArgument(fmt::format("the batch has {} ids and {} floats; give {} floats for each id", ids.size(),
                                           vectors.size(), options.dimension));
     std::vector<float> inverse_norms;
     inverse_norms.reserve(ids.size());
-    std::unordered_map<std::string_view, std::size_t> rows;
+    std::unordered_map<View, std::size_t> rows;
     rows.reserve(ids.size());
     for (std::size_t i = 0; i != ids.size(); ++i) {
-        if (ids[i].empty())
-            throw InvalidArgument(
-                fmt::format("id {} of the batch is empty (\"\"); give every vector a non-empty id", i));
+        if constexpr (std::is_same_v<View, std::string_view>)
+            if (ids[i].empty())
+                throw InvalidArgument(
+                    fmt::format("id {} of the batch is empty (\"\"); give every vector a non-empty id", i));
         if (const auto [there, fresh] = rows.emplace(ids[i], i); !fresh)
-            throw InvalidArgument(fmt::format("id \"{}\" comes twice in the batch, at {} and at {}; give each id once",
-                                              ids[i], there->second, i));
+            throw InvalidArgument(fmt::format("id {} comes twice in the batch, at {} and at {}; give each id once",
+                                              shown(ids[i]), there->second, i));
         inverse_norms.push_back(row(vectors.subspan(i * options.dimension, options.dimension), options,
                                     [&] { return fmt::format("vector {} of the batch", i); }));
     }
     return inverse_norms;
+}
+} // namespace
+
+std::vector<float> new_vectors(std::span<const std::string_view> ids, std::span<const float> vectors,
+                               const IndexOptions& options) {
+    return new_rows(ids, vectors, options);
+}
+std::vector<float> new_vectors(std::span<const std::uint64_t> ids, std::span<const float> vectors,
+                               const IndexOptions& options) {
+    return new_rows(ids, vectors, options);
 }
 
 void radius(float radius) {

@@ -1,9 +1,11 @@
 // The contract of every index: what a vector index offers, what it promises and which arguments it refuses.
 //
 // Both indexes, HotVectorIndex (traditional, behind a lock) and LockFreeHotVectorIndex, satisfy the concept
-// VectorIndex below and pass the same tests. Vectors are rows of `dimension` floats; ids are non-empty strings.
+// VectorIndex below and pass the same tests. Vectors are rows of `dimension` floats; ids are non-empty strings, or
+// integers of 64 bits (id.hpp).
 #pragma once
 
+#include <hotindex/id.hpp>
 #include <hotindex/search/metric.hpp>
 
 #include <chrono>
@@ -21,11 +23,13 @@
 namespace hotindex {
 
 /// One search result. Results are ordered best score first; equal scores are ordered by ascending id.
-struct Match {
-    std::string id;
+template <class Id>
+struct BasicMatch {
+    Id id{};
     float score = 0;
-    friend bool operator==(const Match&, const Match&) = default;
+    friend bool operator==(const BasicMatch&, const BasicMatch&) = default;
 };
+using Match = BasicMatch<std::string>;
 
 /// What add_vector did.
 enum class AddOutcome : std::uint8_t { inserted, replaced };
@@ -108,20 +112,25 @@ class InvalidArgument : public std::invalid_argument {
     using std::invalid_argument::invalid_argument;
 };
 
-/// Tells a search which ids may be answered. Called once for each candidate id, possibly for ids that lose later, and in
-/// a batch once for each query; it must not call back into the index. What it throws leaves search unchanged.
-using IdPredicate = std::function<bool(std::string_view id)>;
+/// Tells a search which ids may be answered. Called once for each candidate id, possibly for ids that lose later, and
+/// in a batch once for each query; it must not call back into the index. What it throws leaves search unchanged.
+template <class Id>
+using BasicIdPredicate = std::function<bool(IdView<Id> id)>;
+using IdPredicate = BasicIdPredicate<std::string>;
 
 /// Is shown an id and its vector, `dimension` floats as they were added. Both last until it returns. An index takes any
 /// callable like this one.
-using VectorVisitor = std::function<void(std::string_view id, std::span<const float> vector)>;
+template <class Id>
+using BasicVectorVisitor = std::function<void(IdView<Id> id, std::span<const float> vector)>;
+using VectorVisitor = BasicVectorVisitor<std::string>;
 
 /// Argument checks shared by all indexes; each throws InvalidArgument.
 namespace check {
 /// dimension in [1, max_dimension], thresholds consistent.
 void options(const IndexOptions& options);
-/// not empty
+/// a string: not empty; any integer
 void id(std::string_view id);
+inline void id(std::uint64_t) noexcept {}
 /// `what` is "vector" or "query". Refuses: empty, size != options.dimension, NaN or infinity (names the position), and,
 /// under cosine, a vector whose squared norm is not in [smallest_squared_norm, largest_squared_norm]. Returns
 /// 1 / |vector| under cosine, otherwise 1.
@@ -130,9 +139,12 @@ float vector(std::span<const float> vector, const IndexOptions& options, std::st
 /// vectors' inverse norms, or ones. Throws std::bad_alloc.
 std::vector<float> new_vectors(std::span<const std::string_view> ids, std::span<const float> vectors,
                                const IndexOptions& options);
+std::vector<float> new_vectors(std::span<const std::uint64_t> ids, std::span<const float> vectors,
+                               const IndexOptions& options);
 /// a number, or an infinity
 void radius(float radius);
-/// a batch of queries: size must be a multiple of the dimension (an empty batch is fine); each row as `vector`, naming the row
+/// a batch of queries: size must be a multiple of the dimension (an empty batch is fine); each row as `vector`, naming
+/// the row
 void batch(std::span<const float> queries, const IndexOptions& options);
 } // namespace check
 
@@ -140,17 +152,22 @@ void batch(std::span<const float> queries, const IndexOptions& options);
 /// whatever is added and removed later. Used by the thread that took it; ends before the index does. Nothing on it
 /// counts as an access or in the statistics, but for searches where it offers these.
 template <class S>
-concept IndexState = requires(const S& state, std::string_view id, const VectorVisitor& visit) {
-    /// Vectors in this state, exactly.
-    { state.size() } -> std::same_as<std::size_t>;
-    { state.empty() } -> std::same_as<bool>;
-    /// A copy of the vector that the id had, or nullopt. Throws std::bad_alloc.
-    { state.get_vector(id) } -> std::same_as<std::optional<std::vector<float>>>;
-    /// Each vector of this state once, in no particular order. What visit throws ends it.
-    { state.for_each(visit) } -> std::same_as<void>;
-    /// Of the index.
-    { state.options() } -> std::same_as<const IndexOptions&>;
-};
+concept IndexState =
+    requires(const S& state, IdView<typename S::Id> id, const BasicVectorVisitor<typename S::Id>& visit) {
+        /// Vectors in this state, exactly.
+        { state.size() } -> std::same_as<std::size_t>;
+        { state.empty() } -> std::same_as<bool>;
+        /// A copy of the vector that the id had, or nullopt. Throws std::bad_alloc.
+        { state.get_vector(id) } -> std::same_as<std::optional<std::vector<float>>>;
+        /// Each vector of this state once, in no particular order. What visit throws ends it.
+        { state.for_each(visit) } -> std::same_as<void>;
+        /// Of the index.
+        { state.options() } -> std::same_as<const IndexOptions&>;
+    };
+
+/// What a search of an index answers.
+template <class I>
+using MatchesOf = std::vector<BasicMatch<typename I::Id>>;
 
 /// The contract.
 ///
@@ -174,67 +191,66 @@ concept IndexState = requires(const S& state, std::string_view id, const VectorV
 /// metric: cosine and inner_product: scores of at least that; squared_euclidean: of at most that, so it is the square
 /// of a distance. A score of exactly the radius is within. That is what search with k = size answers, cut off there.
 template <class I>
-concept VectorIndex = std::constructible_from<I, IndexOptions> &&
-                      requires(I& index, const I& reader, std::string_view id, std::span<const float> vector,
-                               std::span<const std::string_view> ids, std::size_t k, float radius,
-                               const IdPredicate& allowed, const VectorVisitor& visit) {
-                          /// Insert or replace; says which. O(dimension).
-                          { index.add_vector(id, vector) } -> std::same_as<AddOutcome>;
-                          /// true if the id was there.
-                          { index.remove_vector(id) } -> std::same_as<bool>;
-                          /// Removes these; returns how many were there and are gone now. An id that is not there, or
-                          /// comes a second time, is passed over. The traditional index removes all in one step, the
-                          /// lock-free one each by itself, in order. Throws as remove_vector, before the first one.
-                          { index.remove_batch(ids) } -> std::same_as<std::size_t>;
-                          /// Removes every vector that was there at an instant between call and return, and was not
-                          /// removed meanwhile; returns how many. In one step, or each by itself, as remove_batch: what
-                          /// is added or replaced meanwhile is there afterwards, or is not. O(size).
-                          { index.clear() } -> std::same_as<std::size_t>;
-                          { reader.contains(id) } -> std::same_as<bool>;
-                          /// A copy of the vector as it was added, or nullopt. Counts as an access.
-                          { reader.get_vector(id) } -> std::same_as<std::optional<std::vector<float>>>;
-                          /// The k best, best first, ties by id. O(size * dimension).
-                          { reader.search(vector, k) } -> std::same_as<std::vector<Match>>;
-                          { reader.search(vector, k, allowed) } -> std::same_as<std::vector<Match>>;
-                          /// All within the radius (see above), best first, ties by id; the k best of them.
-                          { reader.search_radius(vector, radius) } -> std::same_as<std::vector<Match>>;
-                          { reader.search_radius(vector, radius, k) } -> std::same_as<std::vector<Match>>;
-                          { reader.search_radius(vector, radius, k, allowed) } -> std::same_as<std::vector<Match>>;
-                          /// Rows of `dimension` floats one after the other; result i answers row i. One consistent
-                          /// state for all rows.
-                          { reader.search_batch(vector, k) } -> std::same_as<std::vector<std::vector<Match>>>;
-                          { reader.search_batch(vector, k, allowed) } -> std::same_as<std::vector<std::vector<Match>>>;
-                          /// One state, to read several things from. See IndexState. Throws std::bad_alloc.
-                          { reader.snapshot() } -> IndexState;
-                          /// Each vector of the state at one instant between call and return, once, in no particular
-                          /// order. visit must not call back into the index. What it throws ends the visit. Counts no
-                          /// access. O(size).
-                          { reader.for_each(visit) } -> std::same_as<void>;
-                          /// Count an access without reading; false if the id is not there.
-                          { reader.access(id) } -> std::same_as<bool>;
-                          { reader.access_stats(id) } -> std::same_as<std::optional<AccessStats>>;
-                          /// Set the tier by hand one step up or down; false if absent or already at the end. Counted
-                          /// in IndexStats.
-                          { reader.promote(id) } -> std::same_as<bool>;
-                          { reader.demote(id) } -> std::same_as<bool>;
-                          /// Reassign every vector's tier from the thresholds now; returns how many changed.
-                          { reader.manage_tiers() } -> std::same_as<std::size_t>;
-                          { reader.size() } -> std::same_as<std::size_t>;
-                          { reader.empty() } -> std::same_as<bool>;
-                          { reader.options() } -> std::same_as<const IndexOptions&>;
-                          { reader.get_stats() } -> std::same_as<IndexStats>;
-                          /// O(size), for ids that do not lie in their entries.
-                          { reader.memory_usage() } -> std::same_as<MemoryUsage>;
-                          { index.reset_stats() } -> std::same_as<void>;
-                      };
+concept VectorIndex =
+    std::constructible_from<I, IndexOptions> &&
+    requires(I& index, const I& reader, IdView<typename I::Id> id, std::span<const float> vector,
+             std::span<const IdView<typename I::Id>> ids, std::size_t k, float radius,
+             const BasicIdPredicate<typename I::Id>& allowed, const BasicVectorVisitor<typename I::Id>& visit) {
+        /// Insert or replace; says which. O(dimension).
+        { index.add_vector(id, vector) } -> std::same_as<AddOutcome>;
+        /// true if the id was there.
+        { index.remove_vector(id) } -> std::same_as<bool>;
+        /// Removes these; returns how many were there and are gone now. An id that is not there, or comes a second
+        /// time, is passed over. The traditional index removes all in one step, the lock-free one each by itself, in
+        /// order. Throws as remove_vector, before the first one.
+        { index.remove_batch(ids) } -> std::same_as<std::size_t>;
+        /// Removes every vector that was there at an instant between call and return, and was not removed meanwhile;
+        /// returns how many. In one step, or each by itself, as remove_batch: what is added or replaced meanwhile is
+        /// there afterwards, or is not. O(size).
+        { index.clear() } -> std::same_as<std::size_t>;
+        { reader.contains(id) } -> std::same_as<bool>;
+        /// A copy of the vector as it was added, or nullopt. Counts as an access.
+        { reader.get_vector(id) } -> std::same_as<std::optional<std::vector<float>>>;
+        /// The k best, best first, ties by id. O(size * dimension).
+        { reader.search(vector, k) } -> std::same_as<MatchesOf<I>>;
+        { reader.search(vector, k, allowed) } -> std::same_as<MatchesOf<I>>;
+        /// All within the radius (see above), best first, ties by id; the k best of them.
+        { reader.search_radius(vector, radius) } -> std::same_as<MatchesOf<I>>;
+        { reader.search_radius(vector, radius, k) } -> std::same_as<MatchesOf<I>>;
+        { reader.search_radius(vector, radius, k, allowed) } -> std::same_as<MatchesOf<I>>;
+        /// Rows of `dimension` floats one after the other; result i answers row i. One consistent state for all rows.
+        { reader.search_batch(vector, k) } -> std::same_as<std::vector<MatchesOf<I>>>;
+        { reader.search_batch(vector, k, allowed) } -> std::same_as<std::vector<MatchesOf<I>>>;
+        /// One state, to read several things from. See IndexState. Throws std::bad_alloc.
+        { reader.snapshot() } -> IndexState;
+        /// Each vector of the state at one instant between call and return, once, in no particular order. visit must
+        /// not call back into the index. What it throws ends the visit. Counts no access. O(size).
+        { reader.for_each(visit) } -> std::same_as<void>;
+        /// Count an access without reading; false if the id is not there.
+        { reader.access(id) } -> std::same_as<bool>;
+        { reader.access_stats(id) } -> std::same_as<std::optional<AccessStats>>;
+        /// Set the tier by hand one step up or down; false if absent or already at the end. Counted in IndexStats.
+        { reader.promote(id) } -> std::same_as<bool>;
+        { reader.demote(id) } -> std::same_as<bool>;
+        /// Reassign every vector's tier from the thresholds now; returns how many changed.
+        { reader.manage_tiers() } -> std::same_as<std::size_t>;
+        { reader.size() } -> std::same_as<std::size_t>;
+        { reader.empty() } -> std::same_as<bool>;
+        { reader.options() } -> std::same_as<const IndexOptions&>;
+        { reader.get_stats() } -> std::same_as<IndexStats>;
+        /// O(size), for ids that do not lie in their entries.
+        { reader.memory_usage() } -> std::same_as<MemoryUsage>;
+        { index.reset_stats() } -> std::same_as<void>;
+    };
 
 /// An index that takes many new vectors in one step: the traditional one.
 template <class I>
 concept BatchIndex =
-    VectorIndex<I> && requires(I& index, std::span<const std::string_view> ids, std::span<const float> vectors) {
-        /// Inserts all, or none: row i of `vectors` (rows of `dimension` floats one after the other) for ids[i]. nullopt:
-        /// all are in, from one instant on. Else the position of the first id that is in the index, and nothing has
-        /// changed. An id that comes twice, and whatever add_vector refuses, is an InvalidArgument that names the row.
+    VectorIndex<I> && requires(I& index, std::span<const IdView<typename I::Id>> ids, std::span<const float> vectors) {
+        /// Inserts all, or none: row i of `vectors` (rows of `dimension` floats one after the other) for ids[i].
+        /// nullopt: all are in, from one instant on. Else the position of the first id that is in the index, and
+        /// nothing has changed. An id that comes twice, and whatever add_vector refuses, is an InvalidArgument that
+        /// names the row.
         { index.add_batch(ids, vectors) } -> std::same_as<std::optional<std::size_t>>;
     };
 

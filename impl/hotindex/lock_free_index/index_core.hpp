@@ -19,6 +19,7 @@
 // cleaning up after a removal runs out of memory, the entry stays, marked, for the next operation on that id.
 #pragma once
 
+#include <hotindex/id.hpp>
 #include <hotindex/map/bucket_table.hpp>
 #include <hotindex/map/hash.hpp>
 #include <hotindex/memory/segmented_array.hpp>
@@ -37,18 +38,17 @@
 #include <new>
 #include <optional>
 #include <span>
-#include <string>
-#include <string_view>
 #include <utility>
 
 namespace hotindex {
 
-template <class B, class Traits>
+template <class B, class Traits, class Id>
 class IndexCore {
   public:
     struct Local;
     struct DirectoryValue;
-    using Key = std::string;
+    using Key = Id;
+    using View = IdView<Id>;
     using Entry = TableEntry<B, Local, Key, DirectoryValue>;
     using Directory = BucketTable<B, Traits, Local, Key, DirectoryValue, DefaultEqual<Key>>;
     using Slots = SlotStore<B, Traits, Local, Entry>;
@@ -131,7 +131,7 @@ class IndexCore {
     }
 
     /// `vector` has been checked; the rest as VectorIndex says.
-    AddOutcome add(const Handle& me, std::string_view id, std::span<const float> vector, float inverse_norm) {
+    AddOutcome add(const Handle& me, View id, std::span<const float> vector, float inverse_norm) {
         const std::uint64_t hash = hash_of(id);
         slots.join_changes(me.local());
         NewSlot slot(slots, me.local(), slots.acquire(me.local())); // not pinned yet: it may have to make a segment
@@ -179,7 +179,7 @@ class IndexCore {
         }
     }
 
-    bool remove(const Handle& me, std::string_view id) {
+    bool remove(const Handle& me, View id) {
         slots.join_changes(me.local());
         const Guard guard(me);
         Entry* const e = directory.find(guard, hash_of(id), id);
@@ -220,7 +220,7 @@ class IndexCore {
     }
 
     /// The entry and slot of an id that is in the index, finished; nullopt for one that is not, for certain.
-    [[nodiscard]] std::optional<Present> present(const Guard& guard, std::string_view id) {
+    [[nodiscard]] std::optional<Present> present(const Guard& guard, View id) {
         Entry* const e = directory.find(guard, hash_of(id), id);
         if (e == nullptr)
             return std::nullopt;
@@ -236,7 +236,7 @@ class IndexCore {
     }
 
     /// What the directory finds an id by.
-    [[nodiscard]] static std::uint64_t hash_of(std::string_view id) { return mix(DefaultHash<std::string>()(id)); }
+    [[nodiscard]] static std::uint64_t hash_of(View id) { return mix(DefaultHash<Id>()(id)); }
 
     // ---- accesses and tiers ----
 
@@ -339,7 +339,7 @@ class IndexCore {
     /// A directory entry, with its access record, that belongs to the caller until it is inserted.
     class NewEntry {
       public:
-        NewEntry(IndexCore& core, const Guard& guard, std::uint64_t hash, std::string_view id, SlotId slot)
+        NewEntry(IndexCore& core, const Guard& guard, std::uint64_t hash, View id, SlotId slot)
             : core_(core), guard_(guard), record_(core.tracker.track(guard.local().tracker, B::read_clock_ms())) {
             try {
                 core.lives.grow_to(record_);

@@ -41,23 +41,26 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string>
-#include <string_view>
 #include <vector>
 
 namespace hotindex {
 
-/// See IndexState for the contract. One consistent state of the index, for any number of searches. While it lives, the vectors of that state stay in
-/// memory, whatever is replaced or removed. Belongs to the thread that took it, and ends before the handle does.
-template <class B, class Traits>
+/// See IndexState for the contract. One consistent state of the index, for any number of searches. While it lives, the
+/// vectors of that state stay in memory, whatever is replaced or removed. Belongs to the thread that took it, and ends
+/// before the handle does.
+template <class B, class Traits, class IdType>
 class IndexSnapshot {
-    using Core = IndexCore<B, Traits>;
+    using Core = IndexCore<B, Traits, IdType>;
     using Local = typename Core::Local;
     using Guard = typename Core::Guard;
     using Slots = typename Core::Slots;
     using Stats = typename Core::Stats;
 
   public:
+    using Id = IdType;
+    using Match = BasicMatch<Id>;
+    using IdPredicate = BasicIdPredicate<Id>;
+
     /// Throws std::bad_alloc.
     // In this order: the time is announced before the slots are counted.
     IndexSnapshot(Core& core, const typename Core::Handle& me)
@@ -94,7 +97,7 @@ class IndexSnapshot {
 
     /// As the index's get_vector, from this state, but not counted as an access. O(dimension) where the id has not
     /// changed since, else O(slots). Throws std::bad_alloc.
-    [[nodiscard]] std::optional<std::vector<float>> get_vector(std::string_view id) const {
+    [[nodiscard]] std::optional<std::vector<float>> get_vector(IdView<Id> id) const {
         {
             const Guard guard(place_);
             const auto now = core_->present(guard, id);
@@ -115,7 +118,7 @@ class IndexSnapshot {
         return found == nullptr ? std::nullopt : std::optional(copy_of(found));
     }
 
-    /// Calls visit(std::string_view id, std::span<const float> vector) for each vector of this state, in no particular
+    /// Calls visit(id, std::span<const float> vector) for each vector of this state, in no particular
     /// order. Both last as long as the snapshot. visit may use the index, and this snapshot; what it throws ends the
     /// visit. O(slots). Counts no access.
     template <class Visit>
@@ -205,7 +208,7 @@ class IndexSnapshot {
     }
 
     [[nodiscard]] auto ids() const {
-        return [this](SlotId slot) { return std::string_view(core_->slots.entry(view_, slot)->key.get()); };
+        return [this](SlotId slot) { return IdView<Id>(core_->slots.entry(view_, slot)->key.get()); };
     }
 
     /// The visible rows, as scan_rows wants them.
@@ -224,7 +227,7 @@ class IndexSnapshot {
         std::vector<Match> matches;
         matches.reserve(top.size());
         for (const auto& found : top.sorted(id_of))
-            matches.push_back({std::string(id_of(found.slot)), found.score});
+            matches.push_back({Id(id_of(found.slot)), found.score});
         return matches;
     }
 

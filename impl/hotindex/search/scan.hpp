@@ -18,7 +18,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <vector>
@@ -37,7 +36,10 @@ struct RowBlock {
 
 /// The predicate that allows every id, and costs nothing.
 struct AllIds {
-    constexpr bool operator()(std::string_view) const noexcept { return true; }
+    template <class IdView>
+    constexpr bool operator()(const IdView&) const noexcept {
+        return true;
+    }
 };
 
 namespace scan_detail {
@@ -54,7 +56,7 @@ void offer(const Query& query, const float* scores, std::uint64_t mask, SlotOf s
         if (!top.would_take(scores[i], slot, id_of))
             continue;
         if constexpr (!std::is_same_v<std::remove_cvref_t<Allowed>, AllIds>)
-            if (!allowed(std::string_view(id_of(slot))))
+            if (!allowed(id_of(slot)))
                 continue;
         top.take(scores[i], slot, id_of);
         if (!full && top.full()) { // only now there is a threshold to compare the rest with
@@ -97,7 +99,7 @@ std::size_t scan_block(const PreparedQuery& query, const RowBlock<Slot>& block, 
 } // namespace scan_detail
 
 /// Scores one block and offers its rows to `top`, which must be reset to the metric of the query. Returns the rows
-/// scored. `id_of(slot)` -> std::string_view; `allowed(std::string_view)` -> bool, AllIds for none.
+/// scored. `id_of(slot)` -> an IdView; `allowed(id)` -> bool, AllIds for none.
 template <class Slot, class IdOf, class Allowed = AllIds>
 std::size_t scan_block(const PreparedQuery& query, const RowBlock<Slot>& block, TopK<Slot>& top, IdOf&& id_of,
                        Allowed&& allowed = {}) {

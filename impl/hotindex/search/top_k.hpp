@@ -38,8 +38,8 @@
 
 namespace hotindex {
 
-/// `Slot`: what stands for a row, any small trivially copyable value; `id_of(slot)` gives its id as a std::string_view,
-/// is called on exact ties of scores only, and what it throws leaves the object fit for reset() alone.
+/// `Slot`: what stands for a row, any small trivially copyable value; `id_of(slot)` gives its id, or a view of it, is
+/// called on exact ties of scores only, and what it throws leaves the object fit for reset() alone.
 template <class Slot = std::uint32_t>
 class TopK {
     static_assert(std::is_trivially_copyable_v<Slot>);

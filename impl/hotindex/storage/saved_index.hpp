@@ -5,7 +5,7 @@
 // file that was there (see ReplacedFile). load() makes an index of the whole file, or none. The format stands in
 // format.hpp: another program may write and read such files.
 //
-// Ids, vectors, dimension and metric are saved. Accesses, tiers and statistics are not: they begin anew.
+// Ids (strings), vectors, dimension and metric are saved. Accesses, tiers and statistics are not: they begin anew.
 //
 // Memory: that of a snapshot, and a block of the file. A lock-free index's snapshot keeps what is replaced and removed
 // meanwhile; the traditional index's is a copy of all vectors, for which writers wait (see CopiedState).
