@@ -1,6 +1,6 @@
 // What the maps of this library have in common, as concepts: LockFreeHashMap is a ConcurrentMap, LockFreeSkipList and
-// LockFreeBTree are OrderedConcurrentMaps. Each has every operation with an explicit handle too; the concepts ask for those that the
-// calling thread makes.
+// LockFreeBTree are OrderedConcurrentMaps. Each has every operation with an explicit handle too; the concepts ask for
+// those that the calling thread makes.
 #pragma once
 
 #include <hotindex/memory/memory_pool.hpp>
