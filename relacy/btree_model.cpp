@@ -21,9 +21,12 @@ using B = model::CheckerBackend;
 
 template <class Traits>
 using Tree = LockFreeBTree<int, int, std::less<>, B, Traits>;
-/// Leaves of two entries, nodes of three children.
-using Small = Tree<TinyTraits>;
-/// Leaves of one entry, nodes of two children: three keys make three levels.
+/// Leaves of two entries, nodes of three children; a visit is one section.
+struct OneSection : TinyTraits {
+    static constexpr std::uint32_t passed_per_pin = 8;
+};
+using Small = Tree<OneSection>;
+/// Leaves of one entry, nodes of two children: three keys make three levels. Sections of two elements.
 struct Deepest : TinyTraits {
     static constexpr std::uint32_t leaf_entries = 1;
     static constexpr std::uint32_t node_children = 2;
@@ -227,11 +230,8 @@ const Model<ErasedEntry> erased_entry("btree_erased_entry", "an entry without a 
 template <bool Forwards>
 struct MergedMeanwhile {
     static constexpr int threads = 2;
-    struct OneSection : TinyTraits {
-        static constexpr std::uint32_t passed_per_pin = 8;
-    };
-    Tree<OneSection> map;
-    std::array<std::optional<typename Tree<OneSection>::Handle>, 2> handles;
+    Small map;
+    std::array<std::optional<Small::Handle>, 2> handles;
     std::array<int, 4> seen{};
     bool there = false;
     bool merged = false;
