@@ -81,9 +81,25 @@ class MeasurementTest(unittest.TestCase):
         self.assertEqual(measurement.chosen(names, None), names)
         with self.assertRaisesRegex(Failure, "--filter mutx: no benchmark has that in its name.*mutex"):
             measurement.chosen(names, "mutx")
+        self.assertEqual(measurement.chosen(names, "-mutex"), names[1:])
+        self.assertEqual(measurement.chosen(names, "-^x|lock$"), names)
+        with self.assertRaisesRegex(Failure, "--filter -search: every benchmark has that in its name"):
+            measurement.chosen(names, "-search")
         with self.assertRaisesRegex(Failure, "lists no benchmark"):
             measurement.chosen([], None)
         self.assertEqual(measurement.exactly(["a/b:1.5", "c"]), r"--benchmark_filter=^(a/b:1\.5|c)$")
+
+    def test_what_a_vector_takes_is_what_the_binary_says(self) -> None:
+        with tempfile.TemporaryDirectory(prefix="hotindex-scripts-") as scratch:
+            program = Path(scratch) / "bench"
+            for says, found in (
+                ('{"vectors": 2, "indexes": [1]}', {"vectors": 2, "indexes": [1]}),
+                ('{"vectors": 2, "indexes": []}', None),
+                ("unknown flag --memory", None),
+            ):
+                program.write_text(f"#!/bin/sh\n[ $* = --memory ] && echo '{says}'\n")
+                program.chmod(0o755)
+                self.assertEqual(bench_command.memory_of(program), found)
 
     def rounds(self, script: str, rounds: int = 2, deadline: float | None = None) -> tuple[Measurement, int]:
         """Returns (what was measured by a program that does so, how often it was kept)."""
@@ -176,6 +192,9 @@ class FinishTest(unittest.TestCase):
         self.assertEqual(notes[:2] + notes[3:4], ["a", "b", "crash"])
         self.assertIn("other programs kept 0.2", notes[2])
         self.assertIn("rwlock", notes[4])
+        found.context["stolen"] = 0.25
+        self.assertIn("the hypervisor took 25.0% of the processor time", keeping.remarks(measured, found)[3])
+        del found.context["stolen"]
         measured.others = 0.15
         self.assertEqual(len(keeping.remarks(measured, found)), 4)
 

@@ -300,6 +300,44 @@ class RatioTest(unittest.TestCase):
         self.assertEqual([results.unit(x)[0] for x in (199, 200, 199999, 200000)], [1, 1e3, 1e3, 1e6])
 
 
+class ThreadsTest(unittest.TestCase):
+    """How even threads were, and what a vector takes."""
+
+    def test_the_least_even_repetition_of_each_line_is_told(self) -> None:
+        def even(jain: float, low: float = 1e3, high: float = 2e3) -> Json:
+            return {"jain": jain, "slowest_thread": low, "fastest_thread": high}
+
+        [group] = read(
+            entry("mutex", 4000, 1, **even(1.0)),
+            entry("mutex", 4000, 2, **even(0.9)),
+            entry("mutex", 4000, 2, **even(0.6, 500, 3000)),
+            entry("mutex", 4000, 4, **even(0.8)),
+            entry("rwlock", 4000, 2),
+            entry("lock_free", 4000, 4, **even(0.99)),
+        ).groups
+        told = (
+            "least fair: mutex 0.60 at 2 threads (0.500 to 3.00), lock_free 0.99 at 4 threads (1.00 to 2.00)"
+        )
+        self.assertEqual(tables.remarks_on(group), [told])
+
+    def test_one_thread_and_files_that_do_not_tell_have_no_line(self) -> None:
+        partly: list[Json] = [{"jain": 0.5, "slowest_thread": 1.0}, {}]
+        for more in partly:
+            [group] = read(entry("mutex", 1, 2, **more)).groups
+            self.assertEqual(tables.remarks_on(group), [])
+        self.assertIsNone(results.threads_of({"jain": "x", "slowest_thread": 1, "fastest_thread": 1}))
+        self.assertIsNone(results.threads_of({"jain": math.nan, "slowest_thread": 1, "fastest_thread": 1}))
+
+    def test_what_a_vector_takes_is_told(self) -> None:
+        each = {"index": "mutex", "resident": 483.3, "accounted": 571.6}
+        context = {"memory": {"vectors": 20000, "dimension": 64, "indexes": [each]}}
+        said = "bytes a vector, of 20,000 with 64 floats: mutex 483 resident, 572 accounted"
+        self.assertEqual(tables.memory_words(context), said)
+        silent: list[Json] = [{}, {"memory": None}, {"memory": {"indexes": []}}]
+        for nothing in silent:
+            self.assertEqual(tables.memory_words(nothing), "")
+
+
 class FileTest(unittest.TestCase):
     def setUp(self) -> None:
         scratch = tempfile.TemporaryDirectory(prefix="hotindex-scripts-")

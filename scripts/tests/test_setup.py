@@ -47,3 +47,17 @@ class SetupTest(Case):
 
     def test_a_package_that_is_unknown_is_named(self) -> None:
         self.assertIn("Unable to locate package relacy-dev", self.refused(UNKNOWN))
+
+    def test_who_only_compares_needs_python_only(self) -> None:
+        self.program("dpkg-query", '#!/bin/sh\necho "$*" >>"$FAKE_LOG"; exit 1\n')
+        self.program("apt-get", "#!/bin/sh\nexit 0\n")
+        self.program("sudo", '#!/bin/sh\nexec "$@"\n')
+        cases: list[list[str]] = [["--python"], [], ["--lint", "--python"]]
+        for flags in cases:
+            self.forget_log()
+            done = self.run_it(self.whole_command("setup", *flags), env={"HOTINDEX_NO_SETUP": ""})
+            self.assertEqual(done.returncode, 0, done.stderr)
+            asked = self.log.read_text().split()
+            self.assertIn("python3-scipy", asked)
+            self.assertEqual("cmake" in asked, "--python" not in flags)
+            self.assertEqual("mypy" in asked, "--lint" in flags)
