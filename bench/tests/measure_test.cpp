@@ -1,6 +1,7 @@
 // How one benchmark is measured: made-up workloads whose answers are known.
 #include "harness/google_benchmark_versions.hpp"
 #include "harness/measure.hpp"
+#include "harness/memory_use.hpp"
 
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
@@ -14,6 +15,7 @@
 #include <fstream>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <set>
 #include <sstream>
@@ -208,6 +210,23 @@ TEST_CASE("a workload in rounds begins each lap with a fresh structure, after on
     for (const std::uint64_t operations : notes.asked)
         CHECK(operations == 8);
     CHECK(notes.growth == 2 * 12);
+}
+
+TEST_CASE("a structure's memory is what it asked for, and what of it is there") {
+    constexpr std::size_t mib = 1u << 20;
+    const auto touched = memory_of([] { return std::make_shared<std::vector<char>>(8 * mib, 'x'); });
+    const auto reserved = memory_of([] {
+        auto room = std::make_shared<std::vector<char>>();
+        room->reserve(64 * mib);
+        return room;
+    });
+    CHECK((touched && reserved));
+    CHECK(touched->accounted >= 8 * mib);
+    CHECK(touched->accounted < 9 * mib);
+    CHECK(touched->resident >= 7 * mib);
+    CHECK(reserved->accounted >= 64 * mib);
+    CHECK(reserved->resident < 8 * mib);
+    CHECK_FALSE(memory_of([]() -> std::shared_ptr<const void> { throw std::bad_alloc(); }));
 }
 
 /// Operations of so many steps of nothing.
