@@ -1,4 +1,4 @@
-// How much memory a structure takes: what it has asked for, and what of it is resident.
+// How much memory a structure takes: by its own account, and what of it is really there.
 #pragma once
 
 #include <functional>
@@ -7,14 +7,19 @@
 
 namespace hotindex::bench {
 
-struct MemoryUse {
-    double accounted = 0; ///< bytes that the allocator has given out, and bytes mapped besides
-    double resident = 0;  ///< bytes of memory that are really there, the allocator's own included
+/// A structure that has been made and filled.
+struct Made {
+    std::shared_ptr<const void> structure;
+    double accounted = 0; ///< the bytes that it takes by its own account
 };
 
-/// What the structure takes that `make` returns, filled. It is made in a child process of its own, so that nothing that
-/// was freed before is used again. Call it while the process has one thread. Nothing where the C library does not tell
-/// (glibc does since 2.33), or the child failed.
-[[nodiscard]] std::optional<MemoryUse> memory_of(const std::function<std::shared_ptr<const void>()>& make);
+struct MemoryUse {
+    double accounted = 0; ///< bytes, see Made
+    double resident = 0;  ///< bytes of memory by which the process grew, what the allocator needs included
+};
+
+/// What the structure takes that `make` returns. It is made in a child process of its own, so that nothing that was
+/// freed before is used again. Call it while the process has one thread. Nothing where the child failed.
+[[nodiscard]] std::optional<MemoryUse> memory_of(const std::function<Made()>& make);
 
 } // namespace hotindex::bench

@@ -35,7 +35,7 @@ std::vector<WorkloadHelp> help_of(Workloads<Workload...>) {
 
 /// An index that holds `memory_vectors` vectors, of which it was not told how many would come.
 template <class Index>
-std::shared_ptr<const void> filled() {
+Made filled() {
     IndexOptions options;
     options.dimension = memory_dimension;
     auto index = std::make_shared<Index>(options);
@@ -46,7 +46,7 @@ std::shared_ptr<const void> filled() {
             value = static_cast<float>(1 + random.below(1000));
         index->add_vector(fmt::format("vector:{:08}", i), row);
     }
-    return index;
+    return {index, static_cast<double>(index->memory_usage().total())};
 }
 
 using Elided = HotVectorIndex<ElidedMutex>;

@@ -32,7 +32,7 @@ void register_map_benchmarks(const Plan& plan);
 struct VectorMemory {
     std::string_view index;
     double resident;
-    double accounted; ///< see MemoryUse
+    double accounted; ///< by memory_usage() of the index
 };
 inline constexpr std::size_t memory_vectors = 20'000;
 inline constexpr std::size_t memory_dimension = 64;

@@ -1,5 +1,5 @@
-"""Says whether one version of hotindex, or of any program of Google Benchmark's, is slower than another, and how
-sure that is."""
+"""Says whether one version of hotindex, or of any program that uses Google Benchmark, is slower than another,
+and how sure that is."""
 
 from __future__ import annotations
 
