@@ -95,6 +95,20 @@ class DetectTest(ProgramCase):
             self.assertEqual(each.flags, detection.ALONE if each.preset != "release" else ())
         self.assertLessEqual(set(OF_ORDERS), {each.name for each in DETECTORS})
 
+    def test_bugs_are_asked_of_checks_that_run_their_code(self) -> None:
+        asked = {
+            room: [each.name for each in DETECTORS if each.runs(room)]
+            for room in ("btree", "skip_list", "map", "memory", "reclaim", "store", "elision")
+        }
+        self.assertEqual(asked["btree"], ["maps", "visits", "ASan, LSan", "TSan"])
+        self.assertEqual(asked["skip_list"], asked["btree"])
+        for room in ("map", "memory", "reclaim"):
+            self.assertEqual(asked[room], [each.name for each in DETECTORS])
+        self.assertEqual(
+            asked["store"], [each.name for each in DETECTORS if each.name not in ("maps", "visits")]
+        )
+        self.assertEqual(asked["elision"], [])
+
     def test_a_cell_in_words(self) -> None:
         self.assertEqual([str(Cell(v, 1.25)) for v in ("", "found", "hang")], [".", "1.2 s", "hang 1.2 s"])
 
@@ -213,6 +227,25 @@ class MatrixTest(ProgramCase):
         self.asked.clear()
         self.assertEqual(self.run_it(missing=True)[0], 1)
         self.assertEqual(self.asked, [])
+
+    def test_the_rooms_of_bugs_are_their_files(self) -> None:
+        rooms = matrix.rooms_of_bugs()
+        self.assertEqual(rooms["tower_retired_early"], "skip_list")
+        self.assertEqual(set(rooms.values()), {path.stem for path in matrix.PLANTED_BUGS.glob("*.bugs")})
+
+    def test_checks_that_do_not_run_the_code_are_not_asked(self) -> None:
+        (self.folder / "tree.bugs").write_text("bug pin_once: pins once\n")
+        self.replace(matrix, "PLANTED_BUGS", self.folder)
+        self.replace(detection, "ORDERED", ("tree",))
+        self.cells["--bug=pin_once", "visits"] = "found"
+        self.assertEqual(self.run_it()[0], 0)
+        asked = [name for flag, name, _ in self.asked if flag == "--bug=pin_once"]
+        self.assertEqual(asked, ["maps", "visits", "ASan, LSan", "TSan"])
+        page = (self.folder / "detection.md").read_text()
+        self.assertIn("| pin_once |  |  |  |  |  |  |  |  |  | . | 5.0 s | . | . | pins once |", page)
+        self.replace(detection, "ORDERED", ())
+        self.replace(detection, "ELSEWHERE", ("tree",))
+        self.assertEqual([row.name for row in matrix.every_row()], ["pin"])
 
     def test_a_program_that_cannot_list_is_a_failure(self) -> None:
         self.script = "echo broken >&2; exit 5"

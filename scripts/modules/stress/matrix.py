@@ -7,6 +7,7 @@ import collections
 import concurrent.futures
 import dataclasses
 import json
+import re
 import sys
 import time
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from stress.program import BUILD, PLANTED, RESULTS, build, commit, soak_command
 MATRIX = RESULTS / "detection.json"  # [kind, name, check, verdict, seconds]
 LONGER = 12  # times as long for bugs that no check has found
 Key = Tuple[str, str, str]  # kind, name, check
+PLANTED_BUGS = ROOT / "impl" / "planted_bugs"
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,17 @@ class Row:
     name: str
     what: str
     flag: str  # that makes it so
+    room: str = ""  # of a bug; "": not known
+
+    def key(self, detector: Detector) -> Key:
+        """Returns the key of a check's cell."""
+        return self.kind, self.name, detector.name
+
+    def is_asked(self, detector: Detector) -> bool:
+        """Returns whether a check runs the code that is wrong, and is for this kind of row."""
+        if self.kind != "bug":
+            return detector.name in OF_ORDERS
+        return not self.room or detector.runs(self.room)
 
 
 def listed(kind: str) -> list[list[str]]:
@@ -43,9 +56,17 @@ def listed(kind: str) -> list[list[str]]:
     return [line.split("\t")[1:] for line in told.stdout.splitlines() if line.startswith(f"{kind}\t")]
 
 
+def rooms_of_bugs() -> dict[str, str]:
+    """Returns the room of each planted bug: the name of its file."""
+    found = ((path.stem, path.read_text()) for path in sorted(PLANTED_BUGS.glob("*.bugs")))
+    return {name: room for room, text in found for name in re.findall(r"^bug (\w+):", text, re.MULTILINE)}
+
+
 def every_row() -> list[Row]:
-    """Returns the rows: planted bugs, then weakened orders."""
-    bugs = [Row("bug", name, what, f"--bug={name}") for name, what in listed("bug")]
+    """Returns the rows: planted bugs that a check may find, then weakened orders."""
+    rooms = rooms_of_bugs()
+    bugs = [Row("bug", name, what, f"--bug={name}", rooms.get(name, "")) for name, what in listed("bug")]
+    bugs = [row for row in bugs if any(row.is_asked(detector) for detector in DETECTORS)]
     return bugs + [Row("order", name, what, f"--weaken={name}") for name, what in listed("edge")]
 
 
@@ -73,9 +94,11 @@ class Matrix:
         self.line = command_line.ProgressLine(every=60)
 
     def read(self) -> None:
-        """Takes the cells of an earlier run from detection.json."""
+        """Takes the cells of an earlier run from detection.json, but for those that nobody would ask for."""
+        asked = {row.key(detector) for row in self.rows for detector in DETECTORS if row.is_asked(detector)}
         for kind, name, check, verdict, seconds, *where in json.loads(MATRIX.read_text()):
-            self.cells[kind, name, check] = Cell(verdict, seconds, *where)
+            if (kind, name, check) in asked:
+                self.cells[kind, name, check] = Cell(verdict, seconds, *where)
 
     def measure(self, wanted: Iterable[tuple[Row, Detector]], seconds: float) -> None:
         """Measures cells; what there is when a signal comes is kept."""
@@ -102,8 +125,7 @@ class Matrix:
             (row, detector)
             for row in chosen
             for detector in DETECTORS
-            if (row.kind == "bug" or detector.name in OF_ORDERS)
-            and not (missing and (row.kind, row.name, detector.name) in self.cells)
+            if row.is_asked(detector) and not (missing and row.key(detector) in self.cells)
         ]
         self.measure(wanted, self.seconds)
         asked = {row.name for row, _ in wanted if row.kind == "bug"}
@@ -112,17 +134,14 @@ class Matrix:
             (row, detector)
             for row in late
             for detector in DETECTORS
-            if self.cells[row.kind, row.name, detector.name].seconds < self.seconds * LONGER
+            if row.is_asked(detector) and self.cells[row.key(detector)].seconds < self.seconds * LONGER
         ]
         self.measure(longer, self.seconds * LONGER)
         self.line.clear()
 
     def write(self) -> None:
-        """Writes detection.json, without cells of rows that are gone."""
-        known = {(row.kind, row.name) for row in self.rows}
-        output.write_whole(
-            MATRIX, as_json({key: each for key, each in self.cells.items() if key[:2] in known})
-        )
+        """Writes detection.json."""
+        output.write_whole(MATRIX, as_json(self.cells))
 
     def caught(self, row: Row) -> bool:
         """Returns whether any check finds what is wrong in a row."""
@@ -130,7 +149,7 @@ class Matrix:
 
     def had_longer(self, row: Row) -> bool:
         """Returns whether a row's checks had more time."""
-        cells = [self.cells[row.kind, row.name, detector.name] for detector in DETECTORS]
+        cells = [self.cells[row.key(detector)] for detector in DETECTORS if row.is_asked(detector)]
         return any(not each.verdict and each.seconds >= self.seconds * LONGER for each in cells)
 
     def places(self) -> str:
@@ -145,7 +164,7 @@ class Matrix:
         lines = [f"| {kind} | " + " | ".join(checks) + " | what |", "|---|" + "--:|" * len(checks) + "---|"]
         for row in self.rows:
             if row.kind == kind:
-                cells = " | ".join(str(self.cells[kind, row.name, check]) for check in checks)
+                cells = " | ".join(str(self.cells.get((kind, row.name, check), "")) for check in checks)
                 lines.append(f"| {row.name} | {cells} | {row.what} |")
         return lines
 
@@ -158,7 +177,8 @@ class Matrix:
         late = [row.name for row in bugs if self.had_longer(row)]
         checks = [detector.name for detector in DETECTORS]
         found = {
-            check: sum(bool(self.cells["bug", row.name, check].verdict) for row in bugs) for check in checks
+            check: sum(cell.verdict != "" for key, cell in self.cells.items() if key[::2] == ("bug", check))
+            for check in checks
         }
         by_check = ", ".join(f"{check} {count}" for check, count in found.items())
         more_time = f"those rows had {self.seconds * LONGER:g} s"
@@ -168,8 +188,8 @@ class Matrix:
             f"Made by `scripts/stress --matrix --seconds {self.seconds:g}` on {self.places()}. "
             "A cell is the time until the first detection; a dot: "
             f"not within {self.seconds:g} s. `crash` and `hang`: the process died of the bug, or operations "
-            "waited for each other for ever, before the check could speak. The sanitizers' columns run "
-            "without any check of answers.",
+            "waited for each other for ever, before the check could speak; nothing: the check does not run that "
+            "code. The sanitizers' columns run without any check of answers.",
             "",
             f"{len(bugs) - len(missed)} of {len(bugs)} planted bugs are caught by at least one check"
             + (f"; not by any: {', '.join(missed)}" if missed else "")
