@@ -1,5 +1,5 @@
-"""Who uses hotindex gets it: as a part of another CMake project, installed, through pkg-config, in a plugin. One
-project takes it by FetchContent as a static library, and then by add_subdirectory as a shared one."""
+"""Who uses hotindex gets it: as a part of another CMake project, installed, through pkg-config, in a plugin.
+One project takes it by FetchContent as a static library, and then by add_subdirectory as a shared one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from typing import Dict, Union
 ROOT = Path(__file__).resolve().parents[2]
 Word = Union[str, Path]
 
-# What is linked into a program and into a plugin. WHOLE: with an index of its own, which takes longer to compile.
+# What is linked into a program and into a plugin. WHOLE: with an index of its own, which takes longer to
+# compile.
 ANSWER = """\
 #include <hotindex/vector_index.hpp>
 #include <hotindex/version.hpp>
