@@ -1,8 +1,13 @@
-"""Runs the tests of the scripts, or those whose names contain an argument. The last line counts them."""
+"""Runs the tests of the scripts, or those whose names contain an argument, or of a file test_....py. The last
+line counts them. Without an argument the files run side by side, as many at once as there are processors."""
 
 from __future__ import annotations
 
+import concurrent.futures
+import os
+import re
 import signal
+import subprocess
 import sys
 import unittest
 from pathlib import Path
@@ -47,6 +52,33 @@ def every_test(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
         yield from every_test(each) if isinstance(each, unittest.TestSuite) else [each]
 
 
+COUNTED = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
+
+
+def run_file(path: Path) -> tuple[str, int, list[int]]:
+    """Runs the tests of one file in a process of its own. Returns (what it said, its exit status, how many
+    passed, failed and were skipped)."""
+    command: child_processes.Command = [sys.executable, __file__, path.name]
+    done = child_processes.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace")
+    counted = COUNTED.match(done.stdout.rstrip().rpartition("\n")[2])
+    return done.stdout, done.returncode, [int(each or 0) for each in counted.groups()] if counted else []
+
+
+def run_side_by_side(files: list[Path]) -> int:
+    """Runs the tests of every file; what does not count its tests, or ends otherwise than it counts, is one
+    that failed. Returns the exit status."""
+    passed = failed = skipped = 0
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for said, status, counts in pool.map(run_file, files):
+            print(said, end="", flush=True)
+            good, bad, left_out = counts or [0, 1, 0]
+            passed, skipped = passed + good, skipped + left_out
+            failed += bad or int(status != 0)
+    failed += int(not files)
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    return 1 if failed else 0
+
+
 def main() -> int:
     """Returns the exit status."""
     # Under nohup, or in the background of a shell: what the tests start must not ignore signals.
@@ -54,8 +86,13 @@ def main() -> int:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    found = every_test(unittest.TestLoader().discover(str(HERE), "test_*.py"))
-    chosen = [test for test in found if not sys.argv[1:] or any(word in test.id() for word in sys.argv[1:])]
+    if not sys.argv[1:]:
+        # The largest files first, so that no processor waits for the last one alone.
+        return run_side_by_side(sorted(HERE.glob("test_*.py"), key=lambda path: -path.stat().st_size))
+    words = sys.argv[1:]
+    file = words.pop() if words[-1].endswith(".py") else "test_*.py"
+    found = every_test(unittest.TestLoader().discover(str(HERE), file))
+    chosen = [test for test in found if not words or any(word in test.id() for word in words)]
     runner = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Result)
     result = runner.run(unittest.TestSuite(chosen))
     ended = result.ended if isinstance(result, Result) else None

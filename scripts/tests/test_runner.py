@@ -274,8 +274,10 @@ class CatchTest(RunnerCase):
         )
         suites = binaries.run_tests(self.state, self.folder)
         self.assertEqual(
-            ran, [("catch", "a_tests"), ("ctest", "smoke"), ("ctest", "c_tests"), ("ctest", "d_tests")]
+            sorted(ran),
+            [("catch", "a_tests"), ("ctest", "c_tests"), ("ctest", "d_tests"), ("ctest", "smoke")],
         )
+        self.assertEqual([suite.name for suite in suites], ["a_tests", "smoke", "c_tests", "d_tests"])
         self.assertEqual(self.state.suites, suites)
         self.assertEqual(self.state.counts(), (4, 0, 0))
 

@@ -18,6 +18,7 @@ from unittest import mock
 from common import builds as cmake
 from common import child_processes, command_line
 from common.repository import ROOT
+import run as scripts
 from runner_case import RunnerCase, counts
 from test import builds, command, fuzzers
 from test.run import NotReached, Run, StepFailed, StepSkipped, Suite
@@ -214,6 +215,7 @@ class ExecuteTest(RunnerCase):
             "fuzz_configure",
             "run_fuzzers",
             "clang_configure",
+            "sanitizer_configure",
         )
         for name in (*names, "clang_tidy"):
             self.replace(command, name, noted(name))
@@ -230,6 +232,8 @@ class ExecuteTest(RunnerCase):
         for expected in (
             ("configure", "release", "release"),
             ("build", "release", ()),
+            ("sanitizer_configure", "asan", "asan"),
+            ("sanitizer_configure", "tsan", "tsan"),
             ("build", "asan", ["all of asan"]),
             ("build", "fuzz", ["fuzz_dataset", "fuzz_operations"]),
             ("fuzz_configure", "fuzz"),
@@ -279,6 +283,36 @@ class ExecuteTest(RunnerCase):
         self.replace(sys, "argv", ["scripts/test", "--quick", "--deep"])
         with self.assertRaises(SystemExit), contextlib.redirect_stderr(io.StringIO()):
             command.main()
+
+
+class ScriptTestsTest(RunnerCase):
+    """The tests of the scripts, file by file."""
+
+    def outcome(self, *files: tuple[str, int, list[int]]) -> tuple[int, str]:
+        """Returns (exit status, last line) of a run whose files end so."""
+        left = iter(files)
+        self.replace(scripts, "run_file", lambda path: next(left))
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            status = scripts.run_side_by_side([self.folder] * len(files))
+        return status, said.getvalue().splitlines()[-1]
+
+    def test_files_are_counted_together(self) -> None:
+        both = self.outcome(("", 0, [3, 0, 1]), ("", 0, [4, 0, 1]))
+        self.assertEqual(both, (0, "7 passed, 0 failed, 2 skipped"))
+        self.assertEqual(self.outcome(("", 0, [3, 0, 0])), (0, "3 passed, 0 failed"))
+
+    def test_a_file_that_fails_or_does_not_count_is_no_success(self) -> None:
+        ends: list[tuple[str, int, list[int]]]
+        ends = [("", 1, [2, 1, 0]), ("", 1, [2, 0, 0]), ("Killed", -9, []), ("", 0, [])]
+        for bad in ends:
+            status, line = self.outcome(("", 0, [3, 0, 0]), bad)
+            self.assertEqual((status, line.split(", ")[1]), (1, "1 failed"))
+        self.assertEqual(self.outcome(), (1, "0 passed, 1 failed"))
+
+    def test_a_file_says_what_it_counts(self) -> None:
+        said, status, counts = scripts.run_file(Path("test_none.py"))
+        self.assertEqual((status, counts, said.splitlines()[-1]), (1, [0, 1, 0], "0 passed, 1 failed"))
 
 
 class BuildsTest(RunnerCase):
@@ -361,6 +395,21 @@ class BuildsTest(RunnerCase):
                 self.assertEqual(self.state.broken, {self.folder})
             else:
                 self.assertEqual(self.configured(builds.fuzz_configure)[1:3], ["--preset", "fuzz"])
+
+    def test_sanitizers_are_built_by_clang_unless_another_compiler_was_chosen(self) -> None:
+        def configure(run: Run, folder: Path) -> None:
+            builds.sanitizer_configure(run, "tsan", folder)
+
+        with mock.patch.dict(os.environ):
+            os.environ.pop("CXX", None)
+            self.replace(builds, "clang_available", lambda: False)
+            self.assertNotIn("-DCMAKE_CXX_COMPILER=clang++-19", self.configured(configure))
+            self.replace(builds, "clang_available", lambda: True)
+            words = self.configured(configure)
+            self.assertEqual((words[2], words[-1]), ("tsan", "-DCMAKE_CXX_COMPILER=clang++-19"))
+            self.assertNotIn(words[-1], self.configured(configure, CXX="g++"))
+            (self.folder / "CMakeCache.txt").touch()
+            self.assertNotIn(words[-1], self.configured(configure))
 
     def test_clang_needs_both_compilers(self) -> None:
         for there, available in (("clang-19 clang++-19", True), ("clang-19", False), ("clang++-19", False)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import os
 import re
@@ -51,21 +52,25 @@ def test_targets(folder: Path) -> list[str]:
 
 
 def run_tests(run: Run, folder: Path) -> list[Suite]:
-    """Runs every test of a build folder. Returns their counts."""
+    """Runs every test of a build folder, as many at once as there are processors: most have one thread for
+    most of the time. Returns their counts, in the order of the tests."""
     if folder in run.broken:
         raise NotReached
     tests = registered_tests(folder)
     if not tests:
         raise StepFailed(f"    | no test is registered in {folder.relative_to(ROOT)}")
-    suites = []
-    for name, command, properties in tests:
+
+    def one(test: Test) -> Suite:
+        name, command, properties = test
         run.live(name)
         # Catch2's binaries are named ..._tests. They run directly, with the properties ctest has for them:
         # their own XML report counts test cases and assertions, and ctest would count the binary as one.
         if name.endswith("_tests") and command and not properties.get("DISABLED"):
-            suites.append(run_catch(run, folder, name, command, properties))
-        else:
-            suites.append(run_through_ctest(run, folder, name))
+            return run_catch(run, folder, name, command, properties)
+        return run_through_ctest(run, folder, name)
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        suites = list(pool.map(one, tests))
     run.suites += suites
     return suites
 

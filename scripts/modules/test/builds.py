@@ -68,10 +68,19 @@ def clang_available() -> bool:
     return bool(shutil.which("clang-19") and shutil.which("clang++-19"))
 
 
+CLANG = ["-DCMAKE_C_COMPILER=clang-19", "-DCMAKE_CXX_COMPILER=clang++-19"]
+
+
+def sanitizer_configure(run: Run, preset: str, folder: Path) -> None:
+    """Configures a sanitizer's build: by clang where it is installed, which compiles such code in half the
+    time that g++ takes. CXX, and the compiler that the folder was made with, have precedence."""
+    chosen = "CXX" in os.environ or (folder / "CMakeCache.txt").exists()
+    configure(run, preset, folder, [] if chosen or not clang_available() else CLANG)
+
+
 def clang_configure(run: Run, folder: Path) -> None:
     """Configures a release build by clang."""
     if not clang_available():
         run.broken.add(folder)
         raise StepSkipped("clang-19 is not installed (scripts/setup --lint)")
-    compilers = ["-DCMAKE_C_COMPILER=clang-19", "-DCMAKE_CXX_COMPILER=clang++-19", "-DHOTINDEX_WERROR=ON"]
-    configure(run, "release", folder, compilers)
+    configure(run, "release", folder, [*CLANG, "-DHOTINDEX_WERROR=ON"])

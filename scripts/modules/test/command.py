@@ -15,7 +15,7 @@ from common import child_processes, command_line, output
 from common.command_line import in_words
 from common.repository import ROOT
 from test.binaries import run_tests, test_targets
-from test.builds import build, clang_configure, configure, fuzz_configure
+from test.builds import build, clang_configure, configure, fuzz_configure, sanitizer_configure
 from test.fuzzers import FUZZERS, run_fuzzers
 from test.own_commands import (
     check_counts,
@@ -42,7 +42,8 @@ logs: build/test-logs
 environment:
   CI=true               warnings are errors
   HOTINDEX_NO_SETUP=1   do not look for packages
-  CC, CXX               the compilers, when a build folder is made for the first time
+  CC, CXX               the compilers, when a build folder is made for the first time; without them g++, and
+                        clang for the sanitizers where it is installed
 
 examples:
   scripts/test            everything but the long searches
@@ -88,9 +89,10 @@ def plan(options: argparse.Namespace) -> list[Step]:
         *,
         targets: Callable[[Path], Sequence[str]] = lambda folder: (),
         tests: Callable[[Run, Path], List[Suite]] = run_tests,
+        by: Callable[[Run, str, Path], None] = configure,
     ) -> None:
         folder = BUILD / preset
-        steps.append((f"{preset}: configure", lambda run: configure(run, preset, folder)))
+        steps.append((f"{preset}: configure", lambda run: by(run, preset, folder)))
         steps.append((f"{preset}: build", lambda run: build(run, folder, targets(folder))))
         steps.append(
             (f"{preset}: {'tests' if tests is run_tests else 'models'}", lambda run: tests(run, folder))
@@ -103,8 +105,8 @@ def plan(options: argparse.Namespace) -> list[Step]:
     add("relacy", tests=run_models)
     if not options.quick:
         steps.append(("gate: self-test", test_gate))
-        add("asan", targets=test_targets)
-        add("tsan", targets=test_targets)
+        add("asan", targets=test_targets, by=sanitizer_configure)
+        add("tsan", targets=test_targets, by=sanitizer_configure)
         fuzzers = BUILD / "fuzz"
         steps.append(("fuzz: configure", lambda run: fuzz_configure(run, fuzzers)))
         steps.append(("fuzz: build", lambda run: build(run, fuzzers, [fuzzer.target for fuzzer in FUZZERS])))
