@@ -27,17 +27,18 @@ inline const bool told_of_planted_sources = sources_are_planted = true;
 #endif
 
 /// How long a scenario is searched. Bounds are preemptions; 0 executions: not at all. The deep run searches each
-/// scenario without a bound too.
+/// scenario without a bound too. In its window every mutant and every planted bug fails within window_executions; the
+/// quick run is not much longer.
 struct Effort {
     unsigned bound = 1;            ///< of the quick search
-    std::uint64_t bounded = 6'000; ///< executions after which the quick bounded search stops
-    std::uint64_t random = 6'000;  ///< executions of the quick random search
+    std::uint64_t bounded = 4'000; ///< executions after which the quick bounded search stops
+    std::uint64_t random = 4'000;  ///< executions of the quick random search
     unsigned deep_bound = 3;       ///< of the deep one, which is stopped after 100 times as many executions
     std::uint64_t full = 0;        ///< executions after which a search without any bound on preemptions stops
 };
 
 /// Of a scenario that holds threads up in one window: a few schedules are all there are.
-inline constexpr Effort staged{.bounded = 4000, .random = 4000};
+inline constexpr Effort staged{.bounded = 2500, .random = 2500};
 
 /// The runner has room for a scenario of this size.
 inline constexpr std::size_t scenario_bytes = std::size_t{1} << 21;
