@@ -9,10 +9,11 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
 import unittest
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 from unittest import mock
 
 from common import builds as cmake
@@ -20,8 +21,8 @@ from common import child_processes, command_line
 from common.repository import ROOT
 import run as scripts
 from runner_case import RunnerCase, counts
-from test import builds, command, fuzzers
-from test.run import NotReached, Run, StepFailed, StepSkipped, Suite
+from test import builds, command, fuzzers, own_commands
+from test.run import BUILD, NotReached, Run, StepFailed, StepSkipped, Suite
 
 
 class FuzzTest(RunnerCase):
@@ -52,7 +53,7 @@ class FuzzTest(RunnerCase):
         fuzzers.run_fuzzers(self.state, self.folder)
         self.state.options.deep = True
         fuzzers.run_fuzzers(self.state, self.folder)
-        self.assertEqual(seconds, [10, 10, 300, 300])
+        self.assertEqual(seconds, [10] * len(fuzzers.FUZZERS) + [300] * len(fuzzers.FUZZERS))
 
     def test_a_target_that_does_not_end_is_stopped(self) -> None:
         limits: list[object] = []
@@ -168,6 +169,7 @@ class ExecuteTest(RunnerCase):
             "scripts: types",
             "sources: edge labels",
             "release: tests",
+            "python: module",
             "scripts: tests",
             "gate: counts",
         ):
@@ -235,7 +237,7 @@ class ExecuteTest(RunnerCase):
             ("sanitizer_configure", "asan", "asan"),
             ("sanitizer_configure", "tsan", "tsan"),
             ("build", "asan", ["all of asan"]),
-            ("build", "fuzz", ["fuzz_dataset", "fuzz_operations"]),
+            ("build", "fuzz", ["fuzz_dataset", "fuzz_operations", "fuzz_saved_file"]),
             ("fuzz_configure", "fuzz"),
             ("run_fuzzers", "fuzz"),
             ("clang_configure", "clang"),
@@ -374,7 +376,7 @@ class BuildsTest(RunnerCase):
         for server, said in (("true", "ON"), ("", "OFF")):
             words = self.configured(lambda run, folder: configure(run, "release", folder), CI=server)
             expected = ["cmake", "--preset", "release", "-B", str(self.folder), f"-DHOTINDEX_WERROR={said}"]
-            self.assertEqual(words, [*expected, "-DHOTINDEX_EVERY_CHECK=OFF"])
+            self.assertEqual(words, [*expected, "-DHOTINDEX_EVERY_CHECK=OFF", "-DHOTINDEX_BUILD_PYTHON=OFF"])
 
     def test_a_deep_run_has_every_check_of_the_sanitizers(self) -> None:
         self.state.options.deep = True
@@ -415,6 +417,38 @@ class BuildsTest(RunnerCase):
         for there, available in (("clang-19 clang++-19", True), ("clang-19", False), ("clang++-19", False)):
             self.replace(shutil, "which", lambda name: name if name in there.split() else None)
             self.assertEqual(builds.clang_available(), available)
+
+    def test_the_python_module_is_built_and_tested_where_that_is_possible(self) -> None:
+        said = "1: 8 passed, 1 failed"
+        ended: dict[str, int] = {}
+
+        def run_logged(command: list[object], log: Path, **options: Any) -> int:
+            words = list(map(str, command))
+            log.write_text(said)
+            if "on_line" in options:
+                self.assertIn("--no-tests=error", words)
+                options["on_line"](said)
+            kind = "test" if words[0] == "ctest" else "build" if "--build" in words else "configure"
+            return ended.get(kind, 0)
+
+        self.replace(command_line, "run_logged", run_logged)
+        for headers, library in ((True, True), (True, False), (False, True)):
+            self.replace(sysconfig, "get_path", lambda name, there=headers: self.folder / str(there))
+            self.replace(own_commands, "pybind11_known", lambda there=library: there)
+            (self.folder / "True").mkdir(exist_ok=True)
+            (self.folder / "True" / "Python.h").touch()
+            if headers and library:
+                self.assertEqual(counts(own_commands.test_python_module(self.state)[0]), (8, 1, 0))
+            else:
+                self.assertRaises(StepSkipped, own_commands.test_python_module, self.state)
+        self.replace(own_commands, "python_module_possible", lambda: True)
+        for kind in ("configure", "build"):
+            ended = {kind: 1}
+            self.assertRaises(StepFailed, own_commands.test_python_module, self.state)
+        said, ended = "No tests were found!!!", {"test": 8}
+        self.assertEqual(counts(own_commands.test_python_module(self.state)[0]), (0, 1, 0))
+        self.state.broken.add(BUILD / "release")
+        self.assertRaises(NotReached, own_commands.test_python_module, self.state)
 
     def test_how_far_a_build_is_is_shown(self) -> None:
         shown: list[str] = []

@@ -20,6 +20,7 @@ def configure(run: Run, preset: str, folder: Path, extra: Sequence[str] = ()) ->
     definitions = [
         f"-DHOTINDEX_WERROR={'ON' if strict else 'OFF'}",
         f"-DHOTINDEX_EVERY_CHECK={'ON' if run.options.deep else 'OFF'}",
+        "-DHOTINDEX_BUILD_PYTHON=OFF",  # a step of its own
         *extra,
     ]
     log = LOGS / f"{folder.name}-configure.log"

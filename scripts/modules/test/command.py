@@ -23,6 +23,7 @@ from test.own_commands import (
     check_protocol,
     run_models,
     test_gate,
+    test_python_module,
     test_scripts,
     try_mutants,
 )
@@ -58,6 +59,7 @@ GUESSES = {
     "configure": 5,
     "build": 75,
     "scripts: tests": 45,
+    "python: module": 15,
     "protocol: models": 60,
     "tests": 40,
     "types": 20,
@@ -99,6 +101,7 @@ def plan(options: argparse.Namespace) -> list[Step]:
         )
 
     add("release")
+    steps.append(("python: module", test_python_module))
     steps.append(("scripts: tests", test_scripts))
     steps.append(("gate: counts", check_counts))
     steps.append(("protocol: models", check_protocol))

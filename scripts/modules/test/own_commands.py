@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+import sysconfig
 import time
 from pathlib import Path
 
-from common import command_line
+from common import builds, child_processes, command_line
 from common.child_processes import Command
 from common.repository import ROOT
 from test.run import BUILD, LOGS, NotReached, Run, StepFailed, StepSkipped, Suite, time_limit
@@ -72,6 +73,37 @@ def run_models(run: Run, folder: Path) -> list[Suite]:
     suites = [run_counting(run, "relacy model_check", command, LOGS / "relacy-model_check.log", folder)]
     run.suites += suites
     return suites
+
+
+def test_python_module(run: Run) -> list[Suite]:
+    """Builds the Python module in the release folder, and runs its tests. Returns their counts."""
+    folder = BUILD / "release"
+    if folder in run.broken:
+        raise NotReached
+    if not python_module_possible():
+        raise StepSkipped("pybind11 or Python's headers are not installed (scripts/setup --lint)")
+    log = LOGS / "python-module-build.log"
+    # With the Python that runs this, because that one has numpy.
+    wanted = ["-DHOTINDEX_BUILD_PYTHON=ON", f"-DPython_EXECUTABLE={sys.executable}"]
+    configure: Command = ["cmake", *wanted, folder]
+    build: Command = ["cmake", "--build", folder, "--target", "hotindex_python"]
+    if not builds.run_in_turn((configure, build), log):
+        raise StepFailed(command_line.tail(log, 60))
+    command: Command = ["ctest", "--test-dir", folder, "-R", "^python_module$", "-V", "--no-tests=error"]
+    suites = [run_counting(run, "python module", command, LOGS / "python-module.log", folder)]
+    run.suites += suites
+    return suites
+
+
+def python_module_possible() -> bool:
+    """Returns whether there is what the Python module is built with."""
+    headers = Path(sysconfig.get_path("include"), "Python.h").exists()
+    return headers and shutil.which("pkg-config") is not None and pybind11_known()
+
+
+def pybind11_known() -> bool:
+    """Returns whether pkg-config knows pybind11."""
+    return child_processes.run(["pkg-config", "--exists", "pybind11"], capture_output=True).returncode == 0
 
 
 def check_protocol(run: Run) -> list[Suite]:
