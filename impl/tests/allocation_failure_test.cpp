@@ -423,10 +423,6 @@ TEMPLATE_TEST_CASE("an index that runs out of memory at every step grows neverth
 
 TEST_CASE("a file is as it was where memory runs out while an index is saved, and nothing is half loaded",
           "[allocation]") {
-    /// The device would take most of the time.
-    struct Undurable : SystemCalls {
-        int sync(int) override { return 0; }
-    };
     struct Subject {
         ScratchFolder folder;
         Undurable calls;

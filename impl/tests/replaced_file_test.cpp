@@ -177,12 +177,13 @@ int status_of_child(Do what) {
 TEST_CASE("a process that is killed at any call while it saves leaves the old file or the new one, whole",
           "[storage]") {
     const PlainIndex old_state = state(1), new_state = state(2);
+    Undurable undurable;
     const ScratchFolder folder;
     const fs::path path = folder / "saved";
     for (const KillingCalls::When when :
          {KillingCalls::When::before, KillingCalls::When::after, KillingCalls::When::within}) {
         int kills = 0, olds = 0, news = 0;
-        (void)save(old_state, path);
+        (void)save(old_state, path, undurable);
         for (;; ++kills) {
             const int status = status_of_child([&] {
                 KillingCalls calls(kills, when);
@@ -200,7 +201,7 @@ TEST_CASE("a process that is killed at any call while it saves leaves the old fi
             CHECK(olds + news == kills + 1);
             // What the process has left is in nobody's way.
             if (!is_old)
-                (void)save(old_state, path);
+                (void)save(old_state, path, undurable);
         }
         CHECK(holds(path, new_state));
         CHECK_FALSE(fs::exists(folder / "saved.saving"));
@@ -226,10 +227,11 @@ TEST_CASE("whichever call fails, the file stays as it was, nothing is left besid
           "[storage]") {
     const ScratchFolder folder;
     const fs::path path = folder / "saved";
+    Undurable undurable;
     for (const int error : {ENOSPC, EIO, EACCES}) {
         std::vector<Kind> kinds;
         for (int n = 0;; ++n) {
-            (void)save(small_state(1), path);
+            (void)save(small_state(1), path, undurable);
             FailingCalls calls(n, error);
             const std::string said = refusal(small_state(2), path, calls);
             if (!calls.failed)

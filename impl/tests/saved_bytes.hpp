@@ -42,6 +42,11 @@ class PlainIndex {
     std::map<std::string, std::vector<float>> vectors_;
 };
 
+/// The real calls without the device, which would take most of a test's time.
+class Undurable : public SystemCalls {
+    int sync(int) override { return 0; }
+};
+
 /// Empty where a file holds a state that a writer has made which replaces vectors "0", "1", ... one after the other by
 /// those of the next generation, again and again: all of one, then those of the one before.
 inline std::string objection_to_saved(const std::filesystem::path& path, std::size_t vectors) {

@@ -55,7 +55,8 @@ PlainIndex small_index() {
 }
 
 std::string saved_bytes(const ScratchFolder& folder, const PlainIndex& index) {
-    (void)save(index, folder / "saved");
+    Undurable calls;
+    (void)save(index, folder / "saved", calls);
     return read_file(folder / "saved");
 }
 
