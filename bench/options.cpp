@@ -188,6 +188,7 @@ void add_explanations(CommandLine& line) {
     line.entry("mutex, rwlock", "HotVectorIndex<std::mutex>, HotVectorIndex<std::shared_mutex>");
     line.entry("elided", "HotVectorIndex<ElidedMutex>: insert, search, mixed, and with --full all that indexes do");
     line.entry("lock_free", "LockFreeHotVectorIndex");
+    line.entry("adaptive", "AdaptiveHotVectorIndex: insert, search, mixed");
     line.entry("map_mutex, map_rwlock", "std::unordered_map behind a std::mutex, a std::shared_mutex");
     line.entry("map_lock_free", "LockFreeHashMap");
     line.entry(

@@ -7,6 +7,7 @@
 // transactions know of each other by the word alone, as the compiler sees it. A processor's exchange is a full fence;
 // here what it needs is its acquire.
 #include "model.hpp"
+#include "spin_lock.hpp"
 
 #include <hotindex/backend/traits.hpp>
 #include <hotindex/elision/elided_mutex.hpp>
@@ -209,27 +210,12 @@ struct Simulated {
     static void abort_because_held() { Processor::now->abort_because_held(); }
 };
 
-/// What std::mutex is to ElidedMutex.
-class Spin {
-  public:
-    Spin() : held_(0) {}
-    void lock() {
-        while (!try_lock())
-            B::pause();
-    }
-    bool try_lock() { return held_.exchange(1, B::acquire(edge::unnamed)) == 0; }
-    void unlock() { held_.store(0, B::release(edge::unnamed)); }
-
-  private:
-    B::atomic<int> held_;
-};
-
 constexpr Effort small{.bound = 2, .bounded = 50'000};
 
 template <int Threads, int Spurious = 0>
 struct Stage {
     static constexpr int threads = Threads;
-    using Mutex = BasicElidedMutex<B, TinyTraits, Simulated, Spin>;
+    using Mutex = BasicElidedMutex<B, TinyTraits, Simulated, model::SpinLock>;
     Processor processor{Spurious};
     Mutex mutex;
 

@@ -5,6 +5,7 @@
 #include "history.hpp"
 #include "model.hpp"
 
+#include <hotindex/adaptive/mode_policy.hpp>
 #include <hotindex/lock_free_hot_vector_index.hpp>
 
 #include <array>
@@ -62,9 +63,9 @@ struct EightTraits : RoomyTraits {
 // ---- scripts: what each thread calls, as data ----
 
 struct Call {
-    enum Kind { add, remove, get, contains, search } kind = get;
+    enum Kind { add, remove, get, contains, search, set_mode } kind = get;
     int id = 0;
-    int value = 0;
+    int value = 0;             ///< set_mode: an IndexMode
     int answer = 0;            ///< add: 1 inserted, 2 replaced; remove, contains: 1 or 0; get: the value, 0 for none
     std::array<int, 3> seen{}; ///< search: the value of each id, 0 for none
 };
@@ -84,6 +85,8 @@ struct Oracle {
             return c.answer == old;
         case Call::contains:
             return c.answer == (old == 0 ? 0 : 1);
+        case Call::set_mode:
+            return true;
         default:
             return c.seen == value;
         }
@@ -108,6 +111,14 @@ constexpr Call search() {
     return {Call::search, 0, 0, 0, {}};
 }
 
+/// Of an adaptive index.
+constexpr Call traditional() {
+    return {Call::set_mode, 0, 1, 0, {}};
+}
+constexpr Call lock_free() {
+    return {Call::set_mode, 0, 2, 0, {}};
+}
+
 /// Calls of up to three threads, after those of `before`, which run alone.
 struct Script {
     static constexpr std::size_t most = 8;
@@ -126,10 +137,10 @@ struct Script {
     [[nodiscard]] constexpr int count() const { return threads[2].size != 0 ? 3 : 2; }
 };
 
-template <class Traits>
+template <class Traits, class IndexType = BasicLockFreeHotVectorIndex<B, Traits>>
 class Stage {
   public:
-    using Index = BasicLockFreeHotVectorIndex<B, Traits>;
+    using Index = IndexType;
     using Handle = typename Index::Handle;
 
     explicit Stage(int threads, Tracking tracking = Tracking::off, std::uint64_t hot_accesses = 100, bool stats = false)
@@ -166,6 +177,10 @@ class Stage {
                 call.answer = static_cast<int>((*row)[0]);
             }
             break;
+        case Call::set_mode:
+            if constexpr (requires { index.set_mode(IndexMode::automatic); })
+                index.set_mode(static_cast<IndexMode>(call.value));
+            break;
         default:
             call.seen = seen_by(index.search(me, query, 16));
         }
@@ -200,12 +215,12 @@ class Stage {
     std::array<std::optional<Handle>, 3> handles;
 };
 
-template <const Script& S, class Traits>
-struct Scripted : Stage<Traits> {
+template <const Script& S, class Traits, class IndexType = BasicLockFreeHotVectorIndex<B, Traits>>
+struct Scripted : Stage<Traits, IndexType> {
     static constexpr int threads = S.count();
     std::optional<History<Call, Oracle>> history;
 
-    Scripted() : Stage<Traits>(threads) {
+    Scripted() : Stage<Traits, IndexType>(threads) {
         Oracle start;
         for (const Call& call : S.before.all())
             start.takes(this->perform(this->handle(0), call));

@@ -3,6 +3,7 @@
 #include "harness/memory_use.hpp"
 #include "workloads/list.hpp"
 
+#include <hotindex/adaptive_hot_vector_index.hpp>
 #include <hotindex/elision/elided_mutex.hpp>
 #include <hotindex/hot_vector_index.hpp>
 #include <hotindex/lock_free_hot_vector_index.hpp>
@@ -60,6 +61,8 @@ void for_each_index(Profile profile, Add add) {
     if (profile == Profile::standard || profile == Profile::full)
         add.template operator()<Elided>("elided");
     add.template operator()<LockFreeHotVectorIndex>("lock_free");
+    if (profile == Profile::standard || profile == Profile::full)
+        add.template operator()<AdaptiveHotVectorIndex>("adaptive");
 }
 
 } // namespace
@@ -69,7 +72,9 @@ void register_index_benchmarks(const Plan& plan) {
     for_each_index(plan.profile, [&]<class Index>(std::string_view name) {
         const IndexBench bench{plan, name, inputs};
         // What is elided is seen there; everything else would make the standard run a quarter longer.
-        if (std::is_same_v<Index, Elided> && plan.profile != Profile::full)
+        if constexpr (std::is_same_v<Index, AdaptiveHotVectorIndex>)
+            add_all<Index>(bench, HeadlineWorkloads());
+        else if (std::is_same_v<Index, Elided> && plan.profile != Profile::full)
             add_all<Index>(bench, HeadlineWorkloads());
         else
             add_all<Index>(bench, IndexWorkloads());

@@ -89,6 +89,14 @@ class BasicLockFreeHotVectorIndex {
             removed += core_.remove(me, id) ? 1u : 0u;
         return removed;
     }
+    /// As add_vector(), but a vector that is there is overwritten. While it runs, nobody adds, removes, gets or
+    /// searches, and no snapshot is held; whoever does so later knows that it is over.
+    AddOutcome unguarded_add_vector(const Handle& me, View id, std::span<const float> vector) {
+        check::id(id);
+        const float inverse_norm = check::vector(vector, core_.options, "vector");
+        return core_.unguarded_overwrite(me, id, vector, inverse_norm) ? AddOutcome::replaced
+                                                                       : core_.add(me, id, vector, inverse_norm);
+    }
 
     // ---- reads ----
 

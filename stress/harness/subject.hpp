@@ -66,6 +66,8 @@ class Subject {
 [[nodiscard]] std::unique_ptr<Subject> make_locked_subject(IndexOptions options);
 /// The same with an ElidedMutex on transactions in software, of which half are aborted.
 [[nodiscard]] std::unique_ptr<Subject> make_elided_subject(IndexOptions options);
+/// The adaptive index with TinyTraits; it changes its mode before every other call.
+[[nodiscard]] std::unique_ptr<Subject> make_adaptive_subject(IndexOptions options);
 
 /// A map with TinyTraits: an add inserts or assigns, and there are no searches.
 enum class MapKind : std::uint8_t { hash, skip_list, tree };

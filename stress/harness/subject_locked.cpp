@@ -1,5 +1,6 @@
 // The traditional index, as what a progress check must refuse and the other checks must accept; behind a mutex, and
 // behind one that is elided by transactions in software.
+#include "harness/heard_mutex.hpp"
 #include "harness/serial_transactions.hpp"
 #include "harness/subject_of.hpp"
 
@@ -7,31 +8,12 @@
 #include <hotindex/elision/elided_mutex.hpp>
 #include <hotindex/hot_vector_index.hpp>
 
-#include <mutex>
-#include <thread>
+#include <memory>
+#include <utility>
 
 namespace hotindex::stress {
 
 namespace {
-/// A mutex whose waiting a StepListener hears: one step for each attempt, and one before it is given back.
-class HeardMutex {
-  public:
-    void lock() {
-        StressBackend::hear(Step::lock, edge::unnamed);
-        while (!mutex_.try_lock()) {
-            StressBackend::hear(Step::lock, edge::unnamed);
-            std::this_thread::yield();
-        }
-    }
-    bool try_lock() { return mutex_.try_lock(); }
-    void unlock() {
-        StressBackend::hear(Step::store, edge::unnamed);
-        mutex_.unlock();
-    }
-
-  private:
-    std::mutex mutex_;
-};
 using HeardElidedMutex = BasicElidedMutex<StressBackend, TinyTraits, SerialTransactions<HeardMutex>, HeardMutex>;
 } // namespace
 

@@ -4,6 +4,9 @@
 #include "harness/stress_backend.hpp"
 #include "harness/subject.hpp"
 
+#include <hotindex/adaptive/mode_policy.hpp>
+
+#include <cstdint>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -13,6 +16,7 @@ namespace hotindex::stress {
 template <class Index>
 class IndexSubject final : public Subject {
     static constexpr bool explicit_handles = requires(const Index& index) { index.join(); };
+    static constexpr bool has_times = requires(const Index& index) { index.time(); };
 
     static void take(Call& call, const std::vector<Match>& matches) {
         call.found.clear();
@@ -40,6 +44,13 @@ class IndexSubject final : public Subject {
         explicit IndexSession(Index& index) : index_(index), handle_(handle_of(index)) {}
 
         void perform(Call& call) override {
+            // An adaptive index changes its mode before every other call, whatever it finds itself.
+            if constexpr (requires { index_.set_mode(IndexMode::automatic); }) {
+                if (++calls_ % 2 == 0)
+                    index_.set_mode(calls_ % 4 == 0 ? IndexMode::traditional : IndexMode::lock_free);
+                else
+                    index_.set_mode(IndexMode::automatic);
+            }
             const std::string id = call.operation == Operation::search ? std::string() : name_of_id(call.id);
             last_stamp = 0;
             switch (call.operation) {
@@ -83,13 +94,13 @@ class IndexSubject final : public Subject {
         }
 
         [[nodiscard]] std::unique_ptr<HeldSnapshot> hold() override {
-            if constexpr (explicit_handles)
+            if constexpr (has_times)
                 return std::make_unique<Held>(index_, [this] { return index_.snapshot(handle_); });
             else
                 return nullptr;
         }
         [[nodiscard]] std::uint64_t tick() override {
-            if constexpr (explicit_handles)
+            if constexpr (has_times)
                 return index_.time();
             else
                 return 0;
@@ -122,6 +133,7 @@ class IndexSubject final : public Subject {
         }
         Index& index_;
         decltype(handle_of(std::declval<Index&>())) handle_;
+        std::uint64_t calls_ = 0;
     };
 
   public:
@@ -130,7 +142,7 @@ class IndexSubject final : public Subject {
     [[nodiscard]] std::size_t dimension() const override { return index_.options().dimension; }
     [[nodiscard]] std::size_t size() const override { return index_.size(); }
     [[nodiscard]] IndexStats stats() const override { return index_.get_stats(); }
-    [[nodiscard]] bool has_versions() const override { return explicit_handles; }
+    [[nodiscard]] bool has_versions() const override { return has_times; }
     [[nodiscard]] EpochStats epoch_stats() const override {
         if constexpr (explicit_handles)
             return index_.epoch_stats();

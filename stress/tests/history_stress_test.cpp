@@ -28,6 +28,7 @@ TEST_CASE("small histories of every index are linearizable", "[history]") {
     none(make_shipped_subject, scaled(50), controlled);
     none(make_locked_subject, scaled(50), freely);
     none(make_elided_subject, scaled(100), disturbed);
+    none(make_adaptive_subject, scaled(150), disturbed);
 }
 
 TEST_CASE("every answer of a long history is that of the state at its own time", "[history]") {

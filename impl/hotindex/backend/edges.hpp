@@ -47,6 +47,9 @@ namespace hotindex {
     X(snapshot_end,         "all reads of what lived at an announced time, to whoever uses those slots again")           \
     X(snapshot_decided,     "the clock, to a search whose time another thread has read for it")                          \
     X(version_clock,        "every version stamped up to a time, to the snapshot that takes that time")                  \
+    X(gate_fence,           "store-load order between who comes through an open gate, and who closes it")               \
+    X(gate_inside,          "all that an operation did inside an open gate, to who finds that nobody is inside")         \
+    X(gate_open,            "all that was done alone behind a closed gate, to who comes through it next")                \
     X(elided_word,          "sections behind a mutex, to transactions that find it free; those, to who takes it")         \
     X(access_record,        "a vector's access record, initialised for its next life")
 // clang-format on

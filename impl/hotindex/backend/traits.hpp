@@ -148,6 +148,28 @@ struct DefaultTraits {
     /// A visit of many elements passes so many of them, then unpins and goes on from the last key.
     static constexpr std::uint32_t passed_per_pin = 128;
 
+    // ---- the adaptive index ----
+
+    /// A thread looks at the time once in so many operations; a search counts as a quarter of them.
+    static constexpr std::uint64_t mode_look_passages = 64;
+    /// Microseconds from one look at what all threads did to the next.
+    static constexpr std::int64_t mode_look_us = 5000;
+    /// One thread is by itself if the others together have less than one in so many operations ...
+    static constexpr std::uint64_t mode_share = 64;
+    /// ... and it replaces vectors if they are one in so many of its operations: ...
+    static constexpr std::uint64_t mode_replaced = 256;
+    /// ... at so many looks in turn; more after each time that this was in vain, ...
+    static constexpr std::uint32_t mode_calm_looks = 4;
+    /// ... up to so many.
+    static constexpr std::uint32_t mode_most_calm_looks = 128;
+    /// Threads are in each other's way if one operation in so many waits for the mutex, or together they wait one in so
+    /// many microseconds, ...
+    static constexpr std::uint64_t mode_waits = 16;
+    /// ... at so many looks in turn.
+    static constexpr std::uint32_t mode_busy_looks = 2;
+    /// An operation that came through the gate is waited for so many looks.
+    static constexpr std::uint32_t mode_patient_looks = 20;
+
     // ---- lock elision ----
 
     /// Transactions that one acquisition of an ElidedMutex tries, at most, before it takes the mutex.
@@ -234,6 +256,15 @@ struct TinyTraits {
     static constexpr std::uint32_t leaf_entries = 2;
     static constexpr std::uint32_t node_children = 3;
     static constexpr std::uint32_t passed_per_pin = 2;
+    static constexpr std::uint64_t mode_look_passages = 4;
+    static constexpr std::int64_t mode_look_us = 0;
+    static constexpr std::uint64_t mode_share = 64;
+    static constexpr std::uint64_t mode_replaced = 256;
+    static constexpr std::uint32_t mode_calm_looks = 1;
+    static constexpr std::uint32_t mode_most_calm_looks = 2;
+    static constexpr std::uint64_t mode_waits = 16;
+    static constexpr std::uint32_t mode_busy_looks = 1;
+    static constexpr std::uint32_t mode_patient_looks = 2;
     static constexpr std::uint32_t elision_tries = 2;
     static constexpr std::uint32_t elision_commits_per_try = 1;
     static constexpr std::uint32_t elision_first_rest = 1;

@@ -179,6 +179,18 @@ class IndexCore {
         }
     }
 
+    /// Overwrites the vector of an id that is there; false if it is not. Nobody else reads rows, and no snapshot is
+    /// held. The version stays: to later searches it always was what it is now.
+    bool unguarded_overwrite(const Handle& me, View id, std::span<const float> vector, float inverse_norm) {
+        const Guard guard(me);
+        const std::optional<Present> found = present(guard, id);
+        if (!found)
+            return false;
+        slots.unguarded_overwrite(found->slot, vector, inverse_norm);
+        maintain(guard.local());
+        return true;
+    }
+
     bool remove(const Handle& me, View id) {
         slots.join_changes(me.local());
         const Guard guard(me);

@@ -56,6 +56,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -141,6 +142,12 @@ class SlotStore {
         const version::Word number = v.birth.load(B::relaxed());
         // [slot_death] release-store; synchronizes-with the acquire-load of death in life_of(); publishes: PENDING
         v.death.store(version::alive(number), B::release(edge::slot_death));
+    }
+
+    /// Another row for a version that is there. Nobody else reads rows.
+    static void unguarded_overwrite(Slot s, std::span<const float> row, float inverse_norm) {
+        std::copy(row.begin(), row.end(), s.segment->rows.write(s.offset)); // what fills the stride up stays
+        *s.segment->inverse_norms.write(s.offset) = inverse_norm;
     }
 
     /// Before each attempt to publish: which entry it goes into.

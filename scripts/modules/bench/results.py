@@ -25,6 +25,7 @@ INDEXES = (
     "rwlock",
     "elided",
     "lock_free",
+    "adaptive",
     "tree_mutex",
     "tree_rwlock",
     "absl_mutex",
