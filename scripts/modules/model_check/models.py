@@ -19,7 +19,19 @@ from common.repository import ROOT
 
 BUILD = ROOT / "build" / "relacy"
 Row = Dict[str, str]  # of a report
-MODELS = ["litmus", "elided", "adaptive", "index_set", "pool", "epoch", "map", "skip_list", "btree", "slot", "index"]
+MODELS = [
+    "litmus",
+    "elided",
+    "adaptive",
+    "index_set",
+    "pool",
+    "epoch",
+    "map",
+    "skip_list",
+    "btree",
+    "slot",
+    "index",
+]
 
 
 def executable(model: str, planted: bool = False) -> Path:
