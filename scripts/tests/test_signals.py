@@ -241,7 +241,7 @@ def main():
 
 REAL = SCRIPTS.parent / "build" / "release" / "bench" / "hotindex_bench"
 BINARY = str(REAL)
-FLAGS = ("--threads=1", "--benchmark_filter=^search/", "--benchmark_repetitions=1")
+FLAGS = ("--threads=1", "--benchmark_filter=^search/(mutex|rwlock|lock_free)/", "--benchmark_repetitions=1")
 
 
 @unittest.skipUnless(REAL.exists(), "build/release/bench/hotindex_bench is not built")

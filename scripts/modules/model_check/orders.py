@@ -15,6 +15,7 @@ BY_PARAMETER = ("slot_birth", "slot_death")
 OPERATIONS = {
     "load": "load",
     "store": "store",
+    "exchange": "exchange",
     "fetch_add": "fetch_add",
     "compare_exchange_strong": "cas",
     "compare_exchange_weak": "cas",

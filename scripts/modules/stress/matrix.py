@@ -188,8 +188,8 @@ class Matrix:
             f"Made by `scripts/stress --matrix --seconds {self.seconds:g}` on {self.places()}. "
             "A cell is the time until the first detection; a dot: "
             f"not within {self.seconds:g} s. `crash` and `hang`: the process died of the bug, or operations "
-            "waited for each other for ever, before the check could speak; nothing: the check does not run that "
-            "code. The sanitizers' columns run without any check of answers.",
+            "waited for each other for ever, before the check could speak; nothing: the check does not run "
+            "that code. The sanitizers' columns run without any check of answers.",
             "",
             f"{len(bugs) - len(missed)} of {len(bugs)} planted bugs are caught by at least one check"
             + (f"; not by any: {', '.join(missed)}" if missed else "")
