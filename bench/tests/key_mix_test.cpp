@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <set>
 #include <string>
@@ -138,7 +139,7 @@ TEST_CASE("keys are drawn as skewed as their distribution says, and popular ones
     const std::vector<Step> steps = KeySet(n, Distribution::zipf).draw(exchange, random, draws);
     const std::vector<double> counts = popularity(steps, 2 * n);
     const ZipfKeys expected(2 * n, 0.99);
-    for (const std::size_t rank : {0, 1, 2, 5}) {
+    for (const std::size_t rank : std::initializer_list<std::size_t>{0, 1, 2, 5}) {
         const double mean = draws * expected.probability(rank);
         CAPTURE(rank, mean, counts[rank]);
         CHECK(std::fabs(counts[rank] - mean) < 5 * std::sqrt(mean));
