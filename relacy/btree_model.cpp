@@ -187,12 +187,15 @@ const Model<ClearedMeanwhile> cleared_meanwhile("btree_cleared_meanwhile", "clea
 
 // ---- staged windows ----
 
-/// Thread 0 inserts 6, and erases 1; there it stops when it has taken the value, and before it takes the entry out.
+/// Thread 2 inserts 6 and stops when it is there. Thread 0 looks for it and erases 1; it stops when it has taken the
+/// value, and before it takes the entry out. Neither has retired anything yet, which would order more than the erase.
 struct ErasedEntry {
-    static constexpr int threads = 2;
+    static constexpr int threads = 3;
     Small map;
-    std::array<std::optional<Small::Handle>, 2> handles;
-    bool erases = false;
+    std::array<std::optional<Small::Handle>, 3> handles;
+    std::array<bool, 3> strikes{}; // at its next step
+    bool inserted = false;
+    bool seen = false; // by thread 0
     bool erased = false;
     bool done = false;
     ErasedEntry() {
@@ -201,27 +204,32 @@ struct ErasedEntry {
         for (const int key : {1, 3, 5}) // two leaves
             map.insert(*handles[0], key, 10 * key);
         model::stage([this](const model::Site& site) {
-            if (model::current_thread() != 0 || done)
+            const int me = model::current_thread();
+            if (me == 1 || done)
                 return;
-            if (erases) {
-                erased = true;
+            bool& strikes_now = strikes[static_cast<std::size_t>(me)];
+            if (strikes_now) {
+                (me == 0 ? erased : inserted) = true;
                 hold_until([this] { return done; });
             }
-            erases = model::within(site, "erase");
+            strikes_now = model::within(site, me == 0 ? "erase" : "link");
         });
     }
     void thread(int i) {
-        if (i == 0) {
-            map.insert(*handles[0], 6, 60);
+        if (i == 2) {
+            map.insert(*handles[2], 6, 60);
+        } else if (i == 0) {
+            hold_until([this] { return inserted; });
+            seen = map.contains(*handles[0], 6);
             map.erase(*handles[0], 1);
-            return;
+        } else {
+            hold_until([this] { return erased; });
+            if (!map.contains(*handles[1], 1)) {
+                expect(!seen || map.contains(*handles[1], 6), "who finds a key erased knows what was done before");
+                expect(map.insert(*handles[1], 1, 11), "an insert does not take an erased entry for its key");
+            }
+            done = true;
         }
-        hold_until([this] { return erased; });
-        if (!map.contains(*handles[1], 1)) {
-            expect(map.contains(*handles[1], 6), "who finds a key erased knows what was done before");
-            expect(map.insert(*handles[1], 1, 11), "an insert does not take an erased entry for its key");
-        }
-        done = true;
     }
 };
 const Model<ErasedEntry> erased_entry("btree_erased_entry", "an entry without a value counts for nothing", in_a_window);
