@@ -1,6 +1,8 @@
 // Integers as ids: the same contract, with numbers in the place of strings.
 #include "catch.hpp"
 #include "every_index.hpp"
+#include "saved_bytes.hpp"
+#include "scratch_folder.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -13,6 +15,7 @@
 #include <random>
 #include <shared_mutex>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace {
@@ -31,6 +34,17 @@ Found nearest(const std::map<Id, float>& model, float query, std::size_t k) {
               [](const auto& x, const auto& y) { return x.score != y.score ? x.score < y.score : x.id < y.id; });
     all.resize(std::min(k, all.size()));
     return all;
+}
+
+/// What is said; empty when nothing was refused.
+template <class Operation>
+std::string storage_error(Operation operation) {
+    try {
+        operation();
+    } catch (const StorageError& error) {
+        return error.what();
+    }
+    return {};
 }
 } // namespace
 
@@ -99,4 +113,21 @@ TEMPLATE_TEST_CASE("integers are ids like any other, and ties go to the lower on
         CHECK_FALSE(index.add_batch(std::vector<Id>{7, largest}, Vector{1, 2}).has_value());
         CHECK(index.size() == 3);
     }
+
+    const ScratchFolder folder;
+    index.clear();
+    for (const Id id : ids)
+        index.add_vector(id, Vector{static_cast<float>(id % 7)});
+    (void)save(index, folder / "saved");
+    const auto loaded = load<TestType>(folder / "saved");
+    CHECK(loaded->size() == ids.size());
+    for (const Id id : ids)
+        CHECK(loaded->get_vector(id) == Vector{static_cast<float>(id % 7)});
+    CHECK(lacks(storage_error([&] { (void)load<PlainIndex>(folder / "saved"); }),
+                {"bytes 56 to 59", "the file's ids are integers, the index's are strings"}) == "");
+    PlainIndex strings(options_of(1, Metric::inner_product));
+    strings.add_vector("12345678", Vector{1});
+    (void)save(strings, folder / "saved");
+    CHECK(lacks(storage_error([&] { (void)load<TestType>(folder / "saved"); }),
+                {"bytes 56 to 59", "the file's ids are strings, the index's are integers"}) == "");
 }

@@ -371,7 +371,7 @@ TEST_CASE("of two who save to one path at a time the second is refused, and what
     const fs::path path = folder / "saved";
     write_file(folder / "saved.saving", std::string(1 << 16, 'x')); // left by a process that was killed
     {
-        StateWriter first(path, small_state(1).options());
+        StateWriter first(path, small_state(1).options(), format::Ids::strings);
         const std::string said = refusal(small_state(2), path);
         CHECK(said.find("it is being saved to already; save to one path once at a time") != std::string::npos);
         first.add("one", std::vector<float>{1});
@@ -380,7 +380,7 @@ TEST_CASE("of two who save to one path at a time the second is refused, and what
     }
     CHECK(holds(path, small_state(2)));
     {
-        const StateWriter given_up(path, small_state(1).options());
+        const StateWriter given_up(path, small_state(1).options(), format::Ids::strings);
     }
     CHECK(holds(path, small_state(2)));
     CHECK(std::distance(fs::directory_iterator(folder.path()), {}) == 1);

@@ -21,6 +21,7 @@ namespace hotindex::tests {
 /// A map. It accepts what an index accepts, and can be saved, too.
 class PlainIndex {
   public:
+    using Id = std::string;
     explicit PlainIndex(const IndexOptions& options) : options_(options) { check::options(options); }
     AddOutcome add_vector(std::string_view id, std::span<const float> vector) {
         check::id(id);

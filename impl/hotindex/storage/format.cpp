@@ -22,8 +22,9 @@ HeaderBytes encode(const Header& header) {
     put(at::dimension, header.dimension);
     put(at::vectors, header.vectors);
     put(at::bytes, header.bytes);
-    const std::string_view name = name_of(header.metric);
+    const std::string_view name = hotindex::name_of(header.metric);
     std::memcpy(bytes.data() + at::metric, name.data(), name.size());
+    put(at::ids, header.ids);
     put(at::checksum, checksum(std::span(bytes).first<at::checksum>()));
     return bytes;
 }

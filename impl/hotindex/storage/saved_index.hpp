@@ -5,7 +5,7 @@
 // file that was there (see ReplacedFile). load() makes an index of the whole file, or none. The format stands in
 // format.hpp: another program may write and read such files.
 //
-// Ids (strings), vectors, dimension and metric are saved. Accesses, tiers and statistics are not: they begin anew.
+// Ids, vectors, dimension and metric are saved. Accesses, tiers and statistics are not: they begin anew.
 //
 // Memory: that of a snapshot, and a block of the file. A lock-free index's snapshot keeps what is replaced and removed
 // meanwhile; the traditional index's is a copy of all vectors, for which writers wait (see CopiedState).
@@ -23,7 +23,6 @@
 #include <filesystem>
 #include <memory>
 #include <span>
-#include <string_view>
 
 namespace hotindex {
 
@@ -38,8 +37,11 @@ Saved save(const Source& source, const std::filesystem::path& path,
     if constexpr (requires { source.snapshot(); }) {
         return save(source.snapshot(), path, calls);
     } else {
-        StateWriter writer(path, source.options(), calls);
-        source.for_each([&writer](std::string_view id, std::span<const float> vector) { writer.add(id, vector); });
+        using Stored = format::StoredId<typename Source::Id>;
+        StateWriter writer(path, source.options(), Stored::kind, calls);
+        source.for_each([&writer](IdView<typename Source::Id> id, std::span<const float> vector) {
+            writer.add(Stored::to_bytes(id), vector);
+        });
         return writer.commit();
     }
 }
@@ -52,12 +54,13 @@ Saved save(const Source& source, const std::filesystem::path& path,
 /// The rest of a file as an index: see load().
 template <class Index>
 [[nodiscard]] std::unique_ptr<Index> load(StateReader& reader, IndexOptions options) {
-    reader.expect(options);
+    using Stored = format::StoredId<typename Index::Id>;
+    reader.expect(options, Stored::kind);
     options.expected_vectors = std::max(options.expected_vectors, static_cast<std::size_t>(reader.header().vectors));
     auto index = std::make_unique<Index>(options);
     while (reader.next()) {
         try {
-            if (index->add_vector(reader.id(), reader.vector()) == AddOutcome::replaced)
+            if (index->add_vector(Stored::from_bytes(reader.id()), reader.vector()) == AddOutcome::replaced)
                 reader.refuse_id("this id is there twice");
         } catch (const InvalidArgument& reason) {
             reader.refuse_vector(reason.what());

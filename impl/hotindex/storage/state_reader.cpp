@@ -118,6 +118,11 @@ void StateReader::read_header() {
         fail(format::at::metric, format::metric_bytes, "this library knows no metric of this name",
              "load it with the version of hotindex that has saved it");
     header_.metric = known->metric;
+    get(header_.ids, format::at::ids);
+    if (header_.ids != format::Ids::strings && header_.ids != format::Ids::integers)
+        fail(format::at::ids, 4,
+             fmt::format("ids of kind {} are unknown to this library", static_cast<std::uint32_t>(header_.ids)),
+             "load it with the version of hotindex that has saved it");
     if (size_ < header_.bytes)
         fail(size_, header_.bytes - size_,
              fmt::format("the file ends after {} bytes, its header says {}", size_, header_.bytes));
@@ -202,6 +207,8 @@ void StateReader::check_ids(std::uint64_t begin, std::uint64_t id_bytes) const {
     for (std::size_t i = 0; i != lengths_.size(); ++i) {
         if (lengths_[i] == 0)
             fail(begin + i * 4, 4, "an id has no bytes");
+        if (header_.ids == format::Ids::integers && lengths_[i] != sizeof(std::uint64_t))
+            fail(begin + i * 4, 4, fmt::format("an id has {} bytes, an integer has 8", lengths_[i]));
         sum += lengths_[i];
     }
     if (sum != id_bytes)
@@ -226,7 +233,7 @@ void StateReader::refuse_vector(std::string_view reason) const {
     fail(begin, row.size_bytes(), reason);
 }
 
-void StateReader::expect(const IndexOptions& options) const {
+void StateReader::expect(const IndexOptions& options, format::Ids ids) const {
     if (options.dimension != header_.dimension)
         fail(format::at::dimension, 4,
              fmt::format("the file's vectors have {} floats, the index's are to have {}", header_.dimension,
@@ -237,6 +244,10 @@ void StateReader::expect(const IndexOptions& options) const {
              fmt::format("the file's metric is {}, the index's is to be {}", name_of(header_.metric),
                          name_of(options.metric)),
              "load it with the file's metric, or give another file");
+    if (ids != header_.ids)
+        fail(format::at::ids, 4,
+             fmt::format("the file's ids are {}, the index's are {}", name_of(header_.ids), name_of(ids)),
+             "load it into an index with such ids, or give another file");
 }
 
 } // namespace hotindex

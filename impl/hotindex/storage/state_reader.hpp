@@ -35,7 +35,7 @@ class StateReader {
 
     /// Reads the next vector; false at the end of the file, which is then checked as a whole.
     bool next();
-    /// Of the vector that was read, until the next one is. The id is not empty; that it is there once, and that the
+    /// Of the vector that was read, until the next one is. The id, as it lies in the file, is one of its kind; that it is there once, and that the
     /// vector is one for an index, is not checked yet.
     [[nodiscard]] std::string_view id() const noexcept {
         return std::string_view(ids_).substr(id_begin_, lengths_[current_]);
@@ -46,8 +46,8 @@ class StateReader {
     /// The vector that was read cannot be used: names the bytes of its id, or of its vector.
     [[noreturn]] void refuse_id(std::string_view reason) const;
     [[noreturn]] void refuse_vector(std::string_view reason) const;
-    /// Refuses another dimension and another metric than the file's: names its field.
-    void expect(const IndexOptions& options) const;
+    /// Refuses another dimension, another metric and other ids than the file's: names its field.
+    void expect(const IndexOptions& options, format::Ids ids) const;
 
   private:
     void open();

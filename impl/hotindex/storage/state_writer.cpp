@@ -9,9 +9,9 @@
 
 namespace hotindex {
 
-StateWriter::StateWriter(std::filesystem::path path, const IndexOptions& options, SystemCalls& calls)
+StateWriter::StateWriter(std::filesystem::path path, const IndexOptions& options, format::Ids ids, SystemCalls& calls)
     : path_(std::move(path)),
-      header_{.dimension = static_cast<std::uint32_t>(options.dimension), .metric = options.metric},
+      header_{.dimension = static_cast<std::uint32_t>(options.dimension), .metric = options.metric, .ids = ids},
       file_(path_, calls) {
     file_.append(format::HeaderBytes{}); // its place
 }

@@ -30,10 +30,10 @@ struct Saved {
 class StateWriter {
   public:
     /// Of the options it keeps dimension and metric.
-    StateWriter(std::filesystem::path path, const IndexOptions& options,
+    StateWriter(std::filesystem::path path, const IndexOptions& options, format::Ids ids,
                 SystemCalls& calls = SystemCalls::of_this_system());
 
-    /// The id is not empty, and not there yet; the vector has `dimension` floats that add_vector would accept.
+    /// The id, as it lies in a file, is not empty, and not there yet; the vector has `dimension` floats that add_vector would accept.
     void add(std::string_view id, std::span<const float> vector);
     /// Once, and last. When it returns, the file is on the device.
     Saved commit();
