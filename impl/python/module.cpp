@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <iterator>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -155,6 +156,16 @@ void bind(py::module_& module, const char* name, const char* story) {
             "remove_vector", [](Index& index, std::string_view id) { return index.remove_vector(id); }, py::arg("id"),
             NoGil(), "Returns True if it was there.")
         .def(
+            "remove_vectors",
+            [](Index& index, const std::vector<std::string>& ids) {
+                const std::vector<std::string_view> views(ids.begin(), ids.end());
+                return index.remove_batch(views);
+            },
+            py::arg("ids"), NoGil(), "Returns how many were there.")
+        .def(
+            "clear", [](Index& index) { return index.clear(); }, NoGil(),
+            "Removes all that is there at one instant; returns how many.")
+        .def(
             "contains", [](const Index& index, std::string_view id) { return index.contains(id); }, py::arg("id"),
             NoGil())
         .def(
@@ -191,7 +202,7 @@ void bind(py::module_& module, const char* name, const char* story) {
             "answered; it must not use this index. Raises InvalidArgument, and what `allowed` raises.")
         .def(
             "search_batch",
-            [](const Index& index, const Array& queries, std::size_t k) {
+            [](const Index& index, const Array& queries, std::size_t k, const std::optional<py::function>& allowed) {
                 const std::span<const float> floats = floats_of(queries, 2, "batch");
                 if (queries.size() != 0 && static_cast<std::size_t>(queries.shape(1)) != index.options().dimension)
                     throw InvalidArgument(fmt::format("the batch has rows of {} floats; this index holds vectors of {}",
@@ -199,7 +210,8 @@ void bind(py::module_& module, const char* name, const char* story) {
                 std::vector<std::vector<Match>> all;
                 {
                     const py::gil_scoped_release no_gil;
-                    all = index.search_batch(floats, k);
+                    all =
+                        allowed ? index.search_batch(floats, k, predicate_of(*allowed)) : index.search_batch(floats, k);
                 }
                 std::vector<Answer> answers;
                 answers.reserve(all.size());
@@ -207,8 +219,24 @@ void bind(py::module_& module, const char* name, const char* story) {
                     answers.push_back(answer_of(matches));
                 return answers;
             },
-            py::arg("queries"), py::arg("k"),
+            py::arg("queries"), py::arg("k"), py::arg("allowed") = py::none(),
             "A list: what search() answers to each row, all of it on one state. Raises InvalidArgument.")
+        .def(
+            "search_radius",
+            [](const Index& index, const Array& query, float radius, std::optional<std::size_t> k,
+               const std::optional<py::function>& allowed) {
+                const std::span<const float> floats = floats_of(query, 1, "query");
+                const std::size_t most = k.value_or(std::numeric_limits<std::size_t>::max());
+                std::vector<Match> matches;
+                {
+                    const py::gil_scoped_release no_gil;
+                    matches = allowed ? index.search_radius(floats, radius, most, predicate_of(*allowed))
+                                      : index.search_radius(floats, radius, most);
+                }
+                return answer_of(matches);
+            },
+            py::arg("query"), py::arg("radius"), py::arg("k") = py::none(), py::arg("allowed") = py::none(),
+            "As search(): all whose score is not worse than radius, a score of the metric; the k best of them.")
         .def(
             "vectors",
             [](const Index& index) {
@@ -241,6 +269,8 @@ void bind(py::module_& module, const char* name, const char* story) {
         .def(
             "manage_tiers", [](const Index& index) { return index.manage_tiers(); }, NoGil(),
             "Reassigns all tiers now; returns how many changed.")
+        .def(
+            "memory_usage", [](const Index& index) { return index.memory_usage(); }, NoGil(), "A MemoryUsage.")
         .def(
             "get_stats", [](const Index& index) { return index.get_stats(); }, NoGil(), "An IndexStats.")
         .def(
@@ -277,6 +307,14 @@ PYBIND11_MODULE(hotindex, module) {
         .def_readonly("similarity_computations", &IndexStats::similarity_computations)
         .def_readonly("promotions", &IndexStats::promotions)
         .def_readonly("demotions", &IndexStats::demotions);
+    py::class_<MemoryUsage>(module, "MemoryUsage", "Bytes, by what they are for.")
+        .def_readonly("rows", &MemoryUsage::rows)
+        .def_readonly("bookkeeping", &MemoryUsage::bookkeeping)
+        .def_readonly("ids", &MemoryUsage::ids)
+        .def_readonly("table", &MemoryUsage::table)
+        .def_readonly("records", &MemoryUsage::records)
+        .def_readonly("limbo", &MemoryUsage::limbo)
+        .def_property_readonly("total", &MemoryUsage::total);
     bind<LockFreeHotVectorIndex>(module, "LockFreeHotVectorIndex",
                                  "Nobody waits for anybody; a search is an atomic snapshot.");
     bind<HotVectorIndex<std::mutex>>(module, "HotVectorIndex", "The traditional index, behind a lock.");

@@ -58,6 +58,26 @@ class ModuleTest(unittest.TestCase):
                 even, _ = index.search(query, 5, lambda id: int(id) % 2 == 0)
                 best = [str(i) for i in numpy.argsort(-(rows @ query), kind="stable") if i % 2 == 0]
                 self.assertEqual(even, best[:5])
+                (batch, _), _ = index.search_batch([query, query], 5, lambda id: int(id) % 2 == 0)
+                self.assertEqual(batch, even)
+                near, close = index.search_radius(query, float(scores[2]))
+                self.assertEqual((near, close.tolist()), (ids[:3], scores[:3].tolist()))
+                self.assertEqual(index.search_radius(query, float(scores[2]), 2)[0], ids[:2])
+                kept, _ = index.search_radius(query, float(scores[2]), allowed=lambda id: id not in ids[:1])
+                self.assertEqual(kept, ids[1:3])
+
+    def test_many_are_removed_at_once(self) -> None:
+        for Index in INDEXES:
+            index = Index(2)
+            index.add_vectors([str(i) for i in range(100)], numpy.ones((100, 2)))
+            usage = index.memory_usage()
+            self.assertGreaterEqual(usage.rows, 100 * 2 * 4)
+            parts = usage.rows + usage.bookkeeping + usage.ids + usage.table + usage.records
+            self.assertEqual(usage.total, parts)
+            self.assertEqual(index.remove_vectors(["1", "2", "2", "none"]), 2)
+            self.assertEqual(len(index), 98)
+            self.assertEqual(index.clear(), 98)
+            self.assertEqual(index.vectors()[1].shape, (0, 2))
 
     def test_what_is_refused_raises_and_changes_nothing(self) -> None:
         for Index in INDEXES:
