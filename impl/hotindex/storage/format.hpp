@@ -13,7 +13,8 @@
 //   60   4  CRC-32 of bytes 0 to 59                   4  CRC-32 of the block up to here
 //
 // CRC-32 is that of zlib, gzip and PNG; in Python: zlib.crc32. A block has at most block_bytes bytes before its
-// checksum, or one vector. An integer is an id of 8 bytes, little endian. No id is there twice; vectors are what add_vector accepts. They are in no particular order.
+// checksum, or one vector. An integer is an id of 8 bytes. No id is there twice; vectors are what add_vector accepts.
+// They are in no particular order.
 //
 // Why so. The first eight bytes are those of PNG with other letters: what turns line ends or drops the eighth bit shows
 // in them. Whatever is cut off, appended, overwritten or exchanged is noticed, and where: by the sizes in the header,
