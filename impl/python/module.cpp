@@ -314,7 +314,7 @@ PYBIND11_MODULE(hotindex, module) {
         .def_readonly("table", &MemoryUsage::table)
         .def_readonly("records", &MemoryUsage::records)
         .def_readonly("limbo", &MemoryUsage::limbo)
-        .def_property_readonly("total", &MemoryUsage::total);
+        .def_property_readonly("total", [](const MemoryUsage& usage) { return usage.total(); });
     bind<LockFreeHotVectorIndex>(module, "LockFreeHotVectorIndex",
                                  "Nobody waits for anybody; a search is an atomic snapshot.");
     bind<HotVectorIndex<std::mutex>>(module, "HotVectorIndex", "The traditional index, behind a lock.");
