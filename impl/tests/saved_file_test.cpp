@@ -190,7 +190,7 @@ TEST_CASE("what another program has written wrong is named", "[storage]") {
         {"a metric that nobody knows", 32, put(32, 'S'), "no metric of this name"},
         {"something after the metric", 55, put(55, 'x'), "no metric of this name"},
         {"ids of a kind that nobody knows", 56, put(56, 2U), "ids of kind 2"},
-        {"strings where integers are to be", lengths, put(56, 1U), "an id has 1 bytes, an integer has 8"},
+        {"integers where strings are to be", 56, put(56, 1U), "the file's ids are integers, the index's are strings"},
         {"a block without vectors", block, put(block, 0U), "0 vectors"},
         {"a block of more vectors than the file", block, put(block, 0xffff'ffffU), "4294967295 vectors"},
         {"a block of more ids than the file", block + 4, put(block + 4, 0xffff'ffffU), "4294967295 bytes of ids"},
@@ -213,6 +213,21 @@ TEST_CASE("what another program has written wrong is named", "[storage]") {
         const std::string said = refusal(folder / "bad").value().what();
         INFO(said);
         CHECK(said.find(wrong.said) != std::string::npos);
+    }
+
+    // Integers that have not 8 bytes; for an index of strings the header is wrong already.
+    std::string numbers = bytes;
+    put_number(numbers, format::at::ids, 1U);
+    mend_checksums(numbers);
+    write_file(folder / "bad", numbers);
+    StateReader reader(folder / "bad");
+    CHECK(reader.header().ids == format::Ids::integers);
+    try {
+        (void)reader.next();
+        FAIL("an integer of one byte was read");
+    } catch (const StorageError& error) {
+        CHECK(error.bytes() == ByteRange{lengths, lengths + 3});
+        CHECK(std::string(error.what()).find("an id has 1 bytes, an integer has 8") != std::string::npos);
     }
 
     // With zeros after the ids that are none.
