@@ -62,6 +62,12 @@ HOTINDEX_SCRIPT(told_by_an_erase, Small, "who finds a key erased knows what was 
                 {{insert(1, 10)}, {{{insert(2, 20), erase(1)}, {get(1), get(2)}, {}}}});
 HOTINDEX_SCRIPT(told_by_an_insert, Small, "an insert in the place of an erased key knows what was done before",
                 {{insert(1, 10), insert(2, 20)}, {{{assign(2, 21), erase(1)}, {insert(1, 11), get(2)}, {}}}});
+HOTINDEX_SCRIPT(told_by_an_empty_leaf, Deep, "an insert into a leaf that was emptied again knows what was done before",
+                {{insert(1, 10), insert(2, 20), insert(3, 30), insert(4, 40), erase(1), erase(2)},
+                 {{{insert(1, 11), get(4)}, {insert(1, 10), assign(4, 41), erase(1)}, {}}}});
+HOTINDEX_SCRIPT(told_by_a_frozen_one, Deep, "a repair of a leaf that was emptied again hands on what was done before",
+                {{insert(1, 10), insert(2, 20), insert(3, 30), insert(4, 40), erase(1), erase(2)},
+                 {{{erase(3), insert(1, 11), get(4)}, {insert(1, 10), assign(4, 41), erase(1)}, {}}}});
 HOTINDEX_SCRIPT(neighbours, Small, "two inserts into a leaf are both there",
                 {{}, {{{insert(1, 10), get(2)}, {insert(2, 20), get(1)}, {}}}});
 HOTINDEX_SCRIPT(insert_beside_erase, Small, "an insert beside an erase in the same leaf",

@@ -156,9 +156,11 @@ class BTree {
             Draft draft(guard);
             const tree::Word next = with(guard, draft, at, place, same, fresh);
             tree::Word expected = at.word;
-            // [tree_child] release-CAS; synchronizes-with the acquire-loads of branches; publishes: leaf and entries
+            // [tree_child] acq_rel-CAS; synchronizes-with the acquire-loads of branches, and with the release-CAS in
+            // take_out(): all empty leaves are the same word, so this may be a later one than was read; publishes: leaf
+            // and entries
             // relaxed on failure: the place is looked for again
-            if (!at.branch->compare_exchange_strong(expected, next, B::release(edge::tree_child), B::relaxed()))
+            if (!at.branch->compare_exchange_strong(expected, next, B::acq_rel(edge::tree_child), B::relaxed()))
                 continue;
             draft.commit();
             guard.local().net_elements.add(1);

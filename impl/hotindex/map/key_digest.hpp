@@ -68,7 +68,9 @@ struct KeyDigest<std::string, Less, K> {
 };
 
 template <std::integral Key, class Less>
-requires(std::same_as<Less, DefaultLess<Key>> || std::same_as<Less, std::less<Key>> || std::same_as<Less, std::less<>>)
+requires(
+    sizeof(Key) <= sizeof(std::uint64_t) &&
+    (std::same_as<Less, DefaultLess<Key>> || std::same_as<Less, std::less<Key>> || std::same_as<Less, std::less<>>))
 struct KeyDigest<Key, Less, Key> {
     static constexpr bool exists = true;
     static constexpr bool is_exact = true;

@@ -97,8 +97,8 @@ struct SortedItems {
     /// As it is in a node with the same bounds.
     void append(const SortedItems& from, std::uint32_t first, std::uint32_t last) {
         if constexpr (Digest::exists)
-            std::copy(&from.digests[first], &from.digests[first] + (last - first), &digests[count]);
-        std::copy(&from.items[first], &from.items[first] + (last - first), &items[count]);
+            std::copy_n(from.digests.data() + first, last - first, digests.data() + count);
+        std::copy_n(from.items.data() + first, last - first, items.data() + count);
         count += last - first;
     }
 

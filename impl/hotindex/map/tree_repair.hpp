@@ -112,10 +112,12 @@ class TreeRepair {
             do {
                 // [tree_child] acquire-load; synchronizes-with the release-CASes of repair(), link(), take_out()
                 w = branch.load(B::acquire(edge::tree_child));
-                // relaxed, both: what the branch led to is published by whoever put it there, also to those who read
-                // the frozen word, which continues that release sequence
+                // [tree_child] acquire-CAS; synchronizes-with the release-CAS in take_out(): all empty leaves are the
+                // same word, so this may be a later one than was loaded. It publishes nothing: whoever put a child
+                // there did, also to those who read the frozen word, which continues that release sequence
+                // relaxed on failure: read again
             } while (!tree::is_frozen(w) &&
-                     !branch.compare_exchange_strong(w, w | tree::frozen, B::relaxed(), B::relaxed()));
+                     !branch.compare_exchange_strong(w, w | tree::frozen, B::acquire(edge::tree_child), B::relaxed()));
             words[i] = w & ~tree::frozen;
         }
     }
