@@ -32,6 +32,12 @@ struct Deepest : TinyTraits {
     static constexpr std::uint32_t node_children = 2;
 };
 using Deep = Tree<Deepest>;
+/// As Small, but the epoch stands still: its fences order more than the tree does.
+struct Still : OneSection {
+    static constexpr std::uint32_t retires_per_advance = 64;
+    static constexpr std::uint64_t bag_objects = 64;
+};
+using Calm = Tree<Still>;
 
 /// Two searches of a scenario take half a second.
 constexpr model::Effort light{.bounded = 1000, .random = 1000};
@@ -62,12 +68,6 @@ HOTINDEX_SCRIPT(told_by_an_erase, Small, "who finds a key erased knows what was 
                 {{insert(1, 10)}, {{{insert(2, 20), erase(1)}, {get(1), get(2)}, {}}}});
 HOTINDEX_SCRIPT(told_by_an_insert, Small, "an insert in the place of an erased key knows what was done before",
                 {{insert(1, 10), insert(2, 20)}, {{{assign(2, 21), erase(1)}, {insert(1, 11), get(2)}, {}}}});
-HOTINDEX_SCRIPT(told_by_an_empty_leaf, Deep, "an insert into a leaf that was emptied again knows what was done before",
-                {{insert(1, 10), insert(2, 20), insert(3, 30), insert(4, 40), erase(1), erase(2)},
-                 {{{insert(1, 11), get(4)}, {insert(1, 10), assign(4, 41), erase(1)}, {}}}});
-HOTINDEX_SCRIPT(told_by_a_frozen_one, Deep, "a repair of a leaf that was emptied again hands on what was done before",
-                {{insert(1, 10), insert(2, 20), insert(3, 30), insert(4, 40), erase(1), erase(2)},
-                 {{{erase(3), insert(1, 11), get(4)}, {insert(1, 10), assign(4, 41), erase(1)}, {}}}});
 HOTINDEX_SCRIPT(neighbours, Small, "two inserts into a leaf are both there",
                 {{}, {{{insert(1, 10), get(2)}, {insert(2, 20), get(1)}, {}}}});
 HOTINDEX_SCRIPT(insert_beside_erase, Small, "an insert beside an erase in the same leaf",
@@ -239,6 +239,66 @@ struct ErasedEntry {
     }
 };
 const Model<ErasedEntry> erased_entry("btree_erased_entry", "an entry without a value counts for nothing", in_a_window);
+
+/// All empty leaves are the same word: a CAS that takes one may meet a later one than was read. Thread 0 stops before
+/// such a CAS, `Frozen`: that of a freeze; otherwise that of an insert. Meanwhile thread 1 fills the leaf and empties it
+/// again. So thread 0 comes after it, and knows what it did before.
+template <bool Frozen>
+struct EmptiedAgain {
+    static constexpr int threads = 2;
+    Calm map;
+    Calm other;
+    std::array<std::optional<Calm::Handle>, 2> handles;
+    std::array<std::optional<Calm::Handle>, 2> of_other;
+    int steps = 0; // of thread 0 in the freeze
+    bool read = false;
+    bool filled = false;
+    bool emptied = false;
+    bool done = false;
+    EmptiedAgain() {
+        for (int i = 0; i != 2; ++i) {
+            handles[i].emplace(map.join());
+            of_other[i].emplace(other.join());
+        }
+        if constexpr (Frozen)
+            for (int key = 1; key != 4; ++key) // 1 and 2 in one leaf, 3 in the other
+                map.insert(*handles[0], key, 10 * key);
+        model::stage([this](const model::Site& site) {
+            if (done || !model::within(site, Frozen ? "freeze" : "link"))
+                return;
+            if (model::current_thread() == 1) { // before it repairs what it emptied
+                if constexpr (Frozen) {
+                    emptied = true;
+                    hold_until([this] { return done; });
+                }
+            } else if (!read && ++steps == (Frozen ? 4 : 1)) { // load and CAS, load and CAS
+                read = true;
+                hold_until([this] { return emptied; });
+            }
+        });
+    }
+    void thread(int i) {
+        if (i == 0) {
+            if constexpr (Frozen)
+                map.erase(*handles[0], 3);
+            if (map.insert(*handles[0], 3, 31) && filled)
+                expect(other.contains(*of_other[0], 6), "an insert after an erase knows what was done before that");
+            done = true;
+        } else {
+            hold_until([this] { return read; });
+            filled = map.insert(*handles[1], 3, 30); // if it knows of the erase
+            if (filled) {
+                other.insert(*of_other[1], 6, 60); // now: the pools of `map` order what was before an insert
+                map.erase(*handles[1], 3);
+            }
+            emptied = true;
+        }
+    }
+};
+const Model<EmptiedAgain<false>> emptied_again("btree_emptied_again", "an insert into a leaf that was emptied again",
+                                               in_a_window);
+const Model<EmptiedAgain<true>> emptied_again_frozen("btree_emptied_again_frozen",
+                                                     "a freeze of a leaf that was emptied again", in_a_window);
 
 /// While a visit stands on the last key of one leaf, the other leaf empties, so that one leaf has all keys.
 template <bool Forwards>
