@@ -98,7 +98,7 @@ class DetectTest(ProgramCase):
     def test_bugs_are_asked_of_checks_that_run_their_code(self) -> None:
         asked = {
             room: [each.name for each in DETECTORS if each.runs(room)]
-            for room in ("btree", "skip_list", "map", "memory", "reclaim", "store", "elision")
+            for room in ("btree", "skip_list", "map", "memory", "reclaim", "store", "elision", "adaptive")
         }
         self.assertEqual(asked["btree"], ["maps", "visits", "ASan, LSan", "TSan"])
         self.assertEqual(asked["skip_list"], asked["btree"])
@@ -107,7 +107,7 @@ class DetectTest(ProgramCase):
         self.assertEqual(
             asked["store"], [each.name for each in DETECTORS if each.name not in ("maps", "visits")]
         )
-        self.assertEqual(asked["elision"], [])
+        self.assertEqual(asked["elision"] + asked["adaptive"], [])
 
     def test_a_cell_in_words(self) -> None:
         self.assertEqual([str(Cell(v, 1.25)) for v in ("", "found", "hang")], [".", "1.2 s", "hang 1.2 s"])

@@ -24,7 +24,7 @@ DEADLY = re.compile(
 # Files of planted bugs: of ordered maps, which the index does not use; of what maps and the index use.
 ORDERED = ("btree", "skip_list")
 SHARED = ("map", "memory", "reclaim")
-ELSEWHERE = ("elision",)  # for the model checker alone
+ELSEWHERE = ("adaptive", "elision")  # for the model checker alone
 
 
 @dataclass(frozen=True)
