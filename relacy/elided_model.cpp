@@ -187,8 +187,7 @@ struct Simulated {
         [[nodiscard]] std::uint32_t load(typename Backend::order o) const {
             if (!Processor::now->runs())
                 return cell_.load(o);
-            cell_.fetch_add(0, B::relaxed()); // so that the newest is read: a processor's caches are coherent
-            const std::uint32_t value = cell_.load(o);
+            const std::uint32_t value = cell_.fetch_add(0, o); // the newest: a processor's caches are coherent
             Processor::now->load_in_transaction();
             return value;
         }
