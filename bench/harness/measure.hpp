@@ -7,8 +7,9 @@
 // with more threads than processors, threads that ran one after the other would look as if they had run at once. So the
 // throughput is not computed from real_time: each thread notes when it began and when it ended, and a lap lasts from
 // the first begin to the last end. All threads meet before and after a lap, within the timed region: no clock starts
-// late or stops early, and real_time is about the same, larger by what waking up takes. It is that of one attempted operation, of all threads together (1 / items_per_second), as Google's
-// compare.py and other readers take it: the lap is one batch of as many iterations as it has operations.
+// late or stops early, and real_time is about the same, larger by what waking up takes. It is that of one attempted
+// operation, of all threads together (1 / items_per_second), as Google's compare.py and other readers take it: the
+// lap is one batch of as many iterations as it has operations.
 //
 // The work. Every thread of a run does the same number of operations. For a steady workload that number follows from
 // the warm-up, so that the lap lasts about as long as was asked for, whatever the index, the machine and the vectors. A

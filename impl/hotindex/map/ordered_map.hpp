@@ -11,7 +11,7 @@
 // lower_bound(), upper_bound() and last_before() answer an element that was there at an instant of the call, and miss
 // none that is there throughout. Visits: see OrderedVisits and TreeVisits; a visitor that returns bool ends its visit
 // with false. Strong guarantee: what throws (std::bad_alloc, copies of keys and values, comparisons, functions) changes
-// nothing. erase() and clear() need no memory.
+// nothing. erase() needs no memory; clear() copies a key now and then, and goes on from it.
 //
 // Values that cannot be copied. What hands out copies needs a copyable Value; everything else takes any Value that can
 // be moved, and visit() shows a value where it is.
