@@ -30,8 +30,9 @@ examples:
                                                    results/stress/garbage.svg
   scripts/stress --churn --against v0.1            what a minute of insertions and removals keeps, here and
                                                    there: results/stress/churn.svg; about 15 minutes
-  scripts/stress --matrix                          every planted bug by every check: about 20 minutes on 2
+  scripts/stress --matrix                          every planted bug by every check: more than an hour on 2
                                                    cores; writes results/stress/detection.md and progress.md
+  scripts/stress --matrix --missing                what results/stress/detection.json does not have yet
   scripts/stress --peer hnswlib                    the same checks on hnswlib, whose contract excludes what
                                                    they ask for: exit status 0 if they object; writes
                                                    results/stress/hnswlib.md
