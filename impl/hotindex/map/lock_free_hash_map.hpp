@@ -17,6 +17,7 @@
 #include <hotindex/backend/production.hpp>
 #include <hotindex/backend/traits.hpp>
 #include <hotindex/map/bucket_table.hpp>
+#include <hotindex/map/calling_thread.hpp>
 #include <hotindex/map/concurrent_map.hpp>
 #include <hotindex/map/hash.hpp>
 #include <hotindex/reclaim/epoch_domain.hpp>
@@ -37,7 +38,9 @@ namespace hotindex {
 /// Thread-safety: all members but construction and destruction may run at the same time.
 template <class Key, class Value, class Hash = DefaultHash<Key>, class Equal = DefaultEqual<Key>,
           class B = ProductionBackend, class Traits = DefaultTraits>
-class LockFreeHashMap {
+class LockFreeHashMap : public CallingThread<LockFreeHashMap<Key, Value, Hash, Equal, B, Traits>, Value> {
+    using Calls = CallingThread<LockFreeHashMap, Value>;
+    friend Calls;
     static_assert(std::is_move_constructible_v<Value>,
                   "LockFreeHashMap: Value cannot be moved; put it into a std::unique_ptr or std::shared_ptr");
     using Cell = typename B::template var<Value>; // written before its entry is published, never after
@@ -191,44 +194,17 @@ class LockFreeHashMap {
         });
     }
 
-    // The same for the calling thread, which joins at its first call (that may throw std::bad_alloc).
-    template <class K, class V>
-    bool insert(K&& key, V&& value) {
-        return insert(self(), std::forward<K>(key), std::forward<V>(value));
-    }
-    template <class K, class V>
-    bool insert_or_assign(K&& key, V&& value) {
-        return insert_or_assign(self(), std::forward<K>(key), std::forward<V>(value));
-    }
-    template <class K, class V>
-    std::optional<Value> exchange(K&& key, V&& value) {
-        return exchange(self(), std::forward<K>(key), std::forward<V>(value));
-    }
-    template <class K>
-    [[nodiscard]] std::optional<Value> get(const K& key) const {
-        return get(self(), key);
-    }
-    template <class K, class Use>
-    bool visit(const K& key, Use use) const {
-        return visit(self(), key, std::move(use));
-    }
-    template <class K>
-    [[nodiscard]] bool contains(const K& key) const {
-        return contains(self(), key);
-    }
-    template <class K, class Compute>
-    bool update(const K& key, Compute compute) {
-        return update(self(), key, std::move(compute));
-    }
-    template <class K>
-    bool erase(const K& key) {
-        return erase(self(), key);
-    }
-    template <class Visit>
-    void for_each(Visit visit) const {
-        for_each(self(), std::move(visit));
-    }
-    void clear() { clear(self()); }
+    // The same for the calling thread.
+    using Calls::clear;
+    using Calls::contains;
+    using Calls::erase;
+    using Calls::exchange;
+    using Calls::for_each;
+    using Calls::get;
+    using Calls::insert;
+    using Calls::insert_or_assign;
+    using Calls::update;
+    using Calls::visit;
 
     /// Exact when no operation is running, otherwise off by at most the operations that are running. O(threads).
     [[nodiscard]] std::size_t size() const { return table_.size(); }

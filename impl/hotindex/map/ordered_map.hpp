@@ -22,6 +22,7 @@
 
 #include <hotindex/backend/production.hpp>
 #include <hotindex/backend/traits.hpp>
+#include <hotindex/map/calling_thread.hpp>
 #include <hotindex/map/order.hpp>
 #include <hotindex/reclaim/epoch_domain.hpp>
 #include <hotindex/threads/this_thread.hpp>
@@ -40,7 +41,9 @@ namespace hotindex {
 /// any type that it takes, such as std::string_view. Thread-safety: all members but construction and destruction may
 /// run at the same time. Parts: the structure below, its participants' share, and its visits, as SkipListParts.
 template <class Parts, class Key, class Value, class Less, class B, class Traits>
-class OrderedMap {
+class OrderedMap : public CallingThread<OrderedMap<Parts, Key, Value, Less, B, Traits>, Value> {
+    using Calls = CallingThread<OrderedMap, Value>;
+    friend Calls;
     static_assert(std::is_move_constructible_v<Value>,
                   "an ordered map's Value cannot be moved; put it into a std::unique_ptr or std::shared_ptr");
 
@@ -231,43 +234,16 @@ class OrderedMap {
 
     // ---- the same for the calling thread, which joins at its first call (that may throw std::bad_alloc) ----
 
-    template <class K, class V>
-    bool insert(K&& key, V&& value) {
-        return insert(self(), std::forward<K>(key), std::forward<V>(value));
-    }
-    template <class K, class V>
-    bool insert_or_assign(K&& key, V&& value) {
-        return insert_or_assign(self(), std::forward<K>(key), std::forward<V>(value));
-    }
-    template <class K, class V>
-    std::optional<Value> exchange(K&& key, V&& value) {
-        return exchange(self(), std::forward<K>(key), std::forward<V>(value));
-    }
-    template <class K>
-    [[nodiscard]] std::optional<Value> get(const K& key) const {
-        return get(self(), key);
-    }
-    template <class K, class Use>
-    bool visit(const K& key, Use use) const {
-        return visit(self(), key, std::move(use));
-    }
-    template <class K>
-    [[nodiscard]] bool contains(const K& key) const {
-        return contains(self(), key);
-    }
-    template <class K, class Compute>
-    bool update(const K& key, Compute compute) {
-        return update(self(), key, std::move(compute));
-    }
-    template <class K>
-    bool erase(const K& key) {
-        return erase(self(), key);
-    }
-    void clear() { clear(self()); }
-    template <class Visit>
-    void for_each(Visit visit) const {
-        for_each(self(), std::move(visit));
-    }
+    using Calls::clear;
+    using Calls::contains;
+    using Calls::erase;
+    using Calls::exchange;
+    using Calls::for_each;
+    using Calls::get;
+    using Calls::insert;
+    using Calls::insert_or_assign;
+    using Calls::update;
+    using Calls::visit;
     template <class Visit>
     void for_each_backwards(Visit visit) const {
         for_each_backwards(self(), std::move(visit));
